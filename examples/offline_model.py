@@ -1,0 +1,311 @@
+"""A small chat model that needs no key and no network: rules, and so the same answer every time.
+
+It stands where a real model would: it is given the messages and the tools, and it chooses tools and their
+arguments, or answers. It has no memory of its own: what "the first one" is, it reads from the tool results in
+the messages.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from phrases import IT, Request, parse
+
+Args = dict[str, Any]
+Calls = list[tuple[str, Args]]
+
+FILTER_ARGS = frozenset({"min_bytes", "max_bytes", "modified_after", "modified_before", "order"})
+PAGE_ARGS = frozenset({"offset", "limit", "order"})
+HELP = (
+    "I search the files of this folder. For example: show me the Python files; files larger than 10 KB;"
+    " what changed this week; files named delta; the largest file. Then: the first one; number 3; the largest"
+    " of them; which of them changed today; how large is it; more."
+)
+SMALL_TALK = {
+    "greeting": "Hello! I know the files of this folder. What are you looking for?",
+    "thanks": "You are welcome.",
+    "goodbye": "Goodbye. The conversation is kept: it goes on where we left it.",
+    "help": HELP,
+    "unknown": "I did not understand that, or cannot do it: without a language model I follow simple rules. " + HELP,
+}
+
+
+class OfflineFileModel(BaseChatModel):
+    """Chooses among the file library's tools by rules; `now` is the clock behind "this week"."""
+
+    now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
+
+    @property
+    def _llm_type(self) -> str:
+        return "offline-file-model"
+
+    def bind_tools(
+        self,
+        tools: Sequence[Any],
+        *,
+        tool_choice: str | None = None,  # noqa: ARG002 (the rules choose)
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """The model with these tools to choose from."""
+        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,  # noqa: ARG002
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002
+        **kwargs: Any,
+    ) -> ChatResult:
+        offered = {tool["function"]["name"] for tool in kwargs.get("tools", ())}
+        decision = decide(messages, self.now())
+        if isinstance(decision, str):
+            answer = AIMessage(decision)
+        elif missing := {name for name, _ in decision} - offered:
+            answer = AIMessage(f"For that I would need the tool {', '.join(sorted(missing))}, which I was not given.")
+        else:
+            answer = AIMessage("", tool_calls=_numbered(decision, len(messages)))
+        return ChatResult(generations=[ChatGeneration(message=answer)])
+
+
+def _numbered(calls: Calls, place: int) -> list[Any]:
+    return [
+        {"type": "tool_call", "name": name, "args": args, "id": f"call_{place}_{number}"}
+        for number, (name, args) in enumerate(calls)
+    ]
+
+
+def decide(messages: Sequence[BaseMessage], now: datetime) -> Calls | str:
+    """The next step of the agent: tools to call, or the answer."""
+    start = max((place for place, message in enumerate(messages) if isinstance(message, HumanMessage)), default=None)
+    if start is None:
+        return SMALL_TALK["greeting"]
+    request, memory = parse(str(messages[start].text), now), Memory.of(messages)
+    results: list[ToolMessage] = []
+    for message in reversed(messages[start + 1 :]):
+        if not isinstance(message, ToolMessage):
+            break
+        results.insert(0, message)
+    if not results:
+        return _first_step(request, memory)
+    return _second_step(request, memory) or "\n\n".join(_report(memory, result, request) for result in results)
+
+
+# What the conversation has shown so far.
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A tool call of the conversation and what came of it."""
+
+    args: Args
+    result: Args
+    call_id: str
+
+    @property
+    def files(self) -> list[Args]:
+        """The files of a list; none if this was about one file."""
+        return list(self.result.get("files", ()))
+
+    @property
+    def query(self) -> Args:
+        """What was asked for, whichever page of it."""
+        return {name: value for name, value in self.args.items() if name != "offset"}
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the tools of this conversation have shown, oldest first, read from its messages."""
+
+    shown: tuple[Shown, ...]
+
+    @classmethod
+    def of(cls, messages: Sequence[BaseMessage]) -> Memory:
+        """Pair the calls of the messages with their results; failed calls have shown nothing."""
+        calls = {call["id"]: call["args"] for message in messages for call in getattr(message, "tool_calls", ())}
+        return cls(
+            tuple(
+                Shown(calls[message.tool_call_id], result, message.tool_call_id)
+                for message in messages
+                if isinstance(message, ToolMessage) and message.status != "error" and message.tool_call_id in calls
+                if (result := _json_object(message.content)) is not None
+            )
+        )
+
+    @property
+    def listing(self) -> Shown | None:
+        """The last list that had files in it; "the largest of them" (one file) does not take its place."""
+        lists = [shown for shown in self.shown if shown.files]
+        return next((shown for shown in reversed(lists) if shown.args.get("limit") != 1), lists[-1] if lists else None)
+
+    def numbered(self) -> dict[int, Args]:
+        """The files of the last list by their number, with all of its pages that were shown."""
+        last = self.listing
+        pages = [shown for shown in self.shown if last and shown.files and shown.query == last.query]
+        return {file["number"]: file for page in pages for file in page.files}
+
+    def focus(self) -> str | None:
+        """The path of the one file that was shown last, if it was one."""
+        shown = self.shown[-1] if self.shown else None
+        files = (shown.files or [shown.result]) if shown else []
+        return files[0].get("path") if len(files) == 1 else None
+
+
+def _json_object(content: Any) -> Args | None:
+    try:
+        value = json.loads(content)
+    except (TypeError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+# Choosing tools.
+
+
+def _first_step(request: Request, memory: Memory) -> Calls | str:
+    if request.intent == "list":
+        last = memory.listing if request.of_them else None
+        kept = {name: value for name, value in last.args.items() if name not in PAGE_ARGS} if last else {}
+        return [_listing(kept | request.args)]
+    if request.intent == "about":
+        direct = "/" in request.path or "\\" in request.path
+        return [("file_details", {"path": request.path}) if direct else ("search_files", {"name": request.path})]
+    if request.intent == "more":
+        return _next_page(memory)
+    if request.intent == "pick":
+        return _picked(request, memory)
+    return SMALL_TALK[request.intent]
+
+
+def _second_step(request: Request, memory: Memory) -> Calls | None:
+    """One file was asked for, and had to be found first: if that has succeeded, show it."""
+    paths = [file["path"] for file in memory.shown[-1].files] if memory.shown else []
+    if request.intent not in ("about", "pick") or not paths:
+        return None
+    path = paths[0] if len(paths) == 1 else request.path
+    return [("file_details", {"path": path})] if path in paths else None
+
+
+def _listing(args: Args) -> tuple[str, Args]:
+    return ("filter_files" if FILTER_ARGS & args.keys() else "search_files", args)
+
+
+def _next_page(memory: Memory) -> Calls | str:
+    last = memory.listing
+    if last is None:
+        return "There is no list to show more of. What are you looking for?"
+    seen, total = last.files[-1]["number"], last.result["total"]
+    if seen >= total:
+        return f"That was all: {_count(total)}."
+    return [_listing(last.query | {"offset": seen})]
+
+
+def _picked(request: Request, memory: Memory) -> Calls | str:
+    files = memory.numbered()
+    if request.positions == (IT,):
+        focus = memory.focus()
+        return [("file_details", {"path": focus})] if focus else "Which file do you mean? Give me its name or number."
+    if not files:
+        return "I have shown no files in this conversation yet. What are you looking for?"
+    calls: Calls = []
+    for position in request.positions:
+        number = max(files) if position == "last" else position
+        if isinstance(number, str):
+            return [_foremost(number, memory)]
+        if number not in files:
+            return f"I have shown no number {number}: the list goes from {min(files)} to {max(files)}."
+        calls.append(("file_details", {"path": files[number]["path"]}))
+    return calls
+
+
+def _foremost(order: str, memory: Memory) -> tuple[str, Args]:
+    """The largest, newest, … of the last list: from memory if all of it was shown, else by asking for it."""
+    last, files = memory.listing, list(memory.numbered().values())
+    assert last is not None
+    if len(files) < last.result["total"]:
+        kept = {name: value for name, value in last.args.items() if name not in PAGE_ARGS}
+        return _listing(kept | {"order": order, "limit": 1})
+    field = "size_bytes" if order in ("largest", "smallest") else "modified"
+    choose = max if order in ("largest", "newest") else min
+    return ("file_details", {"path": choose(files, key=lambda file: file[field])["path"]})
+
+
+# Putting results into words.
+
+
+def _report(memory: Memory, message: ToolMessage, request: Request) -> str:
+    shown = next((shown for shown in memory.shown if shown.call_id == message.tool_call_id), None)
+    if shown is None:
+        return f"That did not work: {message.text}."
+    return _list_report(shown) if "files" in shown.result else _file_report(shown.result, request.topic)
+
+
+def _list_report(shown: Shown) -> str:
+    total, files = shown.result["total"], shown.files
+    found = f"{_count(total)} {_described(shown.args)}".strip()
+    if not files:
+        return f"I found {found}."
+    lines = [f"I found {found}:" if len(files) == total else f"I found {found}. Number {_span(files)}:"]
+    lines += [f"  {file['number']}. {file['path']} ({_facts(file)})" for file in files]
+    if files[-1]["number"] < total and "limit" not in shown.args:
+        lines.append('Say "more" for the next ones.')
+    return "\n".join(lines)
+
+
+def _span(files: list[Args]) -> str:
+    first, last = files[0]["number"], files[-1]["number"]
+    return str(first) if first == last else f"{first} to {last}"
+
+
+def _described(args: Args) -> str:
+    wordings: dict[str, Callable[[Any], str]] = {
+        "kind": lambda kind: f"of kind {kind}",
+        "extension": lambda extension: f"ending in .{extension}",
+        "name": lambda name: f'with "{name}" in the path',
+        "min_bytes": lambda size: f"of at least {_size(size)}",
+        "max_bytes": lambda size: f"of at most {_size(size)}",
+        "modified_after": lambda moment: f"changed since {moment}",
+        "modified_before": lambda moment: f"changed before {moment}",
+        "order": lambda order: f"with the {order} first",
+    }
+    return ", ".join(wording(args[name]) for name, wording in wordings.items() if args.get(name))
+
+
+def _file_report(file: Args, topic: str) -> str:
+    first_lines = [f"    {line}" for line in file.get("first_lines", ())]
+    answers = {
+        "size": f"{file['path']} is {_size(file['size_bytes'])} ({file['size_bytes']} bytes).",
+        "modified": f"{file['path']} was changed at {file['modified']}.",
+        "kind": f"{file['path']} is of kind {file['kind']}.",
+        "sha256": f"The SHA-256 of {file['path']} is {file['sha256']}.",
+    }
+    if topic == "lines" and "lines" in file:
+        return "\n".join([f"{file['path']} has {file['lines']} lines. It starts with:", *first_lines])
+    if topic in answers:
+        return answers[topic]
+    lines = [f"{file['path']}: {_facts(file)}", f"  SHA-256 {file['sha256']}"]
+    return "\n".join(lines + ([f"  {file['lines']} lines, starting with:", *first_lines] if first_lines else []))
+
+
+def _facts(file: Args) -> str:
+    return f"{file['kind']}, {_size(file['size_bytes'])}, changed {file['modified'][:10]}"
+
+
+def _count(number: int) -> str:
+    return f"{number or 'no'} file{'' if number == 1 else 's'}"
+
+
+def _size(size_bytes: int) -> str:
+    size, units = float(size_bytes), ["bytes", "KB", "MB", "GB"]
+    while size >= 1024 and len(units) > 1:
+        size, units = size / 1024, units[1:]
+    return f"{size_bytes} bytes" if units[0] == "bytes" else f"{size:.1f} {units[0]}"

@@ -1,0 +1,101 @@
+"""Walking a chain of changes back to what it builds on, over pages that arrive newest first. No I/O of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from langgraph_dynamo_conv._codec import fingerprint
+from langgraph_dynamo_conv._image import Image
+from langgraph_dynamo_conv._items import FULL, CheckpointItem, Wire
+from langgraph_dynamo_conv.errors import CorruptDataError
+
+
+class Stale(Exception):
+    """What this process knows of the conversation is no longer in the table."""
+
+
+class Descending:
+    """Checkpoint items of one namespace, newest first, read as far as they are needed.
+
+    Args:
+        pages: Pages of items in descending order of their sort keys.
+    """
+
+    def __init__(self, pages: Iterator[list[Wire]]) -> None:
+        self._pages = pages
+        self._items: dict[str, CheckpointItem] = {}
+        self._order: list[str] = []
+        self._ended = False
+
+    def read(self) -> None:
+        """Read one more page."""
+        page = next(self._pages, None)
+        if page is None:
+            self._ended = True
+            return
+        for item in map(CheckpointItem.from_wire, page):
+            self._items[item.checkpoint_id] = item
+            self._order.append(item.checkpoint_id)
+
+    def newest(self) -> CheckpointItem | None:
+        """The first item, or None if there is none at all."""
+        return next(iter(self), None)
+
+    def __iter__(self) -> Iterator[CheckpointItem]:
+        """All items, newest first, reading on as they are asked for."""
+        position = 0
+        while True:
+            while position < len(self._order):
+                yield self._items[self._order[position]]
+                position += 1
+            if self._ended:
+                return
+            self.read()
+
+    @property
+    def oldest_read(self) -> str:
+        """Id of the oldest item read so far."""
+        return self._order[-1]
+
+    def get(self, checkpoint_id: str) -> CheckpointItem | None:
+        """The item with this id, reading on until it must have come."""
+        while checkpoint_id not in self._items and not self._ended:
+            if self._order and checkpoint_id > self._order[-1]:
+                return None
+            self.read()
+        return self._items.get(checkpoint_id)
+
+    def chain(self, head: CheckpointItem, known: Image | None = None) -> list[CheckpointItem]:
+        """The items that make up `head`'s state, oldest first: from a full one, or from just after `known`.
+
+        Raises:
+            Stale: The chain does not lead to `known`, or its item has changed.
+            CorruptDataError: A checkpoint's parent is missing.
+        """
+        chain: list[CheckpointItem] = []
+        item: CheckpointItem | None = head
+        while item is not None:
+            if known is not None and item.checkpoint_id == known.checkpoint_id:
+                if item_fingerprint(item) != known.fingerprint:
+                    raise Stale
+                return chain[::-1]
+            chain.append(item)
+            if item.kind == FULL:
+                if known is not None:
+                    raise Stale
+                return chain[::-1]
+            item = self.get(item.parent_id) if item.parent_id else None
+        if known is not None:
+            raise Stale
+        raise CorruptDataError(
+            f"checkpoint {chain[-1].key} builds on {chain[-1].parent_id}, which is missing. If the conversation was "
+            "deleted or pruned while a run wrote to it, delete it once more",
+            key=str(chain[-1].key),
+        )
+
+
+def item_fingerprint(item: CheckpointItem) -> bytes:
+    """Tells whether an item is still the one that was seen."""
+    if item.value is not None:
+        return item.value.digest.encode()
+    return fingerprint(item.frame or b"")

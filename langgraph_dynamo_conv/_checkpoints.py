@@ -1,0 +1,371 @@
+"""Checkpoints: one is one item, a change against its parent or full, put last and so the commit of its step.
+
+Reading asks side by side for the newest changes, the newest segments and the newest task writes. Where this process
+has seen the conversation before, it asks only for what came since, and for proof that what it saw is still there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import ormsgpack
+
+from langgraph_dynamo_conv import _delta, _image
+from langgraph_dynamo_conv._cache import ImageCache
+from langgraph_dynamo_conv._chain import Descending, Stale, item_fingerprint
+from langgraph_dynamo_conv._codec import Codec, Sealer
+from langgraph_dynamo_conv._delta import Leaf, Node, ValueRef
+from langgraph_dynamo_conv._draft import Draft, child_image
+from langgraph_dynamo_conv._image import Image
+from langgraph_dynamo_conv._items import CHANGE, FULL, CheckpointItem, Wire
+from langgraph_dynamo_conv._keys import Scope
+from langgraph_dynamo_conv._limits import LARGE_ELEMENT_BYTES
+from langgraph_dynamo_conv._parts import Parts, Serializer, Spilled, value_refs, with_digests
+from langgraph_dynamo_conv._table import ConditionFailed, Table
+from langgraph_dynamo_conv._writes import TaskWrites, Writes
+from langgraph_dynamo_conv.errors import CorruptDataError
+
+CHAIN_PAGE = _image.CHAIN_ITEMS + 1
+"""A whole chain of ordinary length, in the first page."""
+
+_SEGMENT_PAGE = 4
+"""Segments that are read before it is known which are needed: few, since a trimmed state needs none of the old."""
+
+_SINGLE_SEGMENTS = 10
+"""Up to so many segments are read one by one, side by side; more as a range."""
+
+_UNSEEN = "attribute_not_exists(#pk) OR #d = :d"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A checkpoint that was read.
+
+    Args:
+        image: What is known of it.
+        values: Serialized bytes of its large values, by digest.
+        writes: Its pending writes.
+    """
+
+    image: Image
+    values: dict[str, bytes]
+    writes: Writes
+
+
+class Checkpoints:
+    """Loads and saves checkpoints."""
+
+    def __init__(self, table: Table, codec: Codec, cache: ImageCache, parts: Parts, writes: TaskWrites) -> None:
+        self._table = table
+        self._codec = codec
+        self._cache = cache
+        self._parts = parts
+        self._writes = writes
+
+    def load(self, scope: Scope, ns: str, serializer: Serializer, checkpoint_id: str | None = None) -> Loaded | None:
+        """The newest checkpoint of a namespace, or the one named; None if there is none.
+
+        Cost: 2 requests side by side where the conversation was seen before, else 3; one more round trip for large
+        values or a large state.
+        """
+        place = (scope.thread_id, scope.user_id, ns)
+        known = self._cache.get(place, checkpoint_id) if checkpoint_id else self._cache.newest(place)
+        if known is not None:
+            try:
+                return self._load(scope, ns, serializer, checkpoint_id, known)
+            except Stale:
+                self._cache.forget(scope.thread_id, scope.user_id)
+        return self._load(scope, ns, serializer, checkpoint_id, None)
+
+    def image(self, scope: Scope, ns: str, serializer: Serializer, checkpoint_id: str) -> Image | None:
+        """What is known of a checkpoint, from the cache if possible."""
+        cached = self._cache.get((scope.thread_id, scope.user_id, ns), checkpoint_id)
+        if cached is not None:
+            return cached
+        loaded = self._load(scope, ns, serializer, checkpoint_id, None)
+        return loaded.image if loaded else None
+
+    def cached(self, scope: Scope, ns: str, checkpoint_id: str) -> Image | None:
+        """What is known of a checkpoint without reading, or None."""
+        return self._cache.get((scope.thread_id, scope.user_id, ns), checkpoint_id)
+
+    def save(
+        self,
+        scope: Scope,
+        ns: str,
+        checkpoint_id: str,
+        parent_id: str | None,
+        tree: dict[str, Any],
+        serializer: Serializer,
+        run_id: str | None = None,
+    ) -> Image:
+        """Store a checkpoint. Storing the same one again is harmless.
+
+        Cost: one PutItem, of about 1 write unit for an ordinary step; before it, side by side, one for each new
+        segment and each part of a large value.
+        """
+        place = (scope.thread_id, scope.user_id, ns)
+        parent = self.image(scope, ns, serializer, parent_id) if parent_id else None
+        newest = self._cache.newest(place)
+        spilled = Spilled()
+        draft = Draft(self._codec, scope, ns, checkpoint_id, parent_id, serializer.sealer)
+        tree = _as_of_its_step(tree, parent)
+        spilled_tree = self._with_values_of(parent, tree, scope, serializer, spilled)
+        draft.plan(spilled_tree, parent, linear=_is_linear(checkpoint_id, parent_id, newest))
+        item = draft.item(self._parts, spilled, run_id)
+        before = [*self._parts.puts(scope, spilled), *self._segment_puts(scope, ns, draft)]
+        self._table.side_by_side(*before)
+        self._commit(scope, ns, item, serializer)
+        image = draft.image(item)
+        self._cache.put(place, image)
+        return image
+
+    def rewrite_full(self, scope: Scope, ns: str, checkpoint_id: str, serializer: Serializer, run: str | None) -> None:
+        """Store a checkpoint anew so that it needs no other checkpoint; its state stays the same."""
+        loaded = self._load(scope, ns, serializer, checkpoint_id, None)
+        if loaded is None:
+            return
+        image = loaded.image
+        draft = Draft(self._codec, scope, ns, checkpoint_id, image.parent_id, serializer.sealer)
+        draft.plan_full(image.tree, dict(image.segments))
+        spilled = Spilled()
+        item = draft.item(self._parts, spilled, run)
+        self._table.side_by_side(*self._parts.puts(scope, spilled), *self._segment_puts(scope, ns, draft))
+        self._table.put(item.to_wire())
+        self._cache.forget(scope.thread_id, scope.user_id)
+
+    def build(
+        self, scope: Scope, ns: str, chain: list[CheckpointItem], serializer: Serializer, segments: dict[str, Any]
+    ) -> list[Image]:
+        """The images of a chain that opens with a full checkpoint, oldest first, without the bytes of values."""
+        return self._replayed(scope, ns, chain, [], serializer, segments)
+
+    def _replayed(
+        self,
+        scope: Scope,
+        ns: str,
+        chain: list[CheckpointItem],
+        before: list[Image],
+        serializer: Serializer,
+        segments: dict[str, Any],
+    ) -> list[Image]:
+        """The images of `before` and of a chain that goes on from the last of them."""
+        images = [*before]
+        for item, payload in zip(chain, self._payloads(scope, chain, serializer.sealer), strict=True):
+            try:
+                images.append(self._built(scope, ns, item, payload, images, segments, serializer.sealer))
+            except (ValueError, KeyError, IndexError, TypeError) as error:
+                raise CorruptDataError(
+                    f"the checkpoint at {item.key} can't be rebuilt: {error!r}", key=str(item.key)
+                ) from error
+        return images
+
+    def ancestors(self, scope: Scope, ns: str, checkpoint_id: str, oldest: str) -> set[str]:
+        """Ids of a checkpoint's ancestors down to `oldest` (which need not be one)."""
+        pages = self._table.query(
+            scope.thread_id,
+            scope.checkpoints(ns),
+            first=scope.checkpoints(ns) + oldest,
+            last=scope.checkpoint(ns, checkpoint_id).sk,
+            newest_first=True,
+        )
+        items = Descending(pages)
+        found: set[str] = set()
+        item = items.get(checkpoint_id)
+        while item is not None and item.parent_id and item.parent_id >= oldest:
+            found.add(item.parent_id)
+            item = items.get(item.parent_id)
+        return found
+
+    def all_segments(self, scope: Scope, ns: str, sealer: Sealer | None) -> dict[str, Any]:
+        """Every segment of a namespace, decoded, by id."""
+        segments: dict[str, Any] = {}
+        for page in self._table.query(scope.thread_id, scope.segments(ns)):
+            segments.update(self._segments_in(page, scope, ns, sealer))
+        return segments
+
+    def _load(
+        self, scope: Scope, ns: str, serializer: Serializer, checkpoint_id: str | None, known: Image | None
+    ) -> Loaded | None:
+        last = scope.checkpoint(ns, checkpoint_id).sk if checkpoint_id else None
+        first = scope.checkpoint(ns, known.checkpoint_id).sk if known else None
+        items = Descending(
+            self._table.query(
+                scope.thread_id, scope.checkpoints(ns), first=first, last=last, newest_first=True, page_items=CHAIN_PAGE
+            )
+        )
+        writes = self._writes.newest(scope, ns, checkpoint_id)
+        segments: dict[str, Any] = {}
+        reads: list[Callable[[], object]] = [items.read, writes.read]
+        if known is None:
+            reads.append(lambda: segments.update(self._newest_segments(scope, ns, checkpoint_id, serializer.sealer)))
+        self._table.side_by_side(*reads)
+        head = items.newest()
+        if head is None or (checkpoint_id and head.checkpoint_id != checkpoint_id):
+            if known is not None:
+                raise Stale
+            return None
+        image = self._head_image(scope, ns, head, items, serializer, segments, known)
+        values = self._parts.fetch(scope, value_refs(image.tree), serializer.sealer)
+        with_digests(image.tree, values)
+        self._cache.put((scope.thread_id, scope.user_id, ns), image)
+        return Loaded(image, values, writes.of(image.checkpoint_id, serializer))
+
+    def _head_image(
+        self,
+        scope: Scope,
+        ns: str,
+        head: CheckpointItem,
+        items: Descending,
+        serializer: Serializer,
+        segments: dict[str, Any],
+        known: Image | None,
+    ) -> Image:
+        chain = items.chain(head, known)
+        return self._replayed(scope, ns, chain, [known] if known else [], serializer, segments)[-1]
+
+    def _built(
+        self,
+        scope: Scope,
+        ns: str,
+        item: CheckpointItem,
+        payload: Any,
+        before: list[Image],
+        segments: dict[str, Any],
+        sealer: Sealer | None,
+    ) -> Image:
+        if item.kind == FULL:
+            tree, sizes = _image.decode_full(payload)
+            self._read_segments(scope, ns, [s for s in sizes if s not in segments], segments, sealer)
+            _image.fill(tree, segments)
+            parents = (item.parent_id,) if item.parent_id else ()
+            lineage = (*parents, item.checkpoint_id)
+            return Image(
+                item.checkpoint_id, item.parent_id, tree, sizes, lineage=lineage, fingerprint=item_fingerprint(item)
+            )
+        parent = before[-1]
+        return child_image(item, _delta.apply(parent.tree, payload), parent)
+
+    def _payloads(self, scope: Scope, chain: list[CheckpointItem], sealer: Sealer | None) -> list[Any]:
+        frames = self._parts.fetch_frames(scope, [item.value for item in chain if item.value])
+        return [
+            ormsgpack.unpackb(
+                self._codec.unframe(
+                    frames[item.value.digest] if item.value else item.frame or b"", context=item.key.sk, sealer=sealer
+                )
+            )
+            for item in chain
+        ]
+
+    def _newest_segments(self, scope: Scope, ns: str, upto: str | None, sealer: Sealer | None) -> dict[str, Any]:
+        last = f"{scope.segments(ns)}{upto}$" if upto else None
+        pages = self._table.query(
+            scope.thread_id, scope.segments(ns), last=last, newest_first=True, page_items=_SEGMENT_PAGE
+        )
+        return self._segments_in(next(pages, []), scope, ns, sealer)
+
+    def _read_segments(
+        self, scope: Scope, ns: str, missing: list[str], into: dict[str, Any], sealer: Sealer | None
+    ) -> None:
+        if not missing:
+            return
+        if len(missing) <= _SINGLE_SEGMENTS:
+            keys = [scope.segment(ns, segment) for segment in missing]
+            found = self._table.side_by_side(*(lambda key=key: self._table.get(key) for key in keys))
+            into.update(self._segments_in([item for item in found if item], scope, ns, sealer))
+            return
+        first, last = scope.segment(ns, min(missing)).sk, scope.segment(ns, max(missing)).sk
+        for page in self._table.query(scope.thread_id, scope.segments(ns), first=first, last=last):
+            wanted = [item for item in page if item["user_id"]["S"][len(scope.segments(ns)) :] in set(missing)]
+            into.update(self._segments_in(wanted, scope, ns, sealer))
+
+    def _segments_in(self, page: list[Wire], scope: Scope, ns: str, sealer: Sealer | None) -> dict[str, Any]:
+        skip = len(scope.segments(ns))
+        found = {}
+        for item in page:
+            sk = item["user_id"]["S"]
+            found[sk[skip:]] = ormsgpack.unpackb(self._codec.unframe(bytes(item["d"]["B"]), context=sk, sealer=sealer))
+        return found
+
+    def _with_values_of(
+        self, parent: Image | None, tree: dict[str, Any], scope: Scope, serializer: Serializer, spilled: Spilled
+    ) -> dict[str, Any]:
+        """Refer to the large values that the parent has, and spill those that are new."""
+        state = tree["channel_values"]
+        if parent is not None:
+            stored = {
+                leaf.plain_digest(): leaf.at for leaf in _delta.leaves(parent.tree) if isinstance(leaf.at, ValueRef)
+            }
+            if stored:
+                state = _referring(state, stored)
+        return {**tree, "channel_values": self._parts.spill(state, scope, serializer.sealer, spilled)}
+
+    def _segment_puts(self, scope: Scope, ns: str, draft: Draft) -> list[Callable[[], None]]:
+        return [
+            self._parts.dated_put(scope.segment(ns, segment), frame) for segment, frame in draft.segment_frames.items()
+        ]
+
+    def _commit(self, scope: Scope, ns: str, item: CheckpointItem, serializer: Serializer) -> None:
+        """Put the checkpoint if it is new or the same. If another of that id exists, first free what builds on it."""
+        wire = item.to_wire()
+        name = "d" if item.frame is not None else "v"
+        try:
+            self._table.put(
+                wire,
+                ConditionExpression=_UNSEEN,
+                ExpressionAttributeNames={"#pk": "conversation_id", "#d": name},
+                ExpressionAttributeValues={":d": wire[name]},
+            )
+        except ConditionFailed:
+            self._free_children(scope, ns, item.checkpoint_id, serializer)
+            self._table.put(wire)
+            self._cache.forget(scope.thread_id, scope.user_id)
+
+    def _free_children(self, scope: Scope, ns: str, checkpoint_id: str, serializer: Serializer) -> None:
+        first = scope.checkpoint(ns, checkpoint_id).sk
+        for page in self._table.query(scope.thread_id, scope.checkpoints(ns), first=first):
+            for item in map(CheckpointItem.from_wire, page):
+                if item.parent_id == checkpoint_id and item.kind == CHANGE:
+                    self.rewrite_full(scope, ns, item.checkpoint_id, serializer, item.run_id)
+
+
+def _is_linear(checkpoint_id: str, parent_id: str | None, newest: Image | None) -> bool:
+    """Whether a checkpoint goes on from the newest, or is the newest once more. A parent sorts before its changes."""
+    if parent_id is None or parent_id >= checkpoint_id:
+        return False
+    return newest is None or newest.checkpoint_id in (parent_id, checkpoint_id)
+
+
+def _referring(state: Node, stored: Mapping[bytes, ValueRef]) -> Node:
+    """Refer to large values that are stored already, in whichever channel they are now."""
+
+    def place(leaf: Leaf) -> Leaf:
+        if leaf.size < LARGE_ELEMENT_BYTES or leaf.plain_digest() not in stored:
+            return leaf
+        placed = Leaf(leaf.typ, leaf.data, stored[leaf.plain_digest()])
+        placed.digest = leaf.digest
+        return placed
+
+    return _delta.with_leaves(state, place)
+
+
+def _as_of_its_step(tree: dict[str, Any], parent: Image | None) -> dict[str, Any]:
+    """The tree, with the parent's value in every channel that has the parent's version.
+
+    Such a channel did not change in this step. What it holds can differ all the same: with durability "async" a
+    checkpoint may be stored after later steps have run, and these change sets (of barriers) in place.
+    """
+    before = parent.tree if parent is not None else {}
+    versions, old_versions = tree.get("channel_versions", {}), before.get("channel_versions", {})
+    old_values = before.get("channel_values", {})
+    settled = {
+        name: old_values[name] if name in old_values and _same(versions.get(name), old_versions.get(name)) else value
+        for name, value in tree["channel_values"].items()
+    }
+    return {**tree, "channel_values": settled}
+
+
+def _same(version: Leaf | None, other: Leaf | None) -> bool:
+    return version is not None and other is not None and version.same(other)

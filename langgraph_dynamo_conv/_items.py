@@ -1,0 +1,193 @@
+"""One frozen record per kind of item, to and from DynamoDB's attribute form. Pure.
+
+Attribute names of our own items are one letter, since every item pays for its names:
+
+    checkpoint   k "c" change | "f" full, d frame (or v: the frame as a value), p parent, r run, n namespace if digested
+    task writes  w<idx> frame of a regular write, x<idx> of a special one (idx 1 to 4), t task id if digested
+    segment, part  d frame, or bytes
+    run pointer  t thread
+    all          expires_at epoch seconds, where a time to live is set
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from langgraph_dynamo_conv import _keys
+from langgraph_dynamo_conv._delta import ValueRef
+from langgraph_dynamo_conv._keys import PK, SK, Key
+from langgraph_dynamo_conv.errors import CorruptDataError
+
+Wire = dict[str, dict[str, Any]]
+"""An item or key as botocore's DynamoDB client takes and gives it."""
+
+CHANGE, FULL = "c", "f"
+
+
+def wire_key(key: Key) -> Wire:
+    """A key as requests name it."""
+    return {PK: {"S": key.pk}, SK: {"S": key.sk}}
+
+
+def key_of(item: Wire) -> Key:
+    """The key of an item that was read."""
+    return Key(item[PK]["S"], item[SK]["S"])
+
+
+@dataclass(frozen=True)
+class CheckpointItem:
+    """A checkpoint: a change against its parent, or full."""
+
+    key: Key
+    kind: str
+    parent_id: str | None
+    frame: bytes | None
+    value: ValueRef | None = None
+    run_id: str | None = None
+    ns: str | None = None
+
+    @property
+    def checkpoint_id(self) -> str:
+        """The checkpoint's id, from its key."""
+        return self.key.sk.rsplit("#", 1)[1]
+
+    @property
+    def size(self) -> int:
+        """About its bytes as DynamoDB counts them."""
+        body = len(self.frame) if self.frame is not None else 60
+        return body + len(self.key.pk) + len(self.key.sk) + 80
+
+    def to_wire(self) -> Wire:
+        """The item as a request carries it."""
+        item = {**wire_key(self.key), "k": {"S": self.kind}}
+        if self.frame is not None:
+            item["d"] = {"B": self.frame}
+        if self.value is not None:
+            item["v"] = {"S": value_text(self.value)}
+        for name, text in (("p", self.parent_id), ("r", self.run_id), ("n", self.ns)):
+            if text is not None:
+                item[name] = {"S": text}
+        return item
+
+    @classmethod
+    def from_wire(cls, item: Wire) -> CheckpointItem:
+        """The record of an item that was read.
+
+        Raises:
+            CorruptDataError: An attribute is missing or of another type.
+        """
+        key = key_of(item)
+        try:
+            value = parse_value(item["v"]["S"]) if "v" in item else None
+            frame = bytes(item["d"]["B"]) if value is None else None
+            texts = [item[name]["S"] if name in item else None for name in ("p", "r", "n")]
+            return cls(key, item["k"]["S"], texts[0], frame, value, texts[1], texts[2])
+        except (KeyError, ValueError, TypeError) as error:
+            raise CorruptDataError(f"the checkpoint item at {key} is damaged: {error!r}", key=str(key)) from error
+
+    def namespace(self) -> str:
+        """The namespace, from its key or, where the key has only a digest, from the item."""
+        text = _keys.component_text(_keys.parse(self.key.sk).parts[0])
+        return text if text is not None else self.ns or ""
+
+
+@dataclass(frozen=True)
+class WritesItem:
+    """Pending writes of one task: a frame per write, by index (negative: special)."""
+
+    key: Key
+    frames: Mapping[int, bytes | ValueRef]
+    task_id: str
+    checkpoint_id: str = field(default="")
+
+    @classmethod
+    def from_wire(cls, item: Wire) -> WritesItem:
+        """The record of an item that was read.
+
+        Raises:
+            CorruptDataError: An attribute is of another type.
+        """
+        key = key_of(item)
+        _, checkpoint_id, escaped = _keys.parse(key.sk).parts
+        try:
+            task_id = item["t"]["S"] if "t" in item else _keys.component_text(escaped) or ""
+            frames = {
+                write_index(name): bytes(value["B"]) if "B" in value else parse_value(value["S"])
+                for name, value in item.items()
+                if name[0] in "wx" and name[1:].isdigit()
+            }
+        except (KeyError, ValueError, TypeError) as error:
+            raise CorruptDataError(f"the task writes at {key} are damaged: {error!r}", key=str(key)) from error
+        return cls(key, frames, task_id, checkpoint_id)
+
+
+def write_name(index: int) -> str:
+    """Attribute of the write with this index."""
+    return f"w{index}" if index >= 0 else f"x{-index}"
+
+
+def write_index(name: str) -> int:
+    """Index of the write in this attribute."""
+    return int(name[1:]) if name[0] == "w" else -int(name[1:])
+
+
+def value_text(value: ValueRef) -> str:
+    """A reference to a value, as an attribute."""
+    return f"{value.digest}:{value.size}:{value.parts}"
+
+
+def parse_value(text: str) -> ValueRef:
+    """The reference in an attribute."""
+    digest, size, parts = text.split(":")
+    return ValueRef(digest, int(size), int(parts))
+
+
+def bytes_item(key: Key, data: bytes) -> Wire:
+    """A segment, or a part of a value."""
+    return {**wire_key(key), "d": {"B": data}}
+
+
+def to_wire(value: Any) -> dict[str, Any]:
+    """A plain value of a conversation row as an attribute: str, int, Decimal, bool, None, bytes, list, dict."""
+    if isinstance(value, str):
+        return {"S": value}
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, (int, Decimal)):
+        return {"N": str(value)}
+    if value is None:
+        return {"NULL": True}
+    if isinstance(value, dict):
+        return {"M": {key: to_wire(item) for key, item in value.items()}}
+    if isinstance(value, (list, tuple)):
+        return {"L": [to_wire(item) for item in value]}
+    if isinstance(value, bytes):
+        return {"B": value}
+    if isinstance(value, (set, frozenset)) and value:
+        ((kind, _),) = to_wire(next(iter(value))).items()
+        return {f"{kind}S": sorted(item for one in value for item in to_wire(one).values())}
+    raise TypeError(f"a {type(value).__name__} can't be an attribute")
+
+
+def from_wire(attribute: Mapping[str, Any]) -> Any:
+    """The plain value of an attribute. Whole numbers become int, others Decimal."""
+    ((kind, value),) = attribute.items()
+    if kind == "N":
+        return _number(value)
+    if kind == "M":
+        return {key: from_wire(item) for key, item in value.items()}
+    if kind == "L":
+        return [from_wire(item) for item in value]
+    if kind == "NULL":
+        return None
+    if kind == "NS":
+        return {_number(number) for number in value}
+    return set(value) if kind in ("SS", "BS") else value
+
+
+def _number(text: str) -> int | Decimal:
+    number = Decimal(text)
+    return int(number) if number == number.to_integral_value() and "." not in text else number

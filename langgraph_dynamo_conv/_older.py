@@ -1,0 +1,132 @@
+"""Messages that left the conversation row, and whole copies of those that the row shows shortened.
+
+They are kept in message items, a run of consecutive messages in each, keyed by the number of the first. A number can be
+in several items after a fork or a crash; the item with the largest first number counts. So storing a run removes the
+items of an earlier branch that begin within it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from langgraph_dynamo_conv import _keys
+from langgraph_dynamo_conv._codec import Codec, Sealer
+from langgraph_dynamo_conv._items import Wire, from_wire, key_of, parse_value, to_wire, value_text, wire_key
+from langgraph_dynamo_conv._keys import SK, Key, Scope
+from langgraph_dynamo_conv._messages import Message
+from langgraph_dynamo_conv._parts import Parts, Spilled
+from langgraph_dynamo_conv._table import Table
+from langgraph_dynamo_conv._transcript import shorten
+from langgraph_dynamo_conv._values import size_of
+
+_ITEM_BYTES = 256 * 1024
+"""Messages of one item; a larger single message is stored as a value, and shortened in its item."""
+
+
+class OlderMessages:
+    """Stores and reads message items. Safe to share between threads."""
+
+    def __init__(self, table: Table, codec: Codec, parts: Parts) -> None:
+        self._table = table
+        self._codec = codec
+        self._parts = parts
+
+    def put(self, scope: Scope, numbered: list[tuple[int, Message]], sealer: Sealer | None, replaced: int = 0) -> None:
+        """Store messages by their numbers. Storing them again is harmless.
+
+        Args:
+            scope: Conversation and user.
+            numbered: The messages.
+            sealer: Encrypts them, or None.
+            replaced: Numbers below this may be in items of an earlier branch.
+
+        Cost: one PutItem for each 256 KB of consecutive messages; one small Query more for numbers below `replaced`.
+        """
+        for first, batch in _runs(numbered):
+            key = scope.messages(first)
+            spilled = Spilled()
+            item = self._item(key, batch, sealer, spilled)
+            self._table.side_by_side(*self._parts.puts(scope, spilled))
+            self._table.put(item)
+            if len(batch) > 1 and first < replaced:
+                self._remove(scope, first + 1, first + len(batch) - 1)
+
+    def read(self, scope: Scope, first: int, last: int, sealer: Sealer | None) -> dict[int, Message]:
+        """Messages from number `first` to before `last`, as far as they are stored, by number.
+
+        Cost: one Query for each MB.
+        """
+        found: dict[int, Message] = {}
+        if first >= last:
+            return found
+        pages = self._table.query(
+            scope.thread_id, scope.prefix("m"), last=scope.messages(last - 1).sk, newest_first=True
+        )
+        for item in (item for page in pages for item in page):
+            start = int(_keys.parse(item[SK]["S"]).parts[0])
+            for number, message in enumerate(self._messages(scope, item, sealer), start):
+                if first <= number < last:
+                    found.setdefault(number, message)
+            if start <= first:
+                break
+        return found
+
+    def _remove(self, scope: Scope, first: int, last: int) -> None:
+        low, high = scope.messages(first).sk, scope.messages(last).sk
+        pages = self._table.query(scope.thread_id, scope.prefix("m"), first=low, last=high, keys_only=True)
+        for key in [key_of(item) for page in pages for item in page]:
+            self._table.delete(key)
+
+    def _item(self, key: Key, batch: list[Message], sealer: Sealer | None, spilled: Spilled) -> Wire:
+        item = wire_key(key)
+        too_large = size_of(batch) > _ITEM_BYTES
+        if too_large:
+            frame = self._codec.frame(packed(batch), context="messages", sealer=sealer)
+            item["v"] = {"S": value_text(self._parts.add(frame, spilled))}
+        if sealer is None:
+            item["messages"] = to_wire([shorten(message, _ITEM_BYTES) for message in batch] if too_large else batch)
+        elif not too_large:
+            item["sealed"] = {"B": self._codec.frame(packed(batch), context=key.sk, sealer=sealer)}
+        return item
+
+    def _messages(self, scope: Scope, item: Wire, sealer: Sealer | None) -> list[Message]:
+        if "v" in item:
+            ref = parse_value(item["v"]["S"])
+            frame = self._parts.fetch_frames(scope, [ref])[ref.digest]
+            large: list[Message] = unpacked(self._codec.unframe(frame, context="messages", sealer=sealer))
+            return large
+        if "sealed" in item:
+            frame = bytes(item["sealed"]["B"])
+            sealed: list[Message] = unpacked(self._codec.unframe(frame, context=item[SK]["S"], sealer=sealer))
+            return sealed
+        messages: list[Message] = from_wire(item["messages"])
+        return messages
+
+
+def packed(value: Any) -> bytes:
+    """A value of the row as bytes: the JSON of its attribute form."""
+    return json.dumps(to_wire(value), separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def unpacked(data: bytes) -> Any:
+    """The value that `packed` gave."""
+    return from_wire(json.loads(data))
+
+
+def _runs(numbered: list[tuple[int, Message]]) -> Iterator[tuple[int, list[Message]]]:
+    """Runs of consecutive numbers, each small enough for one item."""
+    first, size = 0, 0
+    batch: list[Message] = []
+    for number, message in numbered:
+        weight = size_of(message)
+        if batch and (number != first + len(batch) or size + weight > _ITEM_BYTES):
+            yield first, batch
+            batch, size = [], 0
+        if not batch:
+            first = number
+        batch.append(message)
+        size += weight
+    if batch:
+        yield first, batch

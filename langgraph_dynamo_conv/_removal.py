@@ -1,0 +1,317 @@
+"""Removing and copying: whole conversations, runs, old checkpoints. All of it can be repeated after a crash.
+
+The conversation row goes last, so what is half deleted can still be found and deleted. Before a checkpoint goes that
+another builds on, the other goes, or is stored anew so that it stands by itself: whoever reads meanwhile finds a
+checkpoint as it was, or not at all. What a checkpoint needs goes after it.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from langgraph_dynamo_conv import _delta, _keys
+from langgraph_dynamo_conv._cache import ImageCache
+from langgraph_dynamo_conv._chain import Descending
+from langgraph_dynamo_conv._checkpoints import Checkpoints
+from langgraph_dynamo_conv._delta import ValueRef
+from langgraph_dynamo_conv._image import Image
+from langgraph_dynamo_conv._items import CHANGE, CheckpointItem, Wire, WritesItem, key_of, parse_value
+from langgraph_dynamo_conv._keys import PK, SK, Key, Scope
+from langgraph_dynamo_conv._parts import Parts, Serializer
+from langgraph_dynamo_conv._table import Table
+from langgraph_dynamo_conv._writes import TaskWrites
+
+GRACE_SECONDS = 3600
+"""Segments and parts younger than this are left alone by `prune`: a run may be about to refer to them."""
+
+_UUID_EPOCH = 12_219_292_800
+"""Seconds from the Gregorian calendar's first day to 1970, from which UUIDs count."""
+
+_TIME_ORDERED = 6
+
+_BATCH = 256
+"""Keys that are worked on at once, to bound memory."""
+
+
+class Removal:
+    """Deletes, prunes and copies. Safe to share between threads."""
+
+    def __init__(
+        self,
+        table: Table,
+        cache: ImageCache,
+        checkpoints: Checkpoints,
+        parts: Parts,
+        writes: TaskWrites,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._table = table
+        self._cache = cache
+        self._checkpoints = checkpoints
+        self._parts = parts
+        self._writes = writes
+        self._clock = clock
+
+    def delete(self, thread_id: str, user_id: str | None = None) -> int:
+        """Everything of a conversation, or of one user's share of it; the number of items removed.
+
+        Cost: one query for each MB, and one delete of 1 write unit for each KB of every item.
+        """
+        self._forget(thread_id, user_id)
+        rows: list[Key] = []
+        others: list[Key] = []
+        checkpoints: list[Link] = []
+        for page in self._share(thread_id, user_id):
+            self._delete_all(_run_pointers(page))
+            checkpoints += [link_of(item) for item in page if _kind(item) == "c"]
+            others += [key_of(item) for item in page if _kind(item) not in ("row", "c")]
+            rows += [key_of(item) for item in page if _kind(item) == "row"]
+        for keys in (*leaves_first(checkpoints), others, rows):
+            self._delete_all(keys)
+        self._forget(thread_id, user_id)
+        return len(checkpoints) + len(others) + len(rows)
+
+    def delete_runs(self, run_ids: Sequence[str], serializer: Serializer) -> None:
+        """The checkpoints and writes of these runs, in every conversation that they wrote to.
+
+        Cost: one query for each run, and what reading those conversations' checkpoints costs.
+        """
+        for run_id in run_ids:
+            pk = _keys.run_partition(run_id)
+            for page in list(self._table.query(pk)):
+                for item in page:
+                    scope = Scope(item["t"]["S"], _keys.parse(item[SK]["S"]).user_id)
+                    self._delete_run(scope, run_id, serializer)
+                    self._table.delete(key_of(item))
+
+    def keep_latest(self, thread_id: str, user_id: str | None, serializer: Serializer) -> None:
+        """Of each namespace only the newest checkpoint, and what a `DeltaChannel` of it still replays."""
+        for scope in self._scopes(thread_id, user_id):
+            kept: list[Image] = []
+            pages = self._table.query(scope.thread_id, scope.prefix("c"), newest_first=True)
+            items = [CheckpointItem.from_wire(item) for page in pages for item in page]
+            for _, group in groupby(items, key=lambda item: _keys.parse(item.key.sk).parts[0]):
+                kept += self._keep_latest_of(scope, list(group), serializer)
+            stays = {image.checkpoint_id for image in kept}
+            runs = {item.run_id for item in items if item.checkpoint_id in stays}
+            gone = {item.run_id for item in items if item.run_id} - runs
+            self._delete_all(scope.run(run_id) for run_id in gone if run_id)
+            self._sweep(scope, kept, serializer)
+            self._forget(scope.thread_id, scope.user_id)
+
+    def copy(self, source: str, target: str, user_id: str | None, now: str) -> None:
+        """Everything of a conversation under another thread id; rows last, created now.
+
+        Raises:
+            ValueError: The target is the source, or has a conversation already.
+        """
+        if source == target:
+            raise ValueError(f"the target is the source: {target!r}; name another thread")
+        if any(_kind(item) == "row" and user_id in (None, item[SK]["S"]) for item in self._keys_of(target)):
+            raise ValueError(f"{target!r} has a conversation already; name another thread, or delete that one")
+        rows: list[Wire] = []
+        for page in self._share(source, user_id):
+            items = [{**item, PK: {"S": target}} for item in page]
+            rows += [item for item in items if _kind(item) == "row"]
+            for item in items:
+                for key in _run_pointers([item]):
+                    self._table.put(_pointer(key, target))
+            self._put_all(item for item in items if _kind(item) != "row")
+        dates = {"created_at": {"S": now}, "updated_at": {"S": now}}
+        self._put_all({**row, **{name: date for name, date in dates.items() if name in row}} for row in rows)
+        self._forget(target, user_id)
+
+    def _keep_latest_of(self, scope: Scope, items: list[CheckpointItem], serializer: Serializer) -> list[Image]:
+        """Keep the first of a namespace's items (newest first) and the ancestors it replays; give their images."""
+        ns = items[0].namespace()
+        by_id = {item.checkpoint_id: item for item in items}
+        descending = Descending(iter([[item.to_wire() for item in items]]))
+        segments = self._checkpoints.all_segments(scope, ns, serializer.sealer)
+
+        def image_of(item: CheckpointItem) -> Image:
+            chain = descending.chain(item)
+            return self._checkpoints.build(scope, ns, chain, serializer, segments)[-1]
+
+        kept = [image_of(items[0])]
+        replayed = _replayed_channels(kept[0], serializer)
+        while replayed and kept[-1].parent_id in by_id:
+            kept.append(image_of(by_id[kept[-1].parent_id or ""]))
+            replayed -= kept[-1].tree["channel_values"].keys()
+        oldest = by_id[kept[-1].checkpoint_id]
+        if oldest.kind == CHANGE:
+            self._checkpoints.rewrite_full(scope, ns, oldest.checkpoint_id, serializer, oldest.run_id)
+            rewritten = self._checkpoints.image(scope, ns, serializer, oldest.checkpoint_id)
+            kept = [*kept[:-1], *([rewritten] if rewritten else [])]
+        ids = {image.checkpoint_id for image in kept}
+        self._delete_checkpoints(scope, ns, [item for item in items if item.checkpoint_id not in ids], ids)
+        return kept
+
+    def _delete_checkpoints(self, scope: Scope, ns: str, items: list[CheckpointItem], stay: set[str]) -> None:
+        """Delete checkpoints, then their writes, and writes that an earlier crash in here has left without one."""
+        for keys in leaves_first(link_of(item.to_wire()) for item in items):
+            self._delete_all(keys)
+        gone = {item.checkpoint_id for item in items}
+        long_ago = self._clock() - GRACE_SECONDS
+
+        def goes(key: Key) -> bool:
+            checkpoint_id = _keys.parse(key.sk).parts[1]
+            return checkpoint_id in gone or (checkpoint_id not in stay and _made_at(checkpoint_id) < long_ago)
+
+        for page in self._table.query(scope.thread_id, scope.all_writes(ns), keys_only=True):
+            self._delete_all(key for key in map(key_of, page) if goes(key))
+
+    def _delete_run(self, scope: Scope, run_id: str, serializer: Serializer) -> None:
+        pages = self._table.query(scope.thread_id, scope.prefix("c"))
+        items = [CheckpointItem.from_wire(item) for page in pages for item in page]
+        for _, group in groupby(items, key=lambda item: _keys.parse(item.key.sk).parts[0]):
+            of_ns = list(group)
+            ns = of_ns[0].namespace()
+            gone = {item.checkpoint_id for item in of_ns if item.run_id == run_id}
+            for item in of_ns:
+                if item.kind == CHANGE and item.parent_id in gone and item.checkpoint_id not in gone:
+                    self._checkpoints.rewrite_full(scope, ns, item.checkpoint_id, serializer, item.run_id)
+            if gone:
+                stay = {item.checkpoint_id for item in of_ns} - gone
+                self._delete_checkpoints(scope, ns, [item for item in of_ns if item.checkpoint_id in gone], stay)
+        self._forget(scope.thread_id, scope.user_id)
+
+    def _sweep(self, scope: Scope, kept: list[Image], serializer: Serializer) -> None:
+        """Delete old segments and parts that nothing refers to any more."""
+        values, segments = self._referred(scope, kept, serializer)
+        oldest = self._clock() - GRACE_SECONDS
+        for kind in ("s", "b"):
+            for page in self._table.query(scope.thread_id, scope.prefix(kind)):
+                old = [item for item in page if int(item.get("t", {"N": "0"})["N"]) < oldest]
+                self._delete_all(key_of(item) for item in old if not _is_referred(key_of(item), values, segments))
+
+    def _referred(self, scope: Scope, kept: list[Image], serializer: Serializer) -> tuple[set[str], set[str]]:
+        segments = {segment for image in kept for segment in image.segments}
+        values = {digest for image in kept for digest in _value_digests(image.tree)}
+        for page in self._table.query(scope.thread_id, scope.prefix("c")):
+            records = map(CheckpointItem.from_wire, page)
+            values |= {record.value.digest for record in records if record.value}
+        for page in self._table.query(scope.thread_id, scope.prefix("m")):
+            values |= {parse_value(item["v"]["S"]).digest for item in page if "v" in item}
+        for page in self._table.query(scope.thread_id, scope.prefix("w")):
+            for item in map(WritesItem.from_wire, page):
+                frames = [frame for frame in item.frames.values() if isinstance(frame, ValueRef)]
+                values |= {frame.digest for frame in frames}
+                for write in self._writes.decoded(scope, [item], serializer.sealer):
+                    values |= set(_value_digests(write.node))
+        return values, segments
+
+    def _share(self, thread_id: str, user_id: str | None) -> Iterator[list[Wire]]:
+        """All items of a conversation, or of one user's share of it, the row included."""
+        if user_id is None:
+            yield from self._table.query(thread_id)
+            return
+        row = self._table.get(Scope(thread_id, user_id).row())
+        yield [row] if row else []
+        yield from self._table.query(thread_id, Scope(thread_id, user_id).prefix())
+
+    def _keys_of(self, thread_id: str) -> Iterator[Wire]:
+        return (item for page in self._table.query(thread_id, keys_only=True) for item in page)
+
+    def _scopes(self, thread_id: str, user_id: str | None) -> list[Scope]:
+        if user_id is not None:
+            return [Scope(thread_id, user_id)]
+        users = {_keys.parse(item[SK]["S"]).user_id for item in self._keys_of(thread_id)}
+        return [Scope(thread_id, user) for user in sorted(users)]
+
+    def _delete_all(self, keys: Iterable[Key]) -> None:
+        remaining = iter(keys)
+        while batch := list(islice(remaining, _BATCH)):
+            self._table.side_by_side(*(_call(self._table.delete, key) for key in batch))
+
+    def _put_all(self, items: Iterable[Wire]) -> None:
+        remaining = iter(items)
+        while batch := list(islice(remaining, _BATCH)):
+            self._table.side_by_side(*(_call(self._table.put, item) for item in batch))
+
+    def _forget(self, thread_id: str, user_id: str | None) -> None:
+        self._cache.forget(thread_id, user_id)
+        self._parts.forget(thread_id)
+
+
+class Link(NamedTuple):
+    """A checkpoint's key, and that of the checkpoint it builds on, if it does."""
+
+    key: Key
+    parent: Key | None
+
+
+def link_of(item: Wire) -> Link:
+    """The link of a checkpoint item, also of a damaged one."""
+    key = key_of(item)
+    if item.get("k") != {"S": CHANGE} or "p" not in item:
+        return Link(key, None)
+    return Link(key, Key(key.pk, f"{key.sk.rpartition('#')[0]}#{item['p']['S']}"))
+
+
+def leaves_first(links: Iterable[Link]) -> Iterator[list[Key]]:
+    """Keys in groups, each checkpoint in a later group than those that build on it."""
+    parents = dict(links)
+    waiting = Counter(parent for parent in parents.values() if parent is not None and parent in parents)
+    group = [key for key in parents if key not in waiting]
+    while group:
+        yield group
+        freed = [parent for key in group if (parent := parents.pop(key)) is not None and parent in waiting]
+        waiting.subtract(freed)
+        group = [key for key in dict.fromkeys(freed) if not waiting[key]]
+    yield list(parents)  # only a damaged chain has a ring
+
+
+def _made_at(checkpoint_id: str) -> float:
+    """When a checkpoint was made, as LangGraph's ids (UUID version 6) tell; infinity for other ids."""
+    try:
+        number = UUID(checkpoint_id)
+    except ValueError:
+        return math.inf
+    ticks = (number.int >> 80) << 12 | (number.int >> 64) & 0xFFF
+    return ticks / 1e7 - _UUID_EPOCH if number.version == _TIME_ORDERED else math.inf
+
+
+def _call(function: Callable[[Any], None], argument: Any) -> Callable[[], None]:
+    return lambda: function(argument)
+
+
+def _kind(item: Wire) -> str:
+    return _keys.parse(item[SK]["S"]).kind
+
+
+def _run_pointers(items: Iterable[Wire]) -> Iterator[Key]:
+    """The pointers of the runs that wrote these checkpoints."""
+    for item in items:
+        if _kind(item) == "c" and "r" in item:
+            yield Scope(item[PK]["S"], _keys.parse(item[SK]["S"]).user_id).run(item["r"]["S"])
+
+
+def _pointer(key: Key, thread_id: str) -> Wire:
+    return {PK: {"S": key.pk}, SK: {"S": key.sk}, "t": {"S": thread_id}}
+
+
+def _replayed_channels(image: Image, serializer: Serializer) -> set[str]:
+    """`DeltaChannel`s whose value is not in the checkpoint, by the counters that LangGraph keeps in its metadata."""
+    counters = image.tree["metadata"].get("counters_since_delta_snapshot")
+    if counters is None:
+        return set()
+    names: dict[str, Any] = _delta.to_python(counters, serializer.loads, {})
+    stored: dict[str, Any] = image.tree["channel_values"]
+    return set(names) - set(stored)
+
+
+def _value_digests(node: _delta.Node) -> Iterator[str]:
+    return (leaf.at.digest for leaf in _delta.leaves(node) if isinstance(leaf.at, ValueRef))
+
+
+def _is_referred(key: Key, values: set[str], segments: set[str]) -> bool:
+    parsed = _keys.parse(key.sk)
+    if parsed.kind == "b":
+        return parsed.parts[0] in values
+    return "#".join(parsed.parts[1:]) in segments

@@ -1,0 +1,115 @@
+"""The errors that this package raises, split by what the caller can do about them.
+
+    DynamoConvError
+    ├── TableNotFoundError            create it: `setup()`; or check name, region and endpoint
+    ├── TableMismatchError            a table of that name has other keys or no such index
+    ├── IndexNotReadyError            wait: the index is still being built
+    ├── AccessDeniedError             allow the named action on the table and its index
+    ├── CredentialsError              give the process AWS credentials and a region
+    ├── EndpointError                 the endpoint can't be reached or did not answer
+    ├── ThrottledError                retries ended; slow down or raise the capacity
+    ├── ConflictError                 somebody else wrote first, again and again
+    ├── ItemTooLargeError             the item can't be made to fit into 400 KB
+    ├── CorruptDataError              stored bytes are not what was written
+    │   └── UnknownFormatError        written by a newer version of this package
+    ├── ConversationNotFoundError     no such conversation of this user (also a LookupError)
+    ├── UserRequiredError             the config names no user (also a ValueError)
+    └── RequestFailedError            any other answer of the service
+
+Wrong arguments are a `ValueError` (or `UserRequiredError`), raised before any request is sent.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AccessDeniedError",
+    "ConflictError",
+    "ConversationNotFoundError",
+    "CorruptDataError",
+    "CredentialsError",
+    "DynamoConvError",
+    "EndpointError",
+    "IndexNotReadyError",
+    "ItemTooLargeError",
+    "RequestFailedError",
+    "TableMismatchError",
+    "TableNotFoundError",
+    "ThrottledError",
+    "UnknownFormatError",
+    "UserRequiredError",
+]
+
+
+class DynamoConvError(Exception):
+    """Root of this package's errors.
+
+    Args:
+        message: What happened and the remedy, in one sentence each.
+        operation: The DynamoDB action that failed, such as `"PutItem"`, or None.
+        table: The table's name, or None.
+        key: The key of the item in question as `conversation_id / sort key`, or None.
+    """
+
+    def __init__(
+        self, message: str, *, operation: str | None = None, table: str | None = None, key: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.operation = operation
+        self.table = table
+        self.key = key
+
+
+class TableNotFoundError(DynamoConvError):
+    """The table does not exist in this account, region or endpoint."""
+
+
+class TableMismatchError(DynamoConvError):
+    """A table of that name exists, but its keys or its index differ from what is needed."""
+
+
+class IndexNotReadyError(DynamoConvError):
+    """The index `user_id-created_at-index` is missing or still being built."""
+
+
+class AccessDeniedError(DynamoConvError):
+    """The role of this process may not do the named action."""
+
+
+class CredentialsError(DynamoConvError):
+    """No AWS credentials or region were found, or they are expired or invalid."""
+
+
+class EndpointError(DynamoConvError):
+    """The endpoint could not be reached, or no answer came in time. Repeating the call is safe."""
+
+
+class ThrottledError(DynamoConvError):
+    """DynamoDB refused the request for want of capacity, and the retries ended."""
+
+
+class ConflictError(DynamoConvError):
+    """Another writer changed the same item at the same time, and the retries ended."""
+
+
+class ItemTooLargeError(DynamoConvError):
+    """An item would pass DynamoDB's limit of 400 KB and can't be split further."""
+
+
+class CorruptDataError(DynamoConvError):
+    """Stored bytes are damaged, or a part or a parent that is referred to is missing."""
+
+
+class UnknownFormatError(CorruptDataError):
+    """Stored bytes carry a version or codec that this release does not know."""
+
+
+class ConversationNotFoundError(DynamoConvError, LookupError):
+    """The user has no such conversation."""
+
+
+class UserRequiredError(DynamoConvError, ValueError):
+    """The config names no user and the saver has no `default_user_id`."""
+
+
+class RequestFailedError(DynamoConvError):
+    """DynamoDB answered with an error that has no class of its own here."""

@@ -1,0 +1,143 @@
+"""Setting up the table: its definition, its creation, what an existing one lacks. Not for a runtime role."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from langgraph_dynamo_conv._keys import INDEX, PK, SK
+from langgraph_dynamo_conv.errors import IndexNotReadyError, RequestFailedError, TableMismatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from langgraph_dynamo_conv._table import Table
+
+TTL_ATTRIBUTE = "expires_at"
+
+_WAIT_SECONDS = 600.0
+_POLL_SECONDS = 2.0
+_CREATED_AT = "created_at"
+
+
+def table_definition(table_name: str) -> dict[str, Any]:
+    """The arguments of CreateTable for the conversations table and its index, billed per request."""
+    return {
+        "TableName": table_name,
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in (PK, SK, _CREATED_AT)],
+        "KeySchema": _key_schema(PK, SK),
+        "GlobalSecondaryIndexes": [
+            {
+                "IndexName": INDEX,
+                "KeySchema": _key_schema(SK, _CREATED_AT),
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    }
+
+
+def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Create the table if it is missing, else check it; wait until it is active; turn on time-to-live.
+
+    Raises:
+        TableMismatchError: A table of that name differs from `table_definition` in a way that matters, or its
+            time-to-live is on another attribute.
+        IndexNotReadyError: Table or index did not become active in 10 minutes.
+    """
+    description = table.describe()
+    if description is None:
+        table.create(table_definition(table.name))
+    else:
+        _check(table.name, description)
+    _check(table.name, _wait_until_active(table, sleep))
+    _expire(table)
+
+
+def differences(description: dict[str, Any]) -> list[str]:
+    """What of a table (DescribeTable's `Table`) keeps it from being used, in words; empty if nothing."""
+    found = []
+    wanted = table_definition("")
+    types = {one["AttributeName"]: one["AttributeType"] for one in description.get("AttributeDefinitions", ())}
+    if _names(description["KeySchema"]) != _names(wanted["KeySchema"]):
+        found.append(f"its key is {_said(description['KeySchema'])}, and must be {_said(wanted['KeySchema'])}")
+    found += [f"{name} is of type {types[name]}, and must be S" for name in (PK, SK) if types.get(name, "S") != "S"]
+    indexes = {one["IndexName"]: one for one in description.get("GlobalSecondaryIndexes", ())}
+    index = indexes.get(INDEX)
+    if index is None:
+        have = f" (it has {', '.join(sorted(indexes))})" if indexes else ""
+        found.append(f"it has no index {INDEX}{have}")
+        return found
+    schema = wanted["GlobalSecondaryIndexes"][0]["KeySchema"]
+    if _names(index["KeySchema"]) != _names(schema):
+        found.append(f"the key of {INDEX} is {_said(index['KeySchema'])}, and must be {_said(schema)}")
+    if types.get(_CREATED_AT, "S") != "S":
+        found.append(f"{_CREATED_AT} is of type {types[_CREATED_AT]}, and must be S")
+    if index["Projection"]["ProjectionType"] != "ALL":
+        found.append(f"{INDEX} projects {index['Projection']['ProjectionType']}, and must project ALL")
+    return found
+
+
+def _check(table_name: str, description: dict[str, Any]) -> None:
+    found = differences(description)
+    if found:
+        raise TableMismatchError(
+            f"the table '{table_name}' exists, but {'; '.join(found)}. Use another name, or change the table",
+            operation="DescribeTable",
+            table=table_name,
+        )
+
+
+def _expire(table: Table) -> None:
+    """Turn time-to-live on, unless it is on, or another process turns it on at the same time."""
+    if not _expires(table):
+        try:
+            table.enable_time_to_live(TTL_ATTRIBUTE)
+        except RequestFailedError:
+            if not _expires(table):
+                raise
+
+
+def _expires(table: Table) -> bool:
+    attribute = table.time_to_live()
+    if attribute not in (None, TTL_ATTRIBUTE):
+        raise TableMismatchError(
+            f"the table '{table.name}' expires its items by the attribute '{attribute}', and must do it by "
+            f"'{TTL_ATTRIBUTE}'. Use another table, or turn its time-to-live off and setup() an hour later",
+            operation="DescribeTimeToLive",
+            table=table.name,
+        )
+    return attribute is not None
+
+
+def _wait_until_active(table: Table, sleep: Callable[[float], None]) -> dict[str, Any]:
+    """The description of the table, once it and its index can be used."""
+    waited = 0.0
+    while True:
+        description = table.describe() or {}
+        indexes = description.get("GlobalSecondaryIndexes", ())
+        states = {one["IndexName"]: one.get("IndexStatus", "ACTIVE") for one in indexes}
+        status = description.get("TableStatus")
+        if status in ("ACTIVE", "UPDATING") and states.get(INDEX) == "ACTIVE":
+            return description
+        if waited >= _WAIT_SECONDS:
+            raise IndexNotReadyError(
+                f"after {waited:.0f} s the table '{table.name}' is {status} and {INDEX} is "
+                f"{states.get(INDEX)}: run setup() again later",
+                operation="DescribeTable",
+                table=table.name,
+            )
+        sleep(_POLL_SECONDS)
+        waited += _POLL_SECONDS
+
+
+def _key_schema(hash_key: str, range_key: str) -> list[dict[str, str]]:
+    return [{"AttributeName": hash_key, "KeyType": "HASH"}, {"AttributeName": range_key, "KeyType": "RANGE"}]
+
+
+def _names(schema: list[dict[str, str]]) -> list[tuple[str, str]]:
+    return [(one["AttributeName"], one["KeyType"]) for one in schema]
+
+
+def _said(schema: list[dict[str, str]]) -> str:
+    return " and ".join(f"{name} ({kind})" for name, kind in _names(schema))

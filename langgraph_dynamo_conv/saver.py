@@ -1,0 +1,375 @@
+"""`DynamoDBConversationSaver`: RunnableConfig in, RunnableConfig out; the work is done elsewhere."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    DeltaChannelHistory,
+)
+from langgraph.checkpoint.serde.base import SerializerProtocol
+
+from langgraph_dynamo_conv import _calls, provision
+from langgraph_dynamo_conv._config import Target, config_for, user_of
+from langgraph_dynamo_conv._engine import Engine, Options, table_of
+from langgraph_dynamo_conv._keys import Scope, check_text, check_thread_id, check_user_id
+from langgraph_dynamo_conv._rows import ROW_BYTES
+from langgraph_dynamo_conv._state import serializer_of
+from langgraph_dynamo_conv._titles import TitleFunction
+from langgraph_dynamo_conv.conversations import Conversations
+from langgraph_dynamo_conv.errors import ConversationNotFoundError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+T = TypeVar("T")
+
+
+class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
+    """Keeps LangGraph state and readable conversations in one DynamoDB table.
+
+    Pass it as `checkpointer=` when a graph is compiled. One saver can be shared by any number of threads and asyncio
+    tasks; a process needs only one. No request is sent and no credential looked up before the first call. Close it, or
+    use it as a context manager, to stop its threads.
+
+    Args:
+        table_name: The table; the environment variable `DYNAMODB_TABLE_NAME` if None.
+        client: A ready boto3 DynamoDB client, used as it is (its retries, timeouts and pool size count). Without one
+            the saver makes its own at the first request: standard retries, 6 attempts, 32 connections.
+        region_name: Region of the client that the saver makes; the environment's if None.
+        endpoint_url: Endpoint of that client; AWS's if None.
+        default_user_id: The user where a config names none. For demos ("demo") and programs with one user only.
+        serde: LangGraph serializer; `JsonPlusSerializer` if None. With an `EncryptedSerializer` everything that the
+            saver stores of the state is encrypted, and data that is not is refused.
+        messages_channel: Name of the state's channel that holds the messages.
+        transcript: Whether the conversation row follows the messages. Without it, the row is created and listed, but
+            has no messages.
+        encrypt_transcript: Whether title and messages of the row are encrypted too where `serde` encrypts. False keeps
+            them readable for other programs.
+        title: Makes a conversation's title from its first exchange, given as messages in the table's documented form;
+            called in a thread of the saver's after the answer is stored. If it fails, the first message's title stays.
+        row_bytes: The most bytes of messages that a row holds, at least 512; older ones move to message items.
+        cache_bytes: Memory for what was last seen of each conversation; 0 to read everything every time.
+        consistent: Whether reads of the table are strongly consistent. False halves their cost, and may miss the
+            newest step.
+        clock: Gives the time in seconds since the epoch.
+
+    Raises:
+        ValueError: No table name, or contradicting or impossible options.
+    """
+
+    def __init__(
+        self,
+        table_name: str | None = None,
+        *,
+        client: DynamoDBClient | None = None,
+        region_name: str | None = None,
+        endpoint_url: str | None = None,
+        default_user_id: str | None = None,
+        serde: SerializerProtocol | None = None,
+        messages_channel: str = "messages",
+        transcript: bool = True,
+        encrypt_transcript: bool = True,
+        title: TitleFunction | None = None,
+        row_bytes: int = ROW_BYTES,
+        cache_bytes: int = 64 * 1024 * 1024,
+        consistent: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(serde=serde)
+        if default_user_id is not None:
+            check_user_id(default_user_id)
+        options = Options(messages_channel, transcript, encrypt_transcript, title, row_bytes, cache_bytes, clock)
+        table = table_of(table_name, client, region_name, endpoint_url, consistent=consistent)
+        self._default_user_id = default_user_id
+        self._engine = Engine(table, options)
+
+    def setup(self) -> None:
+        """Create the table and its index if they are missing, and wait until both are active. Can be repeated.
+
+        Turns on time-to-live on `expires_at`. Needs the actions CreateTable, DescribeTable, DescribeTimeToLive and
+        UpdateTimeToLive, which a runtime role should not have.
+
+        Raises:
+            TableMismatchError: A table of that name has other keys or no such index; the message says what differs.
+        """
+        provision.setup_table(self._engine.table)
+
+    @property
+    def conversations(self) -> Conversations:
+        """The conversations of the table, as a chat page needs them."""
+        return Conversations._over(self._engine, self)
+
+    def new_conversation(self, user_id: str | None = None, *, title: str | None = None) -> RunnableConfig:
+        """A config for a new conversation: `{"configurable": {"thread_id": <uuid4>, "user_id": ...}}`.
+
+        The row appears with the first message, or now if a title is given.
+
+        Cost: nothing, or one UpdateItem if a title is given.
+        """
+        scope = Scope(str(uuid.uuid4()), user_of({"user_id": user_id}, self._default_user_id))
+        if title is not None:
+            sealer = self._engine.follower.sealer(serializer_of(self.serde))
+            self._engine.rows.create(scope, check_text("title", title), sealer)
+        return config_for(scope)
+
+    async def anew_conversation(self, user_id: str | None = None, *, title: str | None = None) -> RunnableConfig:
+        """Async `new_conversation`."""
+        return await self._engine.run(partial(self.new_conversation, user_id, title=title))
+
+    def resume(self, user_id: str | None = None) -> RunnableConfig:
+        """The config of the user's newest conversation, by the index (which can lag behind by less than a second).
+
+        Raises:
+            ConversationNotFoundError: The user has none.
+
+        Cost: one Query, half a read unit for each 4 KB of the newest row.
+        """
+        user = user_of({"user_id": user_id}, self._default_user_id)
+        thread_id = self._engine.rows.newest(user)
+        if thread_id is None:
+            raise ConversationNotFoundError(
+                "this user has no conversation yet: begin one with new_conversation(user_id)",
+                operation="Query",
+                table=self._engine.table.name,
+            )
+        return config_for(Scope(thread_id, user))
+
+    async def aresume(self, user_id: str | None = None) -> RunnableConfig:
+        """Async `resume`."""
+        return await self._engine.run(partial(self.resume, user_id))
+
+    def close(self) -> None:
+        """Wait for calls under way and stop the saver's threads. The client is left open. Can be repeated."""
+        self._engine.close()
+
+    def __enter__(self) -> DynamoDBConversationSaver:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> DynamoDBConversationSaver:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """The checkpoint that a config names, or the newest of its namespace; None if there is none.
+
+        A config with a user and no `thread_id` means the user's newest conversation, or the one with that
+        `created_at`. `pending_writes` are in `writes_sort_key` order. Reads are strongly consistent unless the saver
+        was told otherwise; the index never is.
+
+        Raises:
+            UserRequiredError: The config names no user and there is no default.
+            ValueError: An id of another type or shape.
+            CorruptDataError: Stored bytes are damaged.
+
+        Cost: 2 requests side by side if this process has seen the conversation, else 3; more for large values. Read
+        units: the size of the state, or of what came since, by 4 KB. One more Query where there is no `thread_id`.
+        """
+        return _calls.get_tuple(self._engine, self._target(config), serializer_of(self.serde))
+
+    def list(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> Iterator[CheckpointTuple]:
+        """Checkpoints, newest first within each namespace.
+
+        Args:
+            config: A conversation (all its namespaces if it names no `checkpoint_ns`); with a user and no `thread_id`
+                all conversations of that user; None pages through the whole table, for administration.
+            filter: Metadata that must be equal.
+            before: Only checkpoints with smaller ids than the one this config names.
+            limit: So many at most.
+
+        Cost: one Query for each MB of changes, of task writes and of segments, whatever the number of checkpoints.
+        """
+        target = None if config is None else self._target(config)
+        return _calls.history(self._engine, target, filter, before, limit, serializer_of(self.serde))
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,  # noqa: ARG002 - what changed is found by comparing
+    ) -> RunnableConfig:
+        """Store a checkpoint; the config's `checkpoint_id` is its parent. Gives the config of what was stored.
+
+        The conversation row follows if the user's message has arrived or the run is over. Storing the same checkpoint
+        again is harmless.
+
+        Raises:
+            ConversationNotFoundError: A config with a user and no `thread_id`, where the user has no conversation.
+            UserRequiredError, ValueError: See `get_tuple`.
+
+        Cost: one PutItem of about 1 write unit for an ordinary step; about every 24th stores what is new since the
+        last such one in one or two requests more; the row costs one UpdateItem when it follows.
+        """
+        target = self._target(config)
+        return _calls.put(self._engine, target, config, checkpoint, metadata, serializer_of(self.serde))
+
+    def put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Store a task's writes on the checkpoint that the config names. Can arrive before it does.
+
+        Regular writes are kept if they are there already, special ones (`WRITES_IDX_MAP`) replace.
+
+        Raises:
+            ValueError: The config names no `thread_id` or no `checkpoint_id`, or an id is of another type or shape.
+
+        Cost: one UpdateItem, 1 write unit for each KB of what the task has written.
+        """
+        target = self._target(config)
+        _calls.put_writes(self._engine, target, writes, task_id, task_path, serializer_of(self.serde))
+
+    def delete_thread(self, thread_id: str, *, user_id: str | None = None) -> None:
+        """Delete a conversation: state, writes, messages, row. The row goes last; can be repeated after a crash.
+
+        Args:
+            thread_id: The conversation.
+            user_id: Only this user's share of it; everybody's if None. Give it wherever the id came from a user.
+
+        Cost: one Query for each MB and one DeleteItem for each item.
+        """
+        check_thread_id(thread_id)
+        self._engine.removal.delete(thread_id, None if user_id is None else check_user_id(user_id))
+        self._engine.forget(thread_id, user_id)
+
+    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Delete the checkpoints and writes of these runs (`run_id` in their metadata), in all conversations.
+
+        Never scans the table. What builds on a deleted checkpoint is stored anew first. A `DeltaChannel` that still
+        replays a deleted run's writes loses them, as LangGraph warns.
+
+        Cost: one Query for each run, and one read of the checkpoints of each conversation it wrote to.
+        """
+        runs = [check_text("run_id", run) for run in run_ids]
+        self._engine.removal.delete_runs(runs, serializer_of(self.serde))
+        self._engine.forget_runs(runs)
+
+    def copy_thread(self, source_thread_id: str, target_thread_id: str, *, user_id: str | None = None) -> None:
+        """Copy a conversation: state, writes, messages, and its row, created now. Can be repeated after a crash.
+
+        Args:
+            source_thread_id: What is copied.
+            target_thread_id: The new conversation.
+            user_id: Only this user's share; everybody's if None.
+
+        Raises:
+            ValueError: The target is the source, or has a conversation already.
+
+        Cost: one Query for each MB and one PutItem for each item.
+        """
+        source, target = check_thread_id(source_thread_id), check_thread_id(target_thread_id)
+        user = None if user_id is None else check_user_id(user_id)
+        self._engine.removal.copy(source, target, user, self._engine.rows.now())
+        self._engine.forget(target)
+
+    def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest", user_id: str | None = None) -> None:
+        """Forget old checkpoints of these conversations.
+
+        Args:
+            thread_ids: The conversations.
+            strategy: "keep_latest" keeps the newest checkpoint of each namespace with its writes, and the ancestors
+                that a `DeltaChannel` of it still replays; the transcript stays whole. "delete" is `delete_thread`.
+            user_id: Only this user's share; everybody's if None.
+
+        Cost: one read of each conversation, and one DeleteItem for each item that goes.
+        """
+        if strategy not in ("keep_latest", "delete"):
+            raise ValueError(f"strategy is 'keep_latest' or 'delete'; got {strategy!r}")
+        user = None if user_id is None else check_user_id(user_id)
+        for thread_id in map(check_thread_id, thread_ids):
+            if strategy == "delete":
+                self.delete_thread(thread_id, user_id=user)
+            else:
+                self._engine.removal.keep_latest(thread_id, user, serializer_of(self.serde))
+                self._engine.forget(thread_id, user)
+
+    def get_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """What each `DeltaChannel` replays: its writes since it was last stored, oldest first, and that value.
+
+        Cost: one Query for each MB of changes and of task writes in between, whatever the number of checkpoints.
+        """
+        return _calls.delta_history(self._engine, self._target(config), channels, serializer_of(self.serde))
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Async `get_tuple`."""
+        return await self._engine.run(partial(self.get_tuple, config))
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """Async `list`."""
+        found = self.list(config, filter=filter, before=before, limit=limit)
+        while (item := await self._engine.run(partial(next, found, None))) is not None:
+            yield item
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Async `put`."""
+        return await self._engine.run(partial(self.put, config, checkpoint, metadata, new_versions))
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Async `put_writes`."""
+        await self._engine.run(partial(self.put_writes, config, writes, task_id, task_path))
+
+    async def adelete_thread(self, thread_id: str, *, user_id: str | None = None) -> None:
+        """Async `delete_thread`."""
+        await self._engine.run(partial(self.delete_thread, thread_id, user_id=user_id))
+
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Async `delete_for_runs`."""
+        await self._engine.run(partial(self.delete_for_runs, run_ids))
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str, *, user_id: str | None = None) -> None:
+        """Async `copy_thread`."""
+        await self._engine.run(partial(self.copy_thread, source_thread_id, target_thread_id, user_id=user_id))
+
+    async def aprune(
+        self, thread_ids: Sequence[str], *, strategy: str = "keep_latest", user_id: str | None = None
+    ) -> None:
+        """Async `prune`."""
+        await self._engine.run(partial(self.prune, thread_ids, strategy=strategy, user_id=user_id))
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """Async `get_delta_channel_history`."""
+        return await self._engine.run(partial(self.get_delta_channel_history, config=config, channels=channels))
+
+    def _target(self, config: RunnableConfig) -> Target:
+        return Target.of(config, self._default_user_id)

@@ -1,0 +1,169 @@
+"""The two engines that the store tests run on: moto in this process, and DynamoDB Local as a server.
+
+Both are reached over plain boto3 clients with dummy credentials. DynamoDB Local comes from
+`python3 dev.py test`, which names its folder in `DYNAMODB_LOCAL_HOME` and a Java runtime in
+`DYNAMODB_LOCAL_JAVA` (by default "java").
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+from moto import mock_aws
+from moto.core.models import botocore_stubber
+
+from dev import DYNAMODB_LOCAL_VARIABLES, dynamodb_local_command
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+ENGINES = ("moto", "dynamodb-local")
+REGION = "us-east-1"
+INDEX = "user_id-created_at-index"
+START_SECONDS = 60
+DUMMY_ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "dummy",
+    "AWS_SECRET_ACCESS_KEY": "dummy",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_REGION": REGION,
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+NO_DYNAMODB_LOCAL = (
+    "DYNAMODB_LOCAL_HOME is not set, so the tests cannot run on DynamoDB Local. "
+    "Run `python3 dev.py test`, which fetches it, or narrow the run with `--engine=moto`."
+)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A running engine.
+
+    Args:
+        name: "moto" or "dynamodb-local".
+        endpoint_url: Where a client reaches it; None for moto, which answers in this process.
+    """
+
+    name: str
+    endpoint_url: str | None
+
+    def client(self, **config: Any) -> DynamoDBClient:
+        """A new client of this engine; keyword arguments are those of botocore's `Config`."""
+        options = {"connect_timeout": 2, "read_timeout": 20, "max_pool_connections": 32, **config}
+        client = boto3.client(
+            "dynamodb",
+            region_name=REGION,
+            endpoint_url=self.endpoint_url,
+            aws_access_key_id="dummy",
+            aws_secret_access_key="dummy",
+            config=Config(**options),
+        )
+        if self.endpoint_url is None:
+            # Instead of moto's own handler: botocore calls all that are registered, so both would act.
+            events: Any = client.meta.events
+            events.unregister("before-send", botocore_stubber)
+            events.register("before-send", _one_request_at_a_time)
+        return client
+
+
+@contextmanager
+def running(name: str) -> Iterator[Engine]:
+    """Start an engine and stop it at the end."""
+    if name == "moto":
+        with mock_aws():
+            yield Engine(name, None)
+    else:
+        with dynamodb_local() as port:
+            yield Engine(name, f"http://127.0.0.1:{port}")
+
+
+@contextmanager
+def dynamodb_local() -> Iterator[int]:
+    """Run DynamoDB Local on a free port, in memory, and yield the port."""
+    home = os.environ.get("DYNAMODB_LOCAL_HOME")
+    if not home:
+        raise RuntimeError(NO_DYNAMODB_LOCAL)
+    port = free_port()
+    command = dynamodb_local_command(os.environ.get("DYNAMODB_LOCAL_JAVA", "java"), port)
+    environment = {**os.environ, **DYNAMODB_LOCAL_VARIABLES}
+    with tempfile.TemporaryFile() as log:
+        server = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            wait_until_it_answers(server, port, log)
+            yield port
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
+
+
+def wait_until_it_answers(server: subprocess.Popen[bytes], port: int, log: IO[bytes]) -> None:
+    client = Engine("dynamodb-local", f"http://127.0.0.1:{port}").client(retries={"total_max_attempts": 1})
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            client.list_tables()
+        except BotoCoreError as error:
+            if server.poll() is not None or time.monotonic() > deadline:
+                log.seek(0)
+                raise RuntimeError(f"DynamoDB Local did not start: {log.read().decode()}") from error
+            time.sleep(0.1)
+        else:
+            return
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def create_table(client: DynamoDBClient) -> str:
+    """Create the conversations table under a name of its own, as its users have it, and return the name."""
+    name = f"conversations-{uuid.uuid4()}"
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "conversation_id", "AttributeType": "S"},
+            {"AttributeName": "user_id", "AttributeType": "S"},
+            {"AttributeName": "created_at", "AttributeType": "S"},
+        ],
+        KeySchema=[
+            {"AttributeName": "conversation_id", "KeyType": "HASH"},
+            {"AttributeName": "user_id", "KeyType": "RANGE"},
+        ],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": INDEX,
+                "KeySchema": [
+                    {"AttributeName": "user_id", "KeyType": "HASH"},
+                    {"AttributeName": "created_at", "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+        ],
+    )
+    return name
+
+
+_moto_lock = threading.Lock()
+
+
+def _one_request_at_a_time(event_name: str, request: Any, **_: Any) -> Any:
+    # moto checks a condition and writes in two steps without a lock, which DynamoDB does in one.
+    with _moto_lock:
+        return botocore_stubber(event_name, request)

@@ -1,0 +1,171 @@
+"""What a boto3 DynamoDB client sent: operations, keys, bytes and capacity, read from its events.
+
+Capacity is what the engine reports. DynamoDB Local counts it as DynamoDB does, but a `TransactWriteItems`
+costs twice as much there; moto's figures mean nothing. A failed request reports none, though DynamoDB bills
+a failed condition like a write.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from botocore.model import OperationModel
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from typing_extensions import Self
+
+WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"})
+_CONTEXT = "requests_log"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request and its answer.
+
+    Args:
+        operation: DynamoDB's name of it, for instance "PutItem".
+        table_key: `conversation_id` and `user_id` of the item, where the request names one item.
+        table_units: Capacity that the table consumed: write units or read units, as the operation is.
+        index_units: Capacity that its indexes consumed.
+        request_bytes: Size of the request's body.
+        response_bytes: Size of the answer's body; 0 if none came.
+        error: DynamoDB's code, or the exception's name where no answer came; None if it succeeded.
+    """
+
+    operation: str
+    table_key: tuple[str, str] | None
+    table_units: float
+    index_units: float
+    request_bytes: int
+    response_bytes: int
+    error: str | None
+
+    @property
+    def units(self) -> float:
+        return self.table_units + self.index_units
+
+
+class RequestLog:
+    """A context manager that records all requests of a client, from any thread.
+
+    with RequestLog(client) as log:
+        saver.put(...)
+    assert log.wru <= 2
+    """
+
+    def __init__(self, client: DynamoDBClient) -> None:
+        self.requests: list[Request] = []
+        self._lock = threading.Lock()
+        self._events = client.meta.events
+        self._handlers: dict[str, Any] = {
+            "provide-client-params.dynamodb": self._ask_for_capacity,
+            "before-call.dynamodb": self._sent,
+            "after-call.dynamodb": self._answered,
+            "after-call-error.dynamodb": self._unanswered,
+        }
+
+    def __enter__(self) -> Self:
+        for event, handler in self._handlers.items():
+            self._events.register(event, handler)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for event, handler in self._handlers.items():
+            self._events.unregister(event, handler)
+
+    def __len__(self) -> int:
+        return len(self.requests)
+
+    def __str__(self) -> str:
+        return f"{len(self)} requests, {self.wru:g} WRU, {self.rru:g} RRU, {self.request_bytes} bytes sent"
+
+    @property
+    def operations(self) -> list[str]:
+        return [request.operation for request in self.requests]
+
+    @property
+    def wru(self) -> float:
+        """Write units of table and indexes."""
+        return sum(request.units for request in self.requests if request.operation in WRITES)
+
+    @property
+    def rru(self) -> float:
+        """Read units of table and indexes."""
+        return sum(request.units for request in self.requests if request.operation not in WRITES)
+
+    @property
+    def request_bytes(self) -> int:
+        return sum(request.request_bytes for request in self.requests)
+
+    @property
+    def response_bytes(self) -> int:
+        return sum(request.response_bytes for request in self.requests)
+
+    def clear(self) -> None:
+        with self._lock:
+            self.requests.clear()
+
+    def _ask_for_capacity(
+        self, params: dict[str, Any], model: OperationModel, context: dict[str, Any], **_: Any
+    ) -> dict[str, Any]:
+        context[_CONTEXT] = {"table_key": _table_key(params), "request_bytes": 0}
+        if model.input_shape is None or "ReturnConsumedCapacity" not in model.input_shape.members:
+            return params
+        return {**params, "ReturnConsumedCapacity": "INDEXES"}
+
+    def _sent(self, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        context[_CONTEXT]["request_bytes"] = len(params["body"])
+
+    def _answered(
+        self,
+        http_response: Any,
+        parsed: dict[str, Any],
+        model: OperationModel,
+        context: dict[str, Any],
+        **_: Any,
+    ) -> None:
+        table_units, index_units = _units(parsed.get("ConsumedCapacity", []))
+        self._record(
+            operation=model.name,
+            table_units=table_units,
+            index_units=index_units,
+            response_bytes=len(http_response.content),
+            error=parsed.get("Error", {}).get("Code"),
+            **context[_CONTEXT],
+        )
+
+    def _unanswered(self, exception: Exception, context: dict[str, Any], event_name: str, **_: Any) -> None:
+        self._record(
+            operation=event_name.rpartition(".")[2],
+            table_units=0.0,
+            index_units=0.0,
+            response_bytes=0,
+            error=type(exception).__name__,
+            **context[_CONTEXT],
+        )
+
+    def _record(self, **fields: Any) -> None:
+        with self._lock:
+            self.requests.append(Request(**fields))
+
+
+def _table_key(params: dict[str, Any]) -> tuple[str, str] | None:
+    key = params.get("Key") or params.get("Item") or {}
+    if "conversation_id" not in key or "user_id" not in key:
+        return None
+    return key["conversation_id"]["S"], key["user_id"]["S"]
+
+
+def _units(consumed: dict[str, Any] | list[dict[str, Any]]) -> tuple[float, float]:
+    """Units of the tables and of their indexes; batches and transactions report one entry for each table."""
+    entries = consumed if isinstance(consumed, list) else [consumed]
+    total = sum(entry["CapacityUnits"] for entry in entries)
+    indexes = [unit for entry in entries for unit in entry.get("GlobalSecondaryIndexes", {}).values()]
+    of_indexes = sum(unit["CapacityUnits"] for unit in indexes)
+    return total - of_indexes, of_indexes

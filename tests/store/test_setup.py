@@ -1,0 +1,242 @@
+"""The constructor, which sends nothing, and setup(), which makes the table or says what is wrong with it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from langgraph_dynamo_conv import DynamoDBConversationSaver
+from langgraph_dynamo_conv.errors import CredentialsError, TableMismatchError, TableNotFoundError
+from langgraph_dynamo_conv.provision import differences, table_definition
+from tests.factories import config, put, values_of
+from tests.requests_log import RequestLog
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+INDEX = "user_id-created_at-index"
+
+
+@pytest.fixture
+def new_name(client: DynamoDBClient) -> Iterator[str]:
+    """A name of no table; one of that name is deleted at the end."""
+    name = f"new-{uuid.uuid4()}"
+    yield name
+    if name in client.list_tables()["TableNames"]:
+        client.delete_table(TableName=name)
+
+
+def changed(name: str, **changes: Any) -> dict[str, Any]:
+    return {**table_definition(name), **changes}
+
+
+def schema(hash_key: str, range_key: str) -> list[dict[str, str]]:
+    return [{"AttributeName": hash_key, "KeyType": "HASH"}, {"AttributeName": range_key, "KeyType": "RANGE"}]
+
+
+def index(**changes: Any) -> dict[str, Any]:
+    return {**table_definition("")["GlobalSecondaryIndexes"][0], **changes}
+
+
+def test_setup_makes_the_table_that_users_have(client: DynamoDBClient, new_name: str) -> None:
+    with DynamoDBConversationSaver(new_name, client=client, default_user_id="demo") as saver:
+        saver.setup()
+        put(saver, 1, {"a": 1})
+        assert values_of(saver) == {"a": 1}
+        assert saver.resume("demo") == {"configurable": {"thread_id": "thread", "user_id": "demo"}}
+    table = client.describe_table(TableName=new_name)["Table"]
+
+    assert differences(table) == []  # type: ignore[arg-type]
+    assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["KeySchema"] == schema("conversation_id", "user_id")
+    (made,) = table["GlobalSecondaryIndexes"]
+    assert (made["IndexName"], made["KeySchema"]) == (INDEX, schema("user_id", "created_at"))
+    assert made["Projection"] == {"ProjectionType": "ALL"}
+    ttl = client.describe_time_to_live(TableName=new_name)["TimeToLiveDescription"]
+    assert (ttl["TimeToLiveStatus"], ttl["AttributeName"]) == ("ENABLED", "expires_at")
+
+
+def test_setup_can_be_repeated(client: DynamoDBClient, new_name: str) -> None:
+    with DynamoDBConversationSaver(new_name, client=client, default_user_id="demo") as saver:
+        saver.setup()
+        put(saver, 1, {"a": 1})
+        with RequestLog(client) as log:
+            saver.setup()
+        assert {"CreateTable", "UpdateTimeToLive"} & set(log.operations) == set()
+        assert values_of(saver) == {"a": 1}
+
+
+def test_setup_takes_the_table_that_is_there(client: DynamoDBClient, table_name: str) -> None:
+    with DynamoDBConversationSaver(table_name, client=client) as saver:
+        saver.setup()
+
+    assert client.describe_time_to_live(TableName=table_name)["TimeToLiveDescription"]["AttributeName"] == "expires_at"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"KeySchema": schema("user_id", "conversation_id")},
+            r"its key is user_id \(HASH\) and conversation_id \(RANGE\), and must be conversation_id \(HASH\)",
+        ),
+        ({"GlobalSecondaryIndexes": [index(IndexName="other")]}, rf"it has no index {INDEX} \(it has other\)"),
+        (
+            {"GlobalSecondaryIndexes": [index(KeySchema=schema("created_at", "user_id"))]},
+            rf"the key of {INDEX} is created_at \(HASH\) and user_id \(RANGE\)",
+        ),
+        (
+            {"GlobalSecondaryIndexes": [index(Projection={"ProjectionType": "KEYS_ONLY"})]},
+            rf"{INDEX} projects KEYS_ONLY, and must project ALL",
+        ),
+        (
+            {
+                "AttributeDefinitions": [
+                    {"AttributeName": "conversation_id", "AttributeType": "S"},
+                    {"AttributeName": "user_id", "AttributeType": "S"},
+                    {"AttributeName": "created_at", "AttributeType": "N"},
+                ]
+            },
+            "created_at is of type N, and must be S",
+        ),
+        (
+            {
+                "AttributeDefinitions": [
+                    {"AttributeName": "conversation_id", "AttributeType": "N"},
+                    {"AttributeName": "user_id", "AttributeType": "S"},
+                    {"AttributeName": "created_at", "AttributeType": "S"},
+                ]
+            },
+            "conversation_id is of type N, and must be S",
+        ),
+    ],
+    ids=["keys swapped", "other index", "index keys swapped", "projection", "type of created_at", "type of key"],
+)
+def test_setup_says_what_is_wrong_with_a_table(
+    client: DynamoDBClient, new_name: str, changes: dict[str, Any], said: str
+) -> None:
+    client.create_table(**changed(new_name, **changes))
+
+    with (
+        DynamoDBConversationSaver(new_name, client=client) as saver,
+        pytest.raises(TableMismatchError, match=f"'{new_name}' exists, but .*{said}"),
+    ):
+        saver.setup()
+
+
+def test_setup_says_that_a_table_has_no_index_at_all(client: DynamoDBClient, new_name: str) -> None:
+    definition = changed(new_name, AttributeDefinitions=table_definition("")["AttributeDefinitions"][:2])
+    del definition["GlobalSecondaryIndexes"]
+    client.create_table(**definition)
+
+    with (
+        DynamoDBConversationSaver(new_name, client=client) as saver,
+        pytest.raises(TableMismatchError, match=f"it has no index {INDEX}"),
+    ):
+        saver.setup()
+
+
+def test_a_missing_table_is_an_error_that_names_setup(client: DynamoDBClient, new_name: str) -> None:
+    with DynamoDBConversationSaver(new_name, client=client, default_user_id="demo") as saver:
+        with pytest.raises(TableNotFoundError, match=rf"no table '{new_name}' in us-east-1 .*setup\(\)"):
+            saver.get_tuple(config())
+        with pytest.raises(TableNotFoundError):
+            put(saver, 1, {"a": 1})
+
+
+def test_an_index_makes_the_table_usable_only_once_it_is_named_right() -> None:
+    assert differences(table_definition("any")) == []
+
+
+def test_the_constructor_sends_nothing_and_needs_no_credentials(
+    client: DynamoDBClient, table_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boto3.session, "Session", None)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    with RequestLog(client) as log:
+        for options in ({}, {"client": client}, {"region_name": "eu-west-1"}, {"endpoint_url": "http://localhost:1"}):
+            with DynamoDBConversationSaver(table_name, **options) as saver:  # type: ignore[arg-type]
+                saver.new_conversation("alice")
+                assert saver.config_specs is not None
+                assert saver.get_next_version(1, None) == 2
+
+    assert log.operations == []
+
+
+def test_no_region_is_an_error_at_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+
+    with (
+        DynamoDBConversationSaver("table", default_user_id="demo") as saver,
+        pytest.raises(CredentialsError, match="no AWS region is known: give region_name, or set AWS_REGION"),
+    ):
+        saver.get_tuple(config())
+
+
+def test_no_credentials_are_an_error_at_the_first_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+
+    with (
+        DynamoDBConversationSaver("table", default_user_id="demo", endpoint_url="http://localhost:1") as saver,
+        pytest.raises(CredentialsError, match="no usable AWS credentials for table 'table'"),
+    ):
+        saver.get_tuple(config())
+
+
+def test_the_table_is_named_by_the_environment(
+    client: DynamoDBClient, table_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DYNAMODB_TABLE_NAME", table_name)
+    with DynamoDBConversationSaver(client=client, default_user_id="demo") as saver:
+        put(saver, 1, {"a": 1})
+    monkeypatch.setenv("DYNAMODB_TABLE_NAME", "another")
+    with DynamoDBConversationSaver(table_name, client=client, default_user_id="demo") as saver:
+        assert values_of(saver) == {"a": 1}
+
+
+@pytest.mark.parametrize("name", [None, ""])
+def test_no_table_name_is_an_error(name: str | None) -> None:
+    with pytest.raises(ValueError, match="give table_name, or set the environment variable DYNAMODB_TABLE_NAME"):
+        DynamoDBConversationSaver(name)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"default_user_id": "a#b"}, "a user_id is"),
+        ({"default_user_id": ""}, "a user_id is"),
+        ({"row_bytes": 1}, "row_bytes is at least 512"),
+        ({"cache_bytes": -1}, "cache_bytes at least 0"),
+    ],
+)
+def test_impossible_options_are_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        DynamoDBConversationSaver("table", **options)
+
+
+@pytest.mark.parametrize("options", [{"region_name": "eu-west-1"}, {"endpoint_url": "http://localhost:1"}])
+def test_a_client_with_a_region_or_endpoint_is_a_contradiction(client: DynamoDBClient, options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="a client has its own region and endpoint"):
+        DynamoDBConversationSaver("table", client=client, **options)
+
+
+def test_options_are_given_by_name(client: DynamoDBClient) -> None:
+    with pytest.raises(TypeError):
+        DynamoDBConversationSaver("table", client)  # type: ignore[misc]
+
+
+def test_close_can_be_repeated_and_a_closed_saver_opens_again(client: DynamoDBClient, table_name: str) -> None:
+    saver = DynamoDBConversationSaver(table_name, client=client, default_user_id="demo")
+    put(saver, 1, {"a": 1})
+    saver.close()
+    saver.close()
+
+    assert values_of(saver) == {"a": 1}
+    saver.close()

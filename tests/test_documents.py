@@ -1,0 +1,37 @@
+"""The code in README and docs runs as it is printed, and the links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from moto import mock_aws
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+
+
+@each_document
+def test_python_code_in_documents_runs(document: Path) -> None:
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL))
+    with mock_aws():
+        exec(compile(code, str(document), "exec"), {"__name__": "document"})
+
+
+def test_the_quick_start_prints_the_conversation(capsys: pytest.CaptureFixture[str]) -> None:
+    test_python_code_in_documents_runs(ROOT / "README.md")
+    printed = capsys.readouterr().out
+    assert printed.startswith("Show me 4K renders [('user', 'Show me 4K renders'), ('assistant', ")
+    assert "('user', 'and the first one?'), ('assistant', 'You have said 3 things.')]" in printed
+
+
+@each_document
+def test_links_to_files_lead_to_files(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+        assert (document.parent / link).exists(), link
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 250

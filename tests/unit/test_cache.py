@@ -1,0 +1,161 @@
+"""The cache of images: bounded, least recently used first to go, and forgotten by conversation."""
+
+from __future__ import annotations
+
+import threading
+
+from langgraph_dynamo_conv._cache import ImageCache
+from langgraph_dynamo_conv._delta import Leaf
+from langgraph_dynamo_conv._image import Image
+
+A, B, C = (("a", "user", ""), ("b", "user", ""), ("c", "user", ""))
+
+
+def image(checkpoint_id: str, size: int = 880) -> Image:
+    """An image of that size, 120 bytes of which are counted for its one leaf."""
+    made = Image(checkpoint_id, None, {"leaf": Leaf("msgpack", b"x" * size)})
+    assert made.weight() == size + 120
+    return made
+
+
+def test_an_image_is_found_by_place_and_checkpoint():
+    cache = ImageCache(10_000)
+    cache.put(A, one := image("1"))
+
+    assert cache.get(A, "1") is one
+    assert cache.newest(A) is one
+    assert cache.get(A, "2") is None
+    assert cache.get(B, "1") is None
+    assert cache.newest(B) is None
+
+
+def test_the_newest_is_that_with_the_greatest_id_whenever_it_came():
+    cache = ImageCache(10_000)
+    cache.put(A, image("2"))
+    cache.put(A, image("1"))
+
+    assert cache.newest(A).checkpoint_id == "2"
+
+
+def test_a_place_keeps_two_images():
+    cache = ImageCache(10_000)
+    for number in "123":
+        cache.put(A, image(number))
+
+    assert [cache.get(A, number) is not None for number in "123"] == [False, True, True]
+
+
+def test_an_image_replaces_that_of_the_same_checkpoint():
+    cache = ImageCache(10_000)
+    cache.put(A, image("1"))
+    cache.put(A, image("2"))
+    cache.put(A, newer := image("2"))
+
+    assert cache.get(A, "2") is newer
+    assert cache.get(A, "1") is not None
+
+
+def test_the_least_recently_used_place_goes_first():
+    cache = ImageCache(2500)
+    cache.put(A, image("1"))
+    cache.put(B, image("1"))
+    cache.newest(A)
+    cache.put(C, image("1"))
+
+    assert cache.newest(B) is None
+    assert cache.newest(A) is not None
+    assert cache.newest(C) is not None
+
+
+def test_asking_for_a_checkpoint_is_use_too():
+    cache = ImageCache(2500)
+    cache.put(A, image("1"))
+    cache.put(B, image("1"))
+    cache.get(A, "1")
+    cache.put(C, image("1"))
+
+    assert cache.newest(A) is not None
+    assert cache.newest(B) is None
+
+
+def test_bytes_are_counted_right_over_many_puts_and_forgets():
+    cache = ImageCache(3000)
+    for number in range(100):
+        cache.put(A, image(str(number % 3)))
+        cache.put(B, image(str(number % 2)))
+        cache.forget("b")
+    cache.put(B, image("1"))
+
+    assert cache.get(A, "0") is not None
+    assert cache.newest(B) is not None
+    cache.put(C, image("1"))
+    assert cache.newest(A) is None
+
+
+def test_what_is_larger_than_the_cache_is_not_kept():
+    cache = ImageCache(999)
+    cache.put(A, image("1"))
+
+    assert cache.newest(A) is None
+
+
+def test_an_older_image_goes_when_one_too_large_replaces_it():
+    cache = ImageCache(2000)
+    cache.put(A, image("1"))
+    cache.put(A, image("1", 5000))
+
+    assert cache.get(A, "1") is None
+
+
+def test_a_cache_of_no_bytes_keeps_nothing():
+    cache = ImageCache(0)
+    cache.put(A, image("1"))
+
+    assert cache.newest(A) is None
+
+
+def test_a_conversation_is_forgotten_with_all_its_namespaces_and_users():
+    cache = ImageCache(100_000)
+    places = [("a", "u", ""), ("a", "u", "sub"), ("a", "v", ""), ("b", "u", "")]
+    for place in places:
+        cache.put(place, image("1"))
+    cache.forget("a")
+
+    assert [cache.newest(place) is not None for place in places] == [False, False, False, True]
+
+
+def test_one_users_share_is_forgotten_alone():
+    cache = ImageCache(100_000)
+    places = [("a", "u", ""), ("a", "u", "sub"), ("a", "v", "")]
+    for place in places:
+        cache.put(place, image("1"))
+    cache.forget("a", "u")
+
+    assert [cache.newest(place) is not None for place in places] == [False, False, True]
+
+
+def test_threads_share_a_cache():
+    cache = ImageCache(5000)
+    failed: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            for round_ in range(500):
+                place = (str(round_ % 7), "user", "")
+                cache.put(place, image(str(round_)))
+                cache.newest(place)
+                cache.get(place, str(number))
+                if round_ % 50 == 0:
+                    cache.forget(str(round_ % 7))
+        except BaseException as error:  # noqa: BLE001
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failed == []
+    cache.put(A, image("1"))
+    assert cache.newest(A) is not None

@@ -1,0 +1,157 @@
+"""Items: to DynamoDB's attributes and back, and no damaged one is taken for a good one."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langgraph_dynamo_conv import _items
+from langgraph_dynamo_conv._delta import ValueRef
+from langgraph_dynamo_conv._items import CHANGE, FULL, CheckpointItem, WritesItem
+from langgraph_dynamo_conv._keys import Scope
+from langgraph_dynamo_conv.errors import CorruptDataError
+from tests.factories import generated
+
+scope = Scope("thread", "demo")
+plain = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(10**37), 10**37),
+        st.text(max_size=10),
+        st.binary(max_size=5),
+        st.integers(-(10**9), 10**9).filter(lambda number: number % 100).map(lambda number: Decimal(number).scaleb(-2)),
+    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=4), inner, max_size=4)),
+    max_leaves=10,
+)
+
+CHECKPOINTS = [
+    CheckpointItem(scope.checkpoint("", "2"), CHANGE, "1", b"frame"),
+    CheckpointItem(scope.checkpoint("node:1", "2"), FULL, None, b""),
+    CheckpointItem(scope.checkpoint("", "2"), FULL, "1", None, ValueRef("0f" * 16, 1000, 3), "run"),
+    CheckpointItem(scope.checkpoint("n" * 999, "2"), CHANGE, "1", b"x", None, "run", "n" * 999),
+]
+
+
+@pytest.mark.parametrize("item", CHECKPOINTS, ids=lambda item: item.key.sk[:12])
+def test_a_checkpoint_item_comes_back(item):
+    assert CheckpointItem.from_wire(item.to_wire()) == item
+
+
+@pytest.mark.parametrize("ns", ["", "node", "a:1|b:2", "#", "n" * 999])
+def test_a_checkpoint_item_knows_its_namespace(ns):
+    item = CheckpointItem(scope.checkpoint(ns, "2"), FULL, None, b"", ns=ns if len(ns) > 200 else None)
+
+    assert CheckpointItem.from_wire(item.to_wire()).namespace() == ns
+    assert item.checkpoint_id == "2"
+
+
+def test_absent_attributes_cost_nothing():
+    assert set(CHECKPOINTS[1].to_wire()) == {"conversation_id", "user_id", "k", "d"}
+
+
+@pytest.mark.parametrize("missing", ["k", "d"])
+def test_a_checkpoint_item_without_an_attribute_is_damaged(missing):
+    wire = CHECKPOINTS[0].to_wire()
+    del wire[missing]
+
+    with pytest.raises(CorruptDataError, match="the checkpoint item at thread / demo#c##2 is damaged"):
+        CheckpointItem.from_wire(wire)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"d": {"S": "text"}}, {"v": {"S": "no reference"}}, {"v": {"S": "a:b:c"}}, {"k": {"N": "1"}}, {"p": {"B": b""}}],
+    ids=str,
+)
+def test_a_checkpoint_item_with_an_attribute_of_another_type_is_damaged(attributes):
+    with pytest.raises(CorruptDataError, match="damaged"):
+        CheckpointItem.from_wire({**CHECKPOINTS[0].to_wire(), **attributes})
+
+
+@pytest.mark.parametrize("index", [0, 1, 59, 999, -1, -2, -3, -4])
+def test_a_write_attribute_tells_its_index(index):
+    assert _items.write_index(_items.write_name(index)) == index
+
+
+def test_special_writes_have_attributes_of_their_own():
+    names = [_items.write_name(index) for index in range(-4, 10)]
+
+    assert len(set(names)) == len(names)
+
+
+def test_the_writes_of_an_item_are_read_by_index():
+    key = scope.task("ns", "7", "task#1")
+    wire = {**_items.wire_key(key), "w0": {"B": b"a"}, "w10": {"B": b"b"}, "x3": {"B": b"c"}, "expires_at": {"N": "1"}}
+    item = WritesItem.from_wire(wire)
+
+    assert dict(item.frames) == {0: b"a", 10: b"b", -3: b"c"}
+    assert (item.task_id, item.checkpoint_id) == ("task#1", "7")
+
+
+def test_a_write_can_be_a_value_of_its_own():
+    wire = {**_items.wire_key(scope.task("", "7", "t")), "w0": {"S": _items.value_text(ValueRef("ab", 5, 1))}}
+
+    assert dict(WritesItem.from_wire(wire).frames) == {0: ValueRef("ab", 5, 1)}
+
+
+def test_a_digested_task_id_is_read_from_the_item():
+    wire = {**_items.wire_key(scope.task("", "7", "t" * 999)), "t": {"S": "t" * 999}, "w0": {"B": b""}}
+
+    assert WritesItem.from_wire(wire).task_id == "t" * 999
+
+
+@pytest.mark.parametrize(
+    "attributes", [{"w0": {"N": "1"}}, {"w0": {"S": "no reference"}}, {"t": {"N": "1"}, "w0": {"B": b""}}], ids=str
+)
+def test_a_writes_item_with_an_attribute_of_another_type_is_damaged(attributes):
+    with pytest.raises(CorruptDataError, match="task writes at thread / demo#w##7#t are damaged"):
+        WritesItem.from_wire({**_items.wire_key(scope.task("", "7", "t")), **attributes})
+
+
+@pytest.mark.parametrize("ref", [ValueRef("00" * 16, 0, 0), ValueRef("ff" * 16, 10**9, 2858)])
+def test_a_reference_comes_back_from_its_text(ref):
+    assert _items.parse_value(_items.value_text(ref)) == ref
+
+
+@generated
+@given(plain)
+def test_a_plain_value_comes_back_from_its_attribute(value):
+    assert same(_items.from_wire(_items.to_wire(value)), value)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value"),
+    [
+        ({"N": "5"}, 5),
+        ({"N": "5.0"}, Decimal("5.0")),
+        ({"N": "1E+3"}, 1000),
+        ({"NS": ["1", "2.5"]}, {1, Decimal("2.5")}),
+        ({"SS": ["a", "b"]}, {"a", "b"}),
+        ({"BS": [b"a"]}, {b"a"}),
+        ({"NULL": True}, None),
+        ({"M": {"a": {"L": [{"BOOL": False}]}}}, {"a": [False]}),
+    ],
+    ids=["whole", "decimal", "exponent", "numbers", "texts", "bytes", "null", "nested"],
+)
+def test_attributes_that_other_programs_write_are_read(attribute, value):
+    assert same(_items.from_wire(attribute), value)
+
+
+@pytest.mark.parametrize("attribute", [{"SS": ["a", "b"]}, {"NS": ["1", "2.5"]}, {"BS": [b"a", b"b"]}])
+def test_sets_that_other_programs_wrote_are_written_back_as_they_were(attribute):
+    assert _items.to_wire(_items.from_wire(attribute)) == attribute
+
+
+@pytest.mark.parametrize("value", [1.5, object(), {1: "a"}.keys(), set()], ids=["float", "object", "view", "empty set"])
+def test_what_is_no_attribute_is_refused(value):
+    with pytest.raises(TypeError, match="can't be an attribute"):
+        _items.to_wire(value)
+
+
+def same(one: object, other: object) -> bool:
+    return type(one) is type(other) and repr(one) == repr(other) or one == other and type(one) is set

@@ -1,0 +1,198 @@
+"""Setting up the table, over canned answers of DynamoDB; the store tests do it on engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from langgraph_dynamo_conv._table import Table
+from langgraph_dynamo_conv.errors import IndexNotReadyError, RequestFailedError, TableMismatchError
+from langgraph_dynamo_conv.provision import TTL_ATTRIBUTE, differences, setup_table, table_definition
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+INDEX = "user_id-created_at-index"
+ON = {"TimeToLiveStatus": "ENABLED", "AttributeName": TTL_ATTRIBUTE}
+OFF = {"TimeToLiveStatus": "DISABLED"}
+
+
+@pytest.fixture
+def client() -> Iterator[DynamoDBClient]:
+    client = boto3.client("dynamodb", region_name="us-east-1")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def answers(client: DynamoDBClient) -> Iterator[Stubber]:
+    """The answers to come, in order; another request fails."""
+    with Stubber(client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+class Clock:
+    """Counts the seconds slept."""
+
+    def __init__(self) -> None:
+        self.slept = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+
+
+def description(status: str = "ACTIVE", index_status: str = "ACTIVE") -> dict[str, Any]:
+    """DescribeTable's `Table` of the table as it should be."""
+    definition = table_definition("conversations")
+    index = {**definition["GlobalSecondaryIndexes"][0], "IndexStatus": index_status}
+    return {**definition, "TableStatus": status, "GlobalSecondaryIndexes": [index], "BillingMode": None}
+
+
+def described(answers: Stubber, *descriptions: dict[str, Any]) -> None:
+    for one in descriptions:
+        table = {name: value for name, value in one.items() if name != "BillingMode"}
+        answers.add_response("describe_table", {"Table": table})
+
+
+def expiring(answers: Stubber, setting: dict[str, str]) -> None:
+    answers.add_response("describe_time_to_live", {"TimeToLiveDescription": setting})
+
+
+def set_up(client: DynamoDBClient) -> float:
+    clock = Clock()
+    setup_table(Table("conversations", client=client), clock.sleep)
+    return clock.slept
+
+
+def test_a_missing_table_is_created_and_waited_for(client: DynamoDBClient, answers: Stubber) -> None:
+    answers.add_client_error("describe_table", "ResourceNotFoundException", "Requested resource not found")
+    answers.add_response("create_table", {}, table_definition("conversations"))
+    described(answers, description("CREATING", "CREATING"), description())
+    expiring(answers, OFF)
+    answers.add_response("update_time_to_live", {})
+
+    assert set_up(client) > 0
+
+
+def test_a_table_that_another_process_creates_first_is_as_good(client: DynamoDBClient, answers: Stubber) -> None:
+    answers.add_client_error("describe_table", "ResourceNotFoundException")
+    answers.add_client_error("create_table", "ResourceInUseException")
+    described(answers, description())
+    expiring(answers, ON)
+
+    assert set_up(client) == 0
+
+
+def test_a_table_that_another_process_creates_otherwise_is_refused(client: DynamoDBClient, answers: Stubber) -> None:
+    answers.add_client_error("describe_table", "ResourceNotFoundException")
+    answers.add_client_error("create_table", "ResourceInUseException")
+    described(answers, changed(lambda table: table["KeySchema"].pop()))
+
+    with pytest.raises(TableMismatchError, match="its key is"):
+        set_up(client)
+
+
+def test_an_index_that_is_still_built_on_an_existing_table_is_waited_for(
+    client: DynamoDBClient, answers: Stubber
+) -> None:
+    building = description("UPDATING", "CREATING")
+    described(answers, building, building, building, description("UPDATING"))
+    expiring(answers, ON)
+
+    assert set_up(client) == 4
+
+
+def test_waiting_ends_after_ten_minutes(client: DynamoDBClient, answers: Stubber) -> None:
+    described(answers, *[description("UPDATING", "CREATING")] * 302)
+
+    with pytest.raises(IndexNotReadyError, match="after 600 s the table 'conversations' is UPDATING") as caught:
+        set_up(client)
+
+    assert f"{INDEX} is CREATING" in str(caught.value)
+    assert (caught.value.operation, caught.value.table) == ("DescribeTable", "conversations")
+
+
+def test_time_to_live_that_is_on_is_left_alone(client: DynamoDBClient, answers: Stubber) -> None:
+    described(answers, description(), description())
+    expiring(answers, {**ON, "TimeToLiveStatus": "ENABLING"})
+
+    set_up(client)
+
+
+def test_time_to_live_that_another_process_turns_on_is_as_good(client: DynamoDBClient, answers: Stubber) -> None:
+    described(answers, description(), description())
+    expiring(answers, OFF)
+    answers.add_client_error("update_time_to_live", "ValidationException", "TimeToLive is already enabled")
+    expiring(answers, ON)
+
+    set_up(client)
+
+
+def test_a_refusal_to_turn_time_to_live_on_is_told(client: DynamoDBClient, answers: Stubber) -> None:
+    described(answers, description(), description())
+    expiring(answers, OFF)
+    said = "Time to live has been modified multiple times within a fixed interval"
+    answers.add_client_error("update_time_to_live", "ValidationException", said)
+    expiring(answers, OFF)
+
+    with pytest.raises(RequestFailedError, match=said):
+        set_up(client)
+
+
+def test_time_to_live_on_another_attribute_is_refused(client: DynamoDBClient, answers: Stubber) -> None:
+    described(answers, description(), description())
+    expiring(answers, {**ON, "AttributeName": "ttl"})
+
+    with pytest.raises(TableMismatchError, match="by the attribute 'ttl', and must do it by 'expires_at'"):
+        set_up(client)
+
+
+def changed(change: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    """The right description, but for one change."""
+    table = description()
+    table["KeySchema"] = list(table["KeySchema"])
+    change(table)
+    return table
+
+
+def test_the_right_table_has_no_differences() -> None:
+    assert differences(description()) == []
+
+
+def test_other_keys_are_told() -> None:
+    found = differences(changed(lambda table: table["KeySchema"].reverse()))
+
+    assert found == [
+        "its key is user_id (RANGE) and conversation_id (HASH), and must be conversation_id (HASH) and user_id (RANGE)"
+    ]
+
+
+def test_keys_of_other_types_are_told() -> None:
+    found = differences(changed(lambda table: [one.update(AttributeType="N") for one in table["AttributeDefinitions"]]))
+
+    assert found == [f"{name} is of type N, and must be S" for name in ("conversation_id", "user_id", "created_at")]
+
+
+def test_a_missing_index_is_told_with_those_there_are() -> None:
+    def rename(table: dict[str, Any]) -> None:
+        table["GlobalSecondaryIndexes"][0]["IndexName"] = "by_user"
+
+    assert differences(changed(rename)) == [f"it has no index {INDEX} (it has by_user)"]
+    assert differences(changed(lambda table: table.pop("GlobalSecondaryIndexes"))) == [f"it has no index {INDEX}"]
+
+
+def test_an_index_with_other_keys_or_projection_is_told() -> None:
+    def change(table: dict[str, Any]) -> None:
+        index = table["GlobalSecondaryIndexes"][0]
+        index["KeySchema"] = index["KeySchema"][:1]
+        index["Projection"] = {"ProjectionType": "KEYS_ONLY"}
+
+    assert differences(changed(change)) == [
+        f"the key of {INDEX} is user_id (HASH), and must be user_id (HASH) and created_at (RANGE)",
+        f"{INDEX} projects KEYS_ONLY, and must project ALL",
+    ]
