@@ -80,7 +80,7 @@ class RowFollower:
             return None
         trimmed = self._trimmed(scope, image) if source == "loop" else None
         if trimmed is not None:
-            self.follow(scope, trimmed, RUNNING, serializer)
+            self.follow(scope, trimmed, RUNNING, serializer, is_guess=True)
         over = not _is_pending(values)
         early = self._take_early(scope, image.checkpoint_id)
         exited = not over and source == "loop" and self._saved_at_exit(scope, image, serializer)
@@ -88,7 +88,8 @@ class RowFollower:
         if due or self._user_spoke(scope, image, values, source, serializer):
             held = values.get(self.channel)
             status = early or (IDLE if over else WAITING if exited else RUNNING)
-            return self.follow(scope, image, status, serializer, held, whole=source in _BY_HAND)
+            is_guess = not early and not over
+            return self.follow(scope, image, status, serializer, held, whole=source in _BY_HAND, is_guess=is_guess)
         return None
 
     def wrote(
@@ -123,6 +124,7 @@ class RowFollower:
         held: Any = None,
         *,
         whole: bool = False,
+        is_guess: bool = False,
     ) -> Row | None:
         """Bring the row up to a checkpoint of the root.
 
@@ -133,6 +135,8 @@ class RowFollower:
             serializer: How its values became bytes.
             held: What its messages channel holds, if that is at hand.
             whole: Whether any message may have changed, not only the newest.
+            is_guess: Whether an interrupt or failure that the row shows at this checkpoint tells more than `status`;
+                its write can be stored at the same time as the checkpoint, and be first.
         """
         now = self._rows.now()
 
@@ -142,7 +146,7 @@ class RowFollower:
             if row is not None and forked_from is None and not whole:
                 messages = _newest_of(messages, row)
             folded = fold(messages, timestamp=now)
-            shown = None if status == RUNNING and _has_stopped(row, image) else status
+            shown = None if is_guess and _has_stopped(row, image) else status
             return Change(folded, shown, image.checkpoint_id, now, forked_from, patient=image.is_fresh)
 
         return self._rows.follow(scope, state, self.sealer(serializer))

@@ -13,7 +13,7 @@ from langchain_core.messages import HumanMessage
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from tests.conftest import MakeSaver
-from tests.factories import checkpoint, checkpoint_id, config, items_of, noise, put, read, values_of
+from tests.factories import USER, checkpoint, checkpoint_id, config, items_of, noise, put, read, values_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -229,3 +229,19 @@ async def test_errors_reach_the_task(saver: DynamoDBConversationSaver) -> None:
     with pytest.raises(ValueError, match="a user_id is"):
         async for _ in saver.alist(config(user_id="a#b")):
             pass
+
+
+def test_a_failure_that_is_stored_while_the_row_follows_its_checkpoint_is_shown(
+    make_saver: MakeSaver, client: DynamoDBClient
+) -> None:
+    saver = make_saver()
+    once = iter([True])
+
+    def fail_meanwhile(**_: object) -> None:
+        if next(once, False):
+            saver.put_writes(config(number=1), [("__error__", "out of order")], "task")
+
+    client.meta.events.register("before-call.dynamodb.UpdateItem", fail_meanwhile)
+    put(saver, 1, {"branch:to:worker": None, "seen": ["in"]})
+
+    assert saver.conversations.list(USER)[0].status == "failed"
