@@ -1,4 +1,7 @@
-"""One saver in many threads and tasks, and many savers on one conversation."""
+"""One saver in many threads and tasks, and many savers on one conversation.
+
+Where the engine must answer many at once it is DynamoDB Local: moto answers one request at a time.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +49,7 @@ def converse(saver: DynamoDBConversationSaver, thread: str, steps: int = 5) -> N
         saver.put_writes(config(thread, number), [("a", number), ("b", thread)], "task")
 
 
+@pytest.mark.engine("dynamodb-local")
 def test_many_threads_share_a_saver(make_saver: MakeSaver) -> None:
     saver = make_saver()
     at_once(THREADS, lambda number: converse(saver, f"thread-{number}"))
@@ -59,6 +63,7 @@ def test_many_threads_share_a_saver(make_saver: MakeSaver) -> None:
         assert len(list(saver.list(config(f"thread-{number}")))) == 5
 
 
+@pytest.mark.engine("dynamodb-local")
 async def test_many_tasks_share_a_saver(make_saver: MakeSaver) -> None:
     saver = make_saver()
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 WANTED = os.environ.get("DIFFERENTIAL_EXAMPLES")
-EXAMPLES = int(WANTED or 32)
+EXAMPLES = int(WANTED or 24)
 PARTS = 4
 CALLS_IN_EXAMPLE = 40
 EXAMPLES_ON_DYNAMODB_LOCAL = 5
