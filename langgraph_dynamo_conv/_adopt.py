@@ -22,7 +22,7 @@ from langgraph_dynamo_conv._image import Image
 from langgraph_dynamo_conv._keys import Scope
 from langgraph_dynamo_conv._messages import Message, to_langchain
 from langgraph_dynamo_conv._parts import Serializer
-from langgraph_dynamo_conv._rows import Row
+from langgraph_dynamo_conv._row import Row
 from langgraph_dynamo_conv._state import checkpoint_of, metadata_of, tree_of
 
 _OFFERED = "00000000-0000-6000-8000-"
@@ -55,7 +55,7 @@ def materialize(engine: Engine, scope: Scope, serializer: Serializer, checkpoint
     found = _checkpoint(engine, scope, serializer)
     if found is not None and found["id"] == checkpoint_id:
         tree = tree_of(found, {**_METADATA, "user_id": scope.user_id}, serializer)
-        engine.checkpoints.save(scope, "", checkpoint_id, None, tree, serializer)
+        engine.save(scope, "", checkpoint_id, None, tree, serializer)
 
 
 def append(engine: Engine, scope: Scope, message: Message, next_version: Any, serializer: Serializer) -> Image | None:
@@ -93,7 +93,7 @@ def _save_after(
     checkpoint["updated_channels"] = [channel]
     tree = tree_of(checkpoint, metadata, serializer)
     parent = loaded.image.checkpoint_id
-    return engine.checkpoints.save(scope, "", checkpoint["id"], parent, tree, serializer)
+    return engine.save(scope, "", checkpoint["id"], parent, tree, serializer)
 
 
 def _with(held: Any, new: Sequence[BaseMessage]) -> Any:

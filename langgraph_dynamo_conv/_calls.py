@@ -89,7 +89,7 @@ def put(
         engine.note_run(scope, run_id)
     if ns == "" and adopt.is_offered(target.checkpoint_id):
         adopt.materialize(engine, scope, serializer, target.checkpoint_id)
-    image = engine.checkpoints.save(
+    image = engine.save(
         scope, ns, check_checkpoint_id(checkpoint["id"]), target.checkpoint_id, tree, serializer, run_id
     )
     if ns == "":

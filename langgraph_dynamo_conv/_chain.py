@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from langgraph_dynamo_conv._codec import fingerprint
 from langgraph_dynamo_conv._image import Image
@@ -19,13 +19,17 @@ class Descending:
 
     Args:
         pages: Pages of items in descending order of their sort keys.
+        is_past: Whether a time has come: items that expire then are passed over, whether DynamoDB has deleted them yet
+            or not; those that are no longer listed then are there only for chains.
     """
 
-    def __init__(self, pages: Iterator[list[Wire]]) -> None:
+    def __init__(self, pages: Iterator[list[Wire]], is_past: Callable[[int | None], bool] = lambda _: False) -> None:
         self._pages = pages
+        self._is_past = is_past
         self._items: dict[str, CheckpointItem] = {}
         self._order: list[str] = []
         self._ended = False
+        self._reached: str | None = None
 
     def read(self) -> None:
         """Read one more page."""
@@ -34,8 +38,10 @@ class Descending:
             self._ended = True
             return
         for item in map(CheckpointItem.from_wire, page):
-            self._items[item.checkpoint_id] = item
-            self._order.append(item.checkpoint_id)
+            if not self._is_past(item.times.expires_at):
+                self._items[item.checkpoint_id] = item
+                self._order.append(item.checkpoint_id)
+            self._reached = item.checkpoint_id
 
     def newest(self) -> CheckpointItem | None:
         """The first item, or None if there is none at all."""
@@ -46,7 +52,9 @@ class Descending:
         position = 0
         while True:
             while position < len(self._order):
-                yield self._items[self._order[position]]
+                item = self._items[self._order[position]]
+                if not self._is_past(item.listed_until):
+                    yield item
                 position += 1
             if self._ended:
                 return
@@ -55,12 +63,12 @@ class Descending:
     @property
     def oldest_read(self) -> str:
         """Id of the oldest item read so far."""
-        return self._order[-1]
+        return self._reached or ""
 
     def get(self, checkpoint_id: str) -> CheckpointItem | None:
-        """The item with this id, reading on until it must have come."""
+        """The item with this id, listed or not, reading on until it must have come."""
         while checkpoint_id not in self._items and not self._ended:
-            if self._order and checkpoint_id > self._order[-1]:
+            if self._reached is not None and checkpoint_id > self._reached:
                 return None
             self.read()
         return self._items.get(checkpoint_id)

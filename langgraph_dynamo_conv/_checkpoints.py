@@ -17,11 +17,13 @@ from langgraph_dynamo_conv._cache import ImageCache
 from langgraph_dynamo_conv._chain import Descending, Stale, item_fingerprint
 from langgraph_dynamo_conv._codec import Codec, Sealer
 from langgraph_dynamo_conv._delta import Leaf, Node, ValueRef
-from langgraph_dynamo_conv._draft import Draft, child_image
+from langgraph_dynamo_conv._draft import Draft, as_of_its_step, child_image
+from langgraph_dynamo_conv._expiry import Expiry, Times
 from langgraph_dynamo_conv._image import Image
 from langgraph_dynamo_conv._items import CHANGE, FULL, CheckpointItem, Wire
 from langgraph_dynamo_conv._keys import Scope
 from langgraph_dynamo_conv._limits import LARGE_ELEMENT_BYTES
+from langgraph_dynamo_conv._liveness import Liveness
 from langgraph_dynamo_conv._parts import Parts, Serializer, Spilled, value_refs, with_digests
 from langgraph_dynamo_conv._table import ConditionFailed, Table
 from langgraph_dynamo_conv._writes import TaskWrites, Writes
@@ -57,7 +59,18 @@ class Loaded:
 class Checkpoints:
     """Loads and saves checkpoints."""
 
-    def __init__(self, table: Table, codec: Codec, cache: ImageCache, parts: Parts, writes: TaskWrites) -> None:
+    def __init__(
+        self,
+        table: Table,
+        codec: Codec,
+        cache: ImageCache,
+        parts: Parts,
+        writes: TaskWrites,
+        expiry: Expiry,
+        liveness: Liveness,
+    ) -> None:
+        self._expiry = expiry
+        self._liveness = liveness
         self._table = table
         self._codec = codec
         self._cache = cache
@@ -81,8 +94,8 @@ class Checkpoints:
 
     def image(self, scope: Scope, ns: str, serializer: Serializer, checkpoint_id: str) -> Image | None:
         """What is known of a checkpoint, from the cache if possible."""
-        cached = self._cache.get((scope.thread_id, scope.user_id, ns), checkpoint_id)
-        if cached is not None:
+        cached = self.cached(scope, ns, checkpoint_id)
+        if cached is not None and not self._expiry.is_past(cached.expires_at):
             return cached
         loaded = self._load(scope, ns, serializer, checkpoint_id, None)
         return loaded.image if loaded else None
@@ -97,24 +110,36 @@ class Checkpoints:
         ns: str,
         checkpoint_id: str,
         parent_id: str | None,
+        parent: Image | None,
         tree: dict[str, Any],
         serializer: Serializer,
-        run_id: str | None = None,
+        run_id: str | None,
+        times: Times,
     ) -> Image:
         """Store a checkpoint. Storing the same one again is harmless.
+
+        Args:
+            scope: Conversation and user.
+            ns: Namespace.
+            checkpoint_id: Its id.
+            parent_id: Its parent's id, or None.
+            parent: What is known of the parent, or None: then the checkpoint is stored full.
+            tree: Its state.
+            serializer: How its values became bytes.
+            run_id: The run that made it, or None.
+            times: When the conversation is over, and when the item may be deleted: not after what it builds on.
 
         Cost: one PutItem, of about 1 write unit for an ordinary step; before it, side by side, one for each new
         segment and each part of a large value.
         """
         place = (scope.thread_id, scope.user_id, ns)
-        parent = self.image(scope, ns, serializer, parent_id) if parent_id else None
         newest = self._cache.newest(place)
         spilled = Spilled()
         draft = Draft(self._codec, scope, ns, checkpoint_id, parent_id, serializer.sealer)
-        tree = _as_of_its_step(tree, parent)
+        tree = as_of_its_step(tree, parent)
         spilled_tree = self._with_values_of(parent, tree, scope, serializer, spilled)
         draft.plan(spilled_tree, parent, linear=_is_linear(checkpoint_id, parent_id, newest))
-        item = draft.item(self._parts, spilled, run_id)
+        item = draft.item(self._parts, spilled, run_id, times)
         before = [*self._parts.puts(scope, spilled), *self._segment_puts(scope, ns, draft)]
         self._table.side_by_side(*before)
         self._commit(scope, ns, item, serializer)
@@ -122,16 +147,16 @@ class Checkpoints:
         self._cache.put(place, image)
         return image
 
-    def rewrite_full(self, scope: Scope, ns: str, checkpoint_id: str, serializer: Serializer, run: str | None) -> None:
+    def rewrite_full(self, scope: Scope, ns: str, was: CheckpointItem, serializer: Serializer) -> None:
         """Store a checkpoint anew so that it needs no other checkpoint; its state stays the same."""
-        loaded = self._load(scope, ns, serializer, checkpoint_id, None)
+        loaded = self._load(scope, ns, serializer, was.checkpoint_id, None)
         if loaded is None:
             return
         image = loaded.image
-        draft = Draft(self._codec, scope, ns, checkpoint_id, image.parent_id, serializer.sealer)
+        draft = Draft(self._codec, scope, ns, was.checkpoint_id, image.parent_id, serializer.sealer)
         draft.plan_full(image.tree, dict(image.segments))
         spilled = Spilled()
-        item = draft.item(self._parts, spilled, run)
+        item = draft.item(self._parts, spilled, was.run_id, was.times)
         self._table.side_by_side(*self._parts.puts(scope, spilled), *self._segment_puts(scope, ns, draft))
         self._table.put(item.to_wire())
         self._cache.forget(scope.thread_id, scope.user_id)
@@ -194,7 +219,8 @@ class Checkpoints:
         items = Descending(
             self._table.query(
                 scope.thread_id, scope.checkpoints(ns), first=first, last=last, newest_first=True, page_items=CHAIN_PAGE
-            )
+            ),
+            self._expiry.is_past,
         )
         writes = self._writes.newest(scope, ns, checkpoint_id)
         segments: dict[str, Any] = {}
@@ -206,6 +232,9 @@ class Checkpoints:
         if head is None or (checkpoint_id and head.checkpoint_id != checkpoint_id):
             if known is not None:
                 raise Stale
+            return None
+        if self._liveness.is_over(scope, ns, head, newest=checkpoint_id is None):
+            self._cache.forget(scope.thread_id, scope.user_id)
             return None
         image = self._head_image(scope, ns, head, items, serializer, segments, known)
         values = self._parts.fetch(scope, value_refs(image.tree), serializer.sealer)
@@ -243,7 +272,13 @@ class Checkpoints:
             parents = (item.parent_id,) if item.parent_id else ()
             lineage = (*parents, item.checkpoint_id)
             return Image(
-                item.checkpoint_id, item.parent_id, tree, sizes, lineage=lineage, fingerprint=item_fingerprint(item)
+                item.checkpoint_id,
+                item.parent_id,
+                tree,
+                sizes,
+                lineage=lineage,
+                fingerprint=item_fingerprint(item),
+                expires_at=item.times.expires_at,
             )
         parent = before[-1]
         return child_image(item, _delta.apply(parent.tree, payload), parent)
@@ -328,7 +363,7 @@ class Checkpoints:
         for page in self._table.query(scope.thread_id, scope.checkpoints(ns), first=first):
             for item in map(CheckpointItem.from_wire, page):
                 if item.parent_id == checkpoint_id and item.kind == CHANGE:
-                    self.rewrite_full(scope, ns, item.checkpoint_id, serializer, item.run_id)
+                    self.rewrite_full(scope, ns, item, serializer)
 
 
 def _is_linear(checkpoint_id: str, parent_id: str | None, newest: Image | None) -> bool:
@@ -349,23 +384,3 @@ def _referring(state: Node, stored: Mapping[bytes, ValueRef]) -> Node:
         return placed
 
     return _delta.with_leaves(state, place)
-
-
-def _as_of_its_step(tree: dict[str, Any], parent: Image | None) -> dict[str, Any]:
-    """The tree, with the parent's value in every channel that has the parent's version.
-
-    Such a channel did not change in this step. What it holds can differ all the same: with durability "async" a
-    checkpoint may be stored after later steps have run, and these change sets (of barriers) in place.
-    """
-    before = parent.tree if parent is not None else {}
-    versions, old_versions = tree.get("channel_versions", {}), before.get("channel_versions", {})
-    old_values = before.get("channel_values", {})
-    settled = {
-        name: old_values[name] if name in old_values and _same(versions.get(name), old_versions.get(name)) else value
-        for name, value in tree["channel_values"].items()
-    }
-    return {**tree, "channel_values": settled}
-
-
-def _same(version: Leaf | None, other: Leaf | None) -> bool:
-    return version is not None and other is not None and version.same(other)

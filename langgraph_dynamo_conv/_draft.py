@@ -11,6 +11,7 @@ from langgraph_dynamo_conv import _delta, _image
 from langgraph_dynamo_conv._chain import item_fingerprint
 from langgraph_dynamo_conv._codec import Codec, Sealer
 from langgraph_dynamo_conv._delta import Leaf
+from langgraph_dynamo_conv._expiry import NEVER, Times
 from langgraph_dynamo_conv._image import Image
 from langgraph_dynamo_conv._items import CHANGE, FULL, CheckpointItem
 from langgraph_dynamo_conv._keys import Scope, component, component_text, segment_id
@@ -76,13 +77,13 @@ class Draft:
             for segment, batch in full.segments.items()
         }
 
-    def item(self, parts: Parts, spilled: Spilled, run_id: str | None) -> CheckpointItem:
+    def item(self, parts: Parts, spilled: Spilled, run_id: str | None, times: Times = NEVER) -> CheckpointItem:
         """The item; its frame becomes a value where it is too large."""
         ns = self._ns if component_text(component(self._ns)) is None else None
         if len(self._frame) <= INLINE_FRAME_BYTES:
-            return CheckpointItem(self._key, self._kind, self._parent_id, self._frame, None, run_id, ns)
+            return CheckpointItem(self._key, self._kind, self._parent_id, self._frame, None, run_id, ns, times)
         value = parts.add(self._frame, spilled)
-        return CheckpointItem(self._key, self._kind, self._parent_id, None, value, run_id, ns)
+        return CheckpointItem(self._key, self._kind, self._parent_id, None, value, run_id, ns, times)
 
     def image(self, item: CheckpointItem) -> Image:
         """What is known of the checkpoint once it is stored."""
@@ -92,7 +93,13 @@ class Draft:
             return child_image(item, tree, self._parent, self._full_check_at)
         lineage = (*self._lineage, self._id)[-_image.LINEAGE :]
         return Image(
-            self._id, self._parent_id, tree, self._segments, lineage=lineage, fingerprint=item_fingerprint(item)
+            self._id,
+            self._parent_id,
+            tree,
+            self._segments,
+            lineage=lineage,
+            fingerprint=item_fingerprint(item),
+            expires_at=item.times.expires_at,
         )
 
     def _change(self, found: _delta.Difference, parent: Image, frame: bytes | None = None) -> None:
@@ -125,4 +132,25 @@ def child_image(item: CheckpointItem, tree: _delta.Node, parent: Image, full_che
         lineage=(*parent.lineage, item.checkpoint_id)[-_image.LINEAGE :],
         fingerprint=item_fingerprint(item),
         full_check_at=full_check_at if full_check_at is not None else parent.full_check_at,
+        expires_at=item.times.expires_at,
     )
+
+
+def as_of_its_step(tree: dict[str, Any], parent: Image | None) -> dict[str, Any]:
+    """The tree, with the parent's value in every channel that has the parent's version.
+
+    Such a channel did not change in this step. What it holds can differ all the same: with durability "async" a
+    checkpoint may be stored after later steps have run, and these change sets (of barriers) in place.
+    """
+    before = parent.tree if parent is not None else {}
+    versions, old_versions = tree.get("channel_versions", {}), before.get("channel_versions", {})
+    old_values = before.get("channel_values", {})
+    settled = {
+        name: old_values[name] if name in old_values and _same(versions.get(name), old_versions.get(name)) else value
+        for name, value in tree["channel_values"].items()
+    }
+    return {**tree, "channel_values": settled}
+
+
+def _same(version: Leaf | None, other: Leaf | None) -> bool:
+    return version is not None and other is not None and version.same(other)

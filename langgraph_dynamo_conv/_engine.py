@@ -11,20 +11,26 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langgraph_dynamo_conv import _keys
 from langgraph_dynamo_conv._cache import ImageCache
 from langgraph_dynamo_conv._checkpoints import Checkpoints
 from langgraph_dynamo_conv._codec import Codec, Sealer
+from langgraph_dynamo_conv._expiry import Expiry
 from langgraph_dynamo_conv._follow import RowFollower
 from langgraph_dynamo_conv._history import History
-from langgraph_dynamo_conv._items import key_of, wire_key
+from langgraph_dynamo_conv._image import Image
+from langgraph_dynamo_conv._items import key_of, stamp, wire_key
 from langgraph_dynamo_conv._keys import SK, Scope
+from langgraph_dynamo_conv._liveness import Liveness
 from langgraph_dynamo_conv._older import OlderMessages
-from langgraph_dynamo_conv._parts import Parts
+from langgraph_dynamo_conv._parts import Parts, Serializer
 from langgraph_dynamo_conv._removal import Removal
-from langgraph_dynamo_conv._rows import ROW_BYTES, Row, Rows, iso
+from langgraph_dynamo_conv._renewal import Renewal
+from langgraph_dynamo_conv._row import Row
+from langgraph_dynamo_conv._rows import ROW_BYTES, Rows
 from langgraph_dynamo_conv._table import Table
 from langgraph_dynamo_conv._titles import TitleFunction, Titler
 from langgraph_dynamo_conv._writes import TaskWrites
@@ -70,6 +76,7 @@ class Options:
         title: Makes a title of the first exchange, or None.
         row_bytes: Bytes of messages in a row.
         cache_bytes: Bytes that the cache of images may hold.
+        ttl: How long a conversation lives after its last turn, or None.
         clock: Seconds since the epoch.
     """
 
@@ -79,6 +86,7 @@ class Options:
     title: TitleFunction | None = None
     row_bytes: int = ROW_BYTES
     cache_bytes: int = 64 * 1024 * 1024
+    ttl: timedelta | None = None
     clock: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:
@@ -91,16 +99,18 @@ class Engine:
 
     def __init__(self, table: Table, options: Options) -> None:
         self.table = table
-        clock = options.clock
+        self.expiry = expiry = Expiry(options.ttl, options.clock)
         codec = Codec()
         cache = ImageCache(options.cache_bytes)
-        self.parts = Parts(table, codec, clock)
-        self.writes = TaskWrites(table, codec, self.parts)
-        self.checkpoints = Checkpoints(table, codec, cache, self.parts, self.writes)
-        self.history = History(table, self.checkpoints, self.parts, self.writes)
-        self.removal = Removal(table, cache, self.checkpoints, self.parts, self.writes, clock)
-        self.older = OlderMessages(table, codec, self.parts)
-        self.rows = Rows(table, codec, self.older, lambda: iso(clock()), options.row_bytes)
+        liveness = Liveness(table, expiry)
+        self.parts = Parts(table, codec, expiry)
+        self.writes = TaskWrites(table, codec, self.parts, expiry)
+        self.checkpoints = Checkpoints(table, codec, cache, self.parts, self.writes, expiry, liveness)
+        self.history = History(table, self.checkpoints, self.parts, self.writes, expiry, liveness)
+        self.removal = Removal(table, cache, self.checkpoints, self.parts, self.writes, expiry)
+        self.renewal = Renewal(table, cache, self.checkpoints, self.removal, self.writes, expiry, liveness)
+        self.older = OlderMessages(table, codec, self.parts, expiry)
+        self.rows = Rows(table, codec, self.older, expiry, options.row_bytes)
         self.follower = RowFollower(
             self.rows,
             self.checkpoints,
@@ -136,6 +146,21 @@ class Engine:
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(self.pool, context.run, call)
 
+    def save(
+        self,
+        scope: Scope,
+        ns: str,
+        checkpoint_id: str,
+        parent_id: str | None,
+        tree: dict[str, Any],
+        serializer: Serializer,
+        run_id: str | None = None,
+    ) -> Image:
+        """Store a checkpoint; what it builds on lives on with it. See `Checkpoints.save`."""
+        parent = self.checkpoints.image(scope, ns, serializer, parent_id) if parent_id else None
+        times = self.renewal.times(scope, ns, checkpoint_id, parent, serializer)
+        return self.checkpoints.save(scope, ns, checkpoint_id, parent_id, parent, tree, serializer, run_id, times)
+
     def note_run(self, scope: Scope, run_id: str) -> None:
         """Let a run be found without a scan, before its first checkpoint is stored.
 
@@ -144,7 +169,8 @@ class Engine:
         with self._lock:
             if (scope, run_id) in self._runs:
                 return
-        self.table.put({**wire_key(scope.run(run_id)), "t": {"S": scope.thread_id}})
+        pointer = {**wire_key(scope.run(run_id)), "t": {"S": scope.thread_id}, **stamp(self.expiry.outliving())}
+        self.table.put(pointer)
         with self._lock:
             self._runs[scope, run_id] = None
             if len(self._runs) > _RUNS_REMEMBERED:

@@ -20,7 +20,8 @@ from langgraph_dynamo_conv._image import Image
 from langgraph_dynamo_conv._keys import Scope
 from langgraph_dynamo_conv._messages import Message, digest_of, fold
 from langgraph_dynamo_conv._parts import Parts, Serializer, value_refs
-from langgraph_dynamo_conv._rows import FAILED, IDLE, RUNNING, WAITING, Change, Row, Rows
+from langgraph_dynamo_conv._row import FAILED, IDLE, RUNNING, WAITING, Change, Row
+from langgraph_dynamo_conv._rows import Rows
 from langgraph_dynamo_conv._state import metadata_of
 from langgraph_dynamo_conv._writes import TaskWrites
 
@@ -77,6 +78,8 @@ class RowFollower:
         if not self._transcript:
             if known is None:
                 self._rows.create(scope, None, self.sealer(serializer))
+            if not _is_pending(values):
+                self._rows.prolong(scope, self.sealer(serializer))
             return None
         trimmed = self._trimmed(scope, image) if source == "loop" else None
         if trimmed is not None:

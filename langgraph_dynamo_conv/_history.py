@@ -13,9 +13,11 @@ from typing import Any
 from langgraph_dynamo_conv import _delta, _keys
 from langgraph_dynamo_conv._chain import Descending
 from langgraph_dynamo_conv._checkpoints import CHAIN_PAGE, Checkpoints, Loaded
+from langgraph_dynamo_conv._expiry import Expiry
 from langgraph_dynamo_conv._image import Image
 from langgraph_dynamo_conv._items import CheckpointItem
 from langgraph_dynamo_conv._keys import SK, Scope
+from langgraph_dynamo_conv._liveness import Liveness
 from langgraph_dynamo_conv._parts import Parts, Serializer, value_refs
 from langgraph_dynamo_conv._table import Table
 from langgraph_dynamo_conv._writes import TaskWrites, Write
@@ -54,7 +56,17 @@ class Asked:
 class History:
     """Reads many checkpoints of any conversation. Safe to share between threads."""
 
-    def __init__(self, table: Table, checkpoints: Checkpoints, parts: Parts, writes: TaskWrites) -> None:
+    def __init__(
+        self,
+        table: Table,
+        checkpoints: Checkpoints,
+        parts: Parts,
+        writes: TaskWrites,
+        expiry: Expiry,
+        liveness: Liveness,
+    ) -> None:
+        self._expiry = expiry
+        self._liveness = liveness
         self._table = table
         self._checkpoints = checkpoints
         self._parts = parts
@@ -67,6 +79,8 @@ class History:
         """
         left = asked.limit
         for ns, descending in self._namespaces(scope, asked):
+            if self._is_over(scope, ns, descending, asked):
+                return
             for loaded in self._one(scope, ns, descending, asked, serializer):
                 if left is not None:
                     if left <= 0:
@@ -85,7 +99,7 @@ class History:
         pages = self._table.query(
             scope.thread_id, scope.checkpoints(ns), last=last, newest_first=True, page_items=_DELTA_PAGE
         )
-        walk = _Walk(self, scope, ns, Descending(pages), serializer)
+        walk = _Walk(self, scope, ns, Descending(pages, self._expiry.is_past), serializer)
         found: dict[str, tuple[list[Write], _delta.Node | None]] = {channel: ([], None) for channel in channels}
         remaining = set(channels)
         for image, writes in walk.ancestors(checkpoint_id):
@@ -113,14 +127,22 @@ class History:
             pages = self._table.query(
                 scope.thread_id, scope.checkpoints(asked.ns), last=last, newest_first=True, page_items=page
             )
-            yield asked.ns, Descending(pages)
+            yield asked.ns, Descending(pages, self._expiry.is_past)
             return
         pages = self._table.query(scope.thread_id, scope.prefix("c"), newest_first=True)
         items = (item for page in pages for item in page)
         for _, group in groupby(items, key=lambda item: _keys.parse(item[SK]["S"]).parts[0]):
             first = next(group)
             rest = chain([first], group)  # noqa: B031 - one group at a time, each read once
-            yield CheckpointItem.from_wire(first).namespace(), Descending([item] for item in rest)
+            yield (
+                CheckpointItem.from_wire(first).namespace(),
+                Descending(([item] for item in rest), self._expiry.is_past),
+            )
+
+    def _is_over(self, scope: Scope, ns: str, descending: Descending, asked: Asked) -> bool:
+        item = descending.newest()
+        newest = asked.checkpoint_id is None and asked.before is None
+        return item is not None and self._liveness.is_over(scope, ns, item, newest=newest)
 
     def _one(
         self, scope: Scope, ns: str, descending: Descending, asked: Asked, serializer: Serializer

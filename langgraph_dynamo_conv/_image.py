@@ -55,6 +55,7 @@ class Image:
         lineage: Ids of its newest ancestors and itself, oldest first.
         fingerprint: Tells whether the stored item is still the one seen.
         full_check_at: `chain_items` at which a full checkpoint is considered next.
+        expires_at: When DynamoDB may delete the item, or None. What it needs, it may not delete before.
     """
 
     checkpoint_id: str
@@ -66,6 +67,7 @@ class Image:
     lineage: tuple[str, ...] = ()
     fingerprint: bytes = b""
     full_check_at: int = CHAIN_ITEMS
+    expires_at: int | None = None
 
     @property
     def is_fresh(self) -> bool:

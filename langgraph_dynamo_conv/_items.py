@@ -2,11 +2,13 @@
 
 Attribute names of our own items are one letter, since every item pays for its names:
 
-    checkpoint   k "c" change | "f" full, d frame (or v: the frame as a value), p parent, r run, n namespace if digested
+    checkpoint   k "c" change | "f" full, d frame (or v: the frame as a value), p parent, r run,
+                 n namespace if digested; where a time to live is set: u when the conversation is over,
+                 l when it is no longer listed, being kept only for those that build on it
     task writes  w<idx> frame of a regular write, x<idx> of a special one (idx 1 to 4), t task id if digested
     segment, part  d frame, or bytes
     run pointer  t thread
-    all          expires_at epoch seconds, where a time to live is set
+    all          expires_at when DynamoDB may delete it, where a time to live is set; times are in epoch seconds
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Any
 
 from langgraph_dynamo_conv import _keys
 from langgraph_dynamo_conv._delta import ValueRef
+from langgraph_dynamo_conv._expiry import EXPIRES_AT, NEVER, Times
 from langgraph_dynamo_conv._keys import PK, SK, Key
 from langgraph_dynamo_conv.errors import CorruptDataError
 
@@ -25,6 +28,7 @@ Wire = dict[str, dict[str, Any]]
 """An item or key as botocore's DynamoDB client takes and gives it."""
 
 CHANGE, FULL = "c", "f"
+_TIMES = ("u", EXPIRES_AT, "l")
 
 
 def wire_key(key: Key) -> Wire:
@@ -48,6 +52,8 @@ class CheckpointItem:
     value: ValueRef | None = None
     run_id: str | None = None
     ns: str | None = None
+    times: Times = NEVER
+    listed_until: int | None = None
 
     @property
     def checkpoint_id(self) -> str:
@@ -70,6 +76,9 @@ class CheckpointItem:
         for name, text in (("p", self.parent_id), ("r", self.run_id), ("n", self.ns)):
             if text is not None:
                 item[name] = {"S": text}
+        for name, time in zip(_TIMES, (*self.times, self.listed_until), strict=True):
+            if time is not None:
+                item[name] = {"N": str(time)}
         return item
 
     @classmethod
@@ -84,7 +93,8 @@ class CheckpointItem:
             value = parse_value(item["v"]["S"]) if "v" in item else None
             frame = bytes(item["d"]["B"]) if value is None else None
             texts = [item[name]["S"] if name in item else None for name in ("p", "r", "n")]
-            return cls(key, item["k"]["S"], texts[0], frame, value, texts[1], texts[2])
+            *times, listed = (int(item[name]["N"]) if name in item else None for name in _TIMES)
+            return cls(key, item["k"]["S"], texts[0], frame, value, texts[1], texts[2], Times(*times), listed)
         except (KeyError, ValueError, TypeError) as error:
             raise CorruptDataError(f"the checkpoint item at {key} is damaged: {error!r}", key=str(key)) from error
 
@@ -148,6 +158,11 @@ def parse_value(text: str) -> ValueRef:
 def bytes_item(key: Key, data: bytes) -> Wire:
     """A segment, or a part of a value."""
     return {**wire_key(key), "d": {"B": data}}
+
+
+def stamp(expires_at: int | None) -> Wire:
+    """The attribute that lets DynamoDB delete an item, or none."""
+    return {} if expires_at is None else {EXPIRES_AT: {"N": str(expires_at)}}
 
 
 def to_wire(value: Any) -> dict[str, Any]:

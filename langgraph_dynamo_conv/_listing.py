@@ -16,7 +16,7 @@ from typing import Any
 from langgraph_dynamo_conv._items import Wire
 from langgraph_dynamo_conv._keys import PK, SK
 from langgraph_dynamo_conv._records import ConversationPage, ConversationSummary
-from langgraph_dynamo_conv._rows import Row
+from langgraph_dynamo_conv._row import Row, live
 from langgraph_dynamo_conv._table import Table
 
 SORTED_AT_MOST = 2000
@@ -38,7 +38,7 @@ _SHOWN = (
 
 @dataclass(frozen=True)
 class Listing:
-    """Which conversations are asked for; see `Conversations.list`."""
+    """Which conversations are asked for; see `Conversations.list`. Those that are over at the time `now` are not."""
 
     user_id: str
     limit: int = 20
@@ -48,6 +48,7 @@ class Listing:
     order_by: str = _CREATED
     status: str | None = None
     title_contains: str | None = None
+    now: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.limit <= 1000:
@@ -149,7 +150,7 @@ def _range(asked: Listing) -> dict[str, Any]:
         request |= {"created": " AND #created_at > :after", "values": {":after": {"S": after}}}
     elif before is not None:
         request |= {"created": " AND #created_at < :before", "values": {":before": {"S": before}}}
-    return request
+    return live(request, asked.now)
 
 
 def _summaries(rows: list[Row]) -> tuple[ConversationSummary, ...]:

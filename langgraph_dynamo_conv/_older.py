@@ -13,7 +13,8 @@ from typing import Any
 
 from langgraph_dynamo_conv import _keys
 from langgraph_dynamo_conv._codec import Codec, Sealer
-from langgraph_dynamo_conv._items import Wire, from_wire, key_of, parse_value, to_wire, value_text, wire_key
+from langgraph_dynamo_conv._expiry import EXPIRES_AT, Expiry
+from langgraph_dynamo_conv._items import Wire, from_wire, key_of, parse_value, stamp, to_wire, value_text, wire_key
 from langgraph_dynamo_conv._keys import SK, Key, Scope
 from langgraph_dynamo_conv._messages import Message
 from langgraph_dynamo_conv._parts import Parts, Spilled
@@ -25,10 +26,15 @@ _ITEM_BYTES = 256 * 1024
 """Messages of one item; a larger single message is stored as a value, and shortened in its item."""
 
 
+_LAST = 10**10 - 1
+"""The largest number that a message can have."""
+
+
 class OlderMessages:
     """Stores and reads message items. Safe to share between threads."""
 
-    def __init__(self, table: Table, codec: Codec, parts: Parts) -> None:
+    def __init__(self, table: Table, codec: Codec, parts: Parts, expiry: Expiry) -> None:
+        self._expiry = expiry
         self._table = table
         self._codec = codec
         self._parts = parts
@@ -51,7 +57,7 @@ class OlderMessages:
             self._table.side_by_side(*self._parts.puts(scope, spilled))
             self._table.put(item)
             if len(batch) > 1 and first < replaced:
-                self._remove(scope, first + 1, first + len(batch) - 1)
+                self.remove(scope, first + 1, first + len(batch) - 1)
 
     def read(self, scope: Scope, first: int, last: int, sealer: Sealer | None) -> dict[int, Message]:
         """Messages from number `first` to before `last`, as far as they are stored, by number.
@@ -64,7 +70,7 @@ class OlderMessages:
         pages = self._table.query(
             scope.thread_id, scope.prefix("m"), last=scope.messages(last - 1).sk, newest_first=True
         )
-        for item in (item for page in pages for item in page):
+        for item in (item for page in pages for item in page if not self._is_past(item)):
             start = int(_keys.parse(item[SK]["S"]).parts[0])
             for number, message in enumerate(self._messages(scope, item, sealer), start):
                 if first <= number < last:
@@ -73,14 +79,21 @@ class OlderMessages:
                 break
         return found
 
-    def _remove(self, scope: Scope, first: int, last: int) -> None:
+    def remove(self, scope: Scope, first: int = 0, last: int = _LAST) -> None:
+        """Delete the message items that begin with these numbers.
+
+        Cost: one Query for each MB, and one DeleteItem for each item.
+        """
         low, high = scope.messages(first).sk, scope.messages(last).sk
         pages = self._table.query(scope.thread_id, scope.prefix("m"), first=low, last=high, keys_only=True)
         for key in [key_of(item) for page in pages for item in page]:
             self._table.delete(key)
 
+    def _is_past(self, item: Wire) -> bool:
+        return EXPIRES_AT in item and self._expiry.is_past(int(item[EXPIRES_AT]["N"]))
+
     def _item(self, key: Key, batch: list[Message], sealer: Sealer | None, spilled: Spilled) -> Wire:
-        item = wire_key(key)
+        item = {**wire_key(key), **stamp(self._expiry.expires_at())}
         too_large = size_of(batch) > _ITEM_BYTES
         if too_large:
             frame = self._codec.frame(packed(batch), context="messages", sealer=sealer)

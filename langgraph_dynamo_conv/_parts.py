@@ -7,7 +7,6 @@ says when it was written, so that `prune` leaves alone what a run under way is a
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from hashlib import blake2b
 from langgraph_dynamo_conv import _delta
 from langgraph_dynamo_conv._codec import Codec, Sealer
 from langgraph_dynamo_conv._delta import Dumps, Leaf, Loads, Node, ValueRef
-from langgraph_dynamo_conv._items import bytes_item
+from langgraph_dynamo_conv._expiry import Expiry
+from langgraph_dynamo_conv._items import bytes_item, stamp
 from langgraph_dynamo_conv._keys import Key, Scope
 from langgraph_dynamo_conv._limits import LARGE_ELEMENT_BYTES, PART_BYTES
 from langgraph_dynamo_conv._table import Table
@@ -58,10 +58,11 @@ class Spilled:
 class Parts:
     """Stores and fetches large values of any conversation. Safe to share between threads."""
 
-    def __init__(self, table: Table, codec: Codec, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, table: Table, codec: Codec, expiry: Expiry | None = None) -> None:
         self._table = table
         self._codec = codec
-        self._clock = clock
+        self._expiry = expiry or Expiry()
+        self._clock = self._expiry.clock
         self._lock = threading.Lock()
         self._remembered: OrderedDict[tuple[Scope, bytes], tuple[ValueRef, float]] = OrderedDict()
 
@@ -99,7 +100,7 @@ class Parts:
 
     def dated_put(self, key: Key, data: bytes) -> Callable[[], None]:
         """The request that stores a part or a segment, with the time at which it was written."""
-        item = {**bytes_item(key, data), "t": {"N": str(int(self._clock()))}}
+        item = {**bytes_item(key, data), "t": {"N": str(int(self._clock()))}, **stamp(self._expiry.outliving())}
         return lambda: self._table.put(item)
 
     def remember(self, scope: Scope, node: Node) -> None:

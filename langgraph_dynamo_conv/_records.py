@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, overload
 
 from langgraph_dynamo_conv._messages import Message as StoredMessage
-from langgraph_dynamo_conv._rows import Row
+from langgraph_dynamo_conv._row import Row
 from langgraph_dynamo_conv._values import clean_text, plain, storable
 
 _ROLES = ("user", "assistant", "system")

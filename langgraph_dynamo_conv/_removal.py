@@ -8,7 +8,6 @@ checkpoint as it was, or not at all. What a checkpoint needs goes after it.
 from __future__ import annotations
 
 import math
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, islice
@@ -20,8 +19,9 @@ from langgraph_dynamo_conv._cache import ImageCache
 from langgraph_dynamo_conv._chain import Descending
 from langgraph_dynamo_conv._checkpoints import Checkpoints
 from langgraph_dynamo_conv._delta import ValueRef
+from langgraph_dynamo_conv._expiry import Expiry
 from langgraph_dynamo_conv._image import Image
-from langgraph_dynamo_conv._items import CHANGE, CheckpointItem, Wire, WritesItem, key_of, parse_value
+from langgraph_dynamo_conv._items import CHANGE, CheckpointItem, Wire, WritesItem, key_of, parse_value, stamp
 from langgraph_dynamo_conv._keys import PK, SK, Key, Scope
 from langgraph_dynamo_conv._parts import Parts, Serializer
 from langgraph_dynamo_conv._table import Table
@@ -49,14 +49,15 @@ class Removal:
         checkpoints: Checkpoints,
         parts: Parts,
         writes: TaskWrites,
-        clock: Callable[[], float] = time.time,
+        expiry: Expiry,
     ) -> None:
         self._table = table
         self._cache = cache
         self._checkpoints = checkpoints
         self._parts = parts
         self._writes = writes
-        self._clock = clock
+        self._expiry = expiry
+        self._clock = expiry.clock
 
     def delete(self, thread_id: str, user_id: str | None = None) -> int:
         """Everything of a conversation, or of one user's share of it; the number of items removed.
@@ -76,6 +77,16 @@ class Removal:
             self._delete_all(keys)
         self._forget(thread_id, user_id)
         return len(checkpoints) + len(others) + len(rows)
+
+    def clear(self, scope: Scope, before: str) -> None:
+        """What is left of the state of a conversation that was over when the checkpoint `before` began it anew.
+
+        Writes and sub-graphs of that checkpoint can be there already, and parts that they refer to.
+        """
+        for page in self._table.query(scope.thread_id, scope.prefix()):
+            left = [item for item in page if _is_left(item, before, self._clock() - GRACE_SECONDS)]
+            self._delete_all(_run_pointers(left))
+            self._delete_all(map(key_of, left))
 
     def delete_runs(self, run_ids: Sequence[str], serializer: Serializer) -> None:
         """The checkpoints and writes of these runs, in every conversation that they wrote to.
@@ -121,7 +132,7 @@ class Removal:
             rows += [item for item in items if _kind(item) == "row"]
             for item in items:
                 for key in _run_pointers([item]):
-                    self._table.put(_pointer(key, target))
+                    self._table.put({**_pointer(key, target), **stamp(self._expiry.outliving())})
             self._put_all(item for item in items if _kind(item) != "row")
         dates = {"created_at": {"S": now}, "updated_at": {"S": now}}
         self._put_all({**row, **{name: date for name, date in dates.items() if name in row}} for row in rows)
@@ -139,13 +150,13 @@ class Removal:
             return self._checkpoints.build(scope, ns, chain, serializer, segments)[-1]
 
         kept = [image_of(items[0])]
-        replayed = _replayed_channels(kept[0], serializer)
+        replayed = replayed_channels(kept[0], serializer)
         while replayed and kept[-1].parent_id in by_id:
             kept.append(image_of(by_id[kept[-1].parent_id or ""]))
             replayed -= kept[-1].tree["channel_values"].keys()
         oldest = by_id[kept[-1].checkpoint_id]
         if oldest.kind == CHANGE:
-            self._checkpoints.rewrite_full(scope, ns, oldest.checkpoint_id, serializer, oldest.run_id)
+            self._checkpoints.rewrite_full(scope, ns, oldest, serializer)
             rewritten = self._checkpoints.image(scope, ns, serializer, oldest.checkpoint_id)
             kept = [*kept[:-1], *([rewritten] if rewritten else [])]
         ids = {image.checkpoint_id for image in kept}
@@ -175,7 +186,7 @@ class Removal:
             gone = {item.checkpoint_id for item in of_ns if item.run_id == run_id}
             for item in of_ns:
                 if item.kind == CHANGE and item.parent_id in gone and item.checkpoint_id not in gone:
-                    self._checkpoints.rewrite_full(scope, ns, item.checkpoint_id, serializer, item.run_id)
+                    self._checkpoints.rewrite_full(scope, ns, item, serializer)
             if gone:
                 stay = {item.checkpoint_id for item in of_ns} - gone
                 self._delete_checkpoints(scope, ns, [item for item in of_ns if item.checkpoint_id in gone], stay)
@@ -285,6 +296,14 @@ def _kind(item: Wire) -> str:
     return _keys.parse(item[SK]["S"]).kind
 
 
+def _is_left(item: Wire, before: str, long_ago: float) -> bool:
+    """Whether an item was there before the checkpoint `before`."""
+    parsed = _keys.parse(item[SK]["S"])
+    if parsed.kind == "b":
+        return int(item.get("t", {"N": "0"})["N"]) < long_ago
+    return parsed.kind in ("c", "w", "s") and parsed.parts[1] < before
+
+
 def _run_pointers(items: Iterable[Wire]) -> Iterator[Key]:
     """The pointers of the runs that wrote these checkpoints."""
     for item in items:
@@ -296,7 +315,7 @@ def _pointer(key: Key, thread_id: str) -> Wire:
     return {PK: {"S": key.pk}, SK: {"S": key.sk}, "t": {"S": thread_id}}
 
 
-def _replayed_channels(image: Image, serializer: Serializer) -> set[str]:
+def replayed_channels(image: Image, serializer: Serializer) -> set[str]:
     """`DeltaChannel`s whose value is not in the checkpoint, by the counters that LangGraph keeps in its metadata."""
     counters = image.tree["metadata"].get("counters_since_delta_snapshot")
     if counters is None:

@@ -9,22 +9,35 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
 from langgraph_dynamo_conv._codec import Codec, Sealer
+from langgraph_dynamo_conv._expiry import EXPIRES_AT, NEVER, Expiry
 from langgraph_dynamo_conv._items import Wire, from_wire, to_wire
 from langgraph_dynamo_conv._keys import PK, SK, Scope
 from langgraph_dynamo_conv._messages import Message
 from langgraph_dynamo_conv._older import OlderMessages, packed, unpacked
+from langgraph_dynamo_conv._row import (
+    IDLE,
+    LIVE_UNTIL,
+    TIMES,
+    Change,
+    Row,
+    first_of_user,
+    iso,
+    live,
+    replaced,
+    stored_beside,
+    times_of,
+    unchanged_since,
+)
 from langgraph_dynamo_conv._table import ConditionFailed, Table
 from langgraph_dynamo_conv._transcript import DEFAULT_TITLE, fork_point, merge, shorten, split, title_of
 from langgraph_dynamo_conv.errors import ConflictError
-
-RUNNING, IDLE, WAITING, FAILED = "running", "idle", "waiting", "failed"
 
 ROW_BYTES = 4608
 """Default of the most bytes of messages in a row: each of its writes is billed twice, for the table and the index."""
@@ -42,63 +55,6 @@ _TRIES = 8
 _REMEMBERED = 512
 
 
-@dataclass(frozen=True)
-class Row:
-    """A conversation row.
-
-    Args:
-        scope: Conversation and user.
-        title: Shown in lists.
-        messages: The newest messages, oldest first; those too large for the row are shortened.
-        created_at: ISO 8601 in UTC; never changes.
-        updated_at: When messages last changed.
-        message_count: All messages, those in message items included.
-        status: `running`, `idle`, `waiting` or `failed`; None in rows of other programs.
-        version: Counts our writes; 0 in rows of other programs.
-        head: The checkpoint it was last derived from, or None.
-        replaced: Messages with smaller numbers may also be in message items of an earlier branch, or as older copies.
-        found: The attributes as they were read.
-    """
-
-    scope: Scope
-    title: str
-    messages: list[Message]
-    created_at: str
-    updated_at: str
-    message_count: int
-    status: str | None = None
-    version: int = 0
-    head: str | None = None
-    replaced: int = 0
-    found: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
-
-    @property
-    def older(self) -> int:
-        """How many messages have left the row."""
-        return max(self.message_count - len(self.messages), 0)
-
-
-@dataclass(frozen=True)
-class Change:
-    """What a state says of its row.
-
-    Args:
-        folded: The state's messages, or its newest, folded.
-        status: The status to show; None to leave it as it is.
-        head: The checkpoint, or None.
-        now: The time, in ISO 8601.
-        forked_from: The messages of the state that it forked from, folded, if it did.
-        patient: Whether messages had better leave the row another time, as long as it is not too large.
-    """
-
-    folded: list[Message]
-    status: str | None
-    head: str | None
-    now: str
-    forked_from: list[Message] | None = None
-    patient: bool = False
-
-
 class Rows:
     """Reads and writes conversation rows. Safe to share between threads.
 
@@ -106,20 +62,24 @@ class Rows:
         table: The table.
         codec: Frames what is encrypted.
         older: The messages that have left their rows.
-        now: Gives the time in ISO 8601, UTC, with `Z`.
+        expiry: How long conversations live.
         row_bytes: The most bytes of messages that a row holds.
     """
 
     def __init__(
-        self, table: Table, codec: Codec, older: OlderMessages, now: Callable[[], str], row_bytes: int = ROW_BYTES
+        self, table: Table, codec: Codec, older: OlderMessages, expiry: Expiry, row_bytes: int = ROW_BYTES
     ) -> None:
         self._table = table
         self._codec = codec
         self._older = older
-        self.now = now
+        self._expiry = expiry
         self._row_bytes = row_bytes
         self._lock = threading.Lock()
         self._known: OrderedDict[Scope, Row | None] = OrderedDict()
+
+    def now(self) -> str:
+        """The time in ISO 8601, UTC, with `Z`."""
+        return iso(self._expiry.clock())
 
     def known(self, scope: Scope) -> Row | None:
         """The row as this process last saw it, or None."""
@@ -127,11 +87,18 @@ class Rows:
             return self._known.get(scope)
 
     def get(self, scope: Scope, sealer: Sealer | None) -> Row | None:
-        """The row as it is now, or None."""
+        """The row as it is now; None if there is none, or its conversation is over."""
         item = self._table.get(scope.row())
-        row = self.from_wire(item, sealer) if item else None
+        row = self.from_wire(item, sealer) if item and not self._is_over(item) else None
         self._remember(scope, row)
         return row
+
+    def _is_over(self, item: Wire) -> bool:
+        return any(map(self._expiry.is_past, times_of(item)))
+
+    def is_over(self, row: Row) -> bool:
+        """Whether the conversation of a row that was read is over."""
+        return any(map(self._expiry.is_past, row.times))
 
     def from_wire(self, item: Wire, sealer: Sealer | None) -> Row:
         """The record of an item that was read, also one that another program wrote."""
@@ -152,6 +119,7 @@ class Rows:
             int(plain.get("version", 0)),
             plain.get("head"),
             int(plain.get("replaced", 0)),
+            times_of(item),
             plain,
         )
 
@@ -164,21 +132,29 @@ class Rows:
 
     def newest(self, user_id: str, created_at: str | None = None) -> str | None:
         """The id of the user's newest conversation, or of the one created then, by the index."""
-        request: dict[str, Any] = {"ProjectionExpression": "#id", "names": {"#id": PK}}
+        request = self.live({"ProjectionExpression": "#id", "names": {"#id": PK}})
         if created_at is not None:
-            request |= {"created": " AND #created = :created", "values": {":created": {"S": created_at}}}
+            request["created"] = " AND #created = :created"
+            request["values"][":created"] = {"S": created_at}
             request["names"]["#created"] = "created_at"
         for answer in self._table.query_index(user_id, 1, **request):
             for item in answer.get("Items", []):
                 return str(item[PK]["S"])
         return None
 
+    def live(self, request: dict[str, Any]) -> dict[str, Any]:
+        """A request to the index, for conversations only that are not over."""
+        return live(request, self._expiry.clock())
+
     def create(self, scope: Scope, title: str | None, sealer: Sealer | None) -> bool:
         """Write a row without messages, unless there is one; whether it was written."""
         now = self.now()
+        row = Row(scope, title or DEFAULT_TITLE, [], now, now, 0, IDLE, 1, times=self._expiry.fresh())
         try:
-            self._write(None, Row(scope, title or DEFAULT_TITLE, [], now, now, 0, IDLE, 1), sealer)
-        except ConditionFailed:
+            self._write(None, row, sealer)
+        except ConditionFailed as refused:
+            if self._buried(scope, refused):
+                return self.create(scope, title, sealer)
             self.get(scope, sealer)  # so that it is known from now on
             return False
         return True
@@ -207,7 +183,8 @@ class Rows:
                 return wanted
             try:
                 return self._write(row, wanted, sealer)
-            except ConditionFailed:
+            except ConditionFailed as refused:
+                self._buried(scope, refused)
                 row = self.get(scope, sealer)
         raise ConflictError(
             f"the row of conversation {scope.thread_id} was changed by others {_TRIES} times in a row; repeat the call",
@@ -215,6 +192,15 @@ class Rows:
             table=self._table.name,
             key=str(scope.row()),
         )
+
+    def prolong(self, scope: Scope, sealer: Sealer | None) -> None:
+        """Restart the clock of a row that does not follow the messages.
+
+        Cost: nothing without a time to live, else that of `change`.
+        """
+        row = self.known(scope)
+        if self._expiry.is_on or (row is not None and row.times != NEVER):
+            self.change(scope, self._prolonged, sealer)
 
     def follow(self, scope: Scope, state: Callable[[Row | None], Change], sealer: Sealer | None) -> Row | None:
         """Bring the row up to a state; `state` says what it is, given the row that there is.
@@ -239,6 +225,9 @@ class Rows:
             whole = {**shown, **stored, **whole}
         return [whole[number] for number in range(first, min(last, row.message_count)) if number in whole]
 
+    def _prolonged(self, row: Row | None) -> Row | None:
+        return None if row is None else replace(row, times=self._expiry.fresh(), version=row.version + 1)
+
     def _followed(
         self, scope: Scope, row: Row | None, change: Change, sealer: Sealer | None
     ) -> tuple[Row, list[tuple[int, Message]]]:
@@ -248,12 +237,12 @@ class Rows:
         merged = merge(base.messages, change.folded, forked_from=change.forked_from)
         same = [self._shown(message) for message in merged] == base.messages and row is not None
         status = change.status or base.status or IDLE
-        if same and base.status == status:
+        if same and base.status == status and base.times.until == self._expiry.until():
             return row or base, []
         most = int(self._row_bytes * (1 if change.patient else _USUAL_SHARE))
         leaving, kept = split(merged, max_bytes=most, keep_bytes=int(self._row_bytes * _KEPT_SHARE))
         shown = [self._shown(message) for message in kept]
-        title = base.title if base.title != DEFAULT_TITLE else title_of(_first_of_user(merged))
+        title = base.title if base.title != DEFAULT_TITLE else title_of(first_of_user(merged))
         after = replace(
             base,
             title=title,
@@ -263,9 +252,10 @@ class Rows:
             status=status,
             version=base.version + 1,
             head=change.head or base.head,
-            replaced=_replaced(row, change, merged),
+            replaced=replaced(row, change, merged),
+            times=self._expiry.fresh(),
         )
-        return after, _stored_beside(row, base, merged, len(leaving), shown)
+        return after, stored_beside(row, base, merged, len(leaving), shown)
 
     def _reaching_fork(self, base: Row, change: Change, sealer: Sealer | None) -> Row:
         """The row with all of its messages, where a fork's point has left it."""
@@ -288,18 +278,21 @@ class Rows:
         """Write the row if it is still as `before` (None: not there); gives it as it is now stored."""
         fields = self._fields(before, after, sealer)
         was = before.found if before is not None else {}
-        changed = {name: value for name, value in fields.items() if was.get(name, _MISSING) != value}
-        names = {f"#{name}": name for name in changed}
+        changed = {n: value for n, value in fields.items() if value is not None and was.get(n, _MISSING) != value}
+        gone = [name for name, value in fields.items() if value is None and name in was]
+        names = {f"#{name}": name for name in (*changed, *gone)}
         values = {f":{name}": to_wire(value) for name, value in changed.items()}
-        condition, more_names, more_values = _unchanged_since(before)
+        condition, more_names, more_values = unchanged_since(before)
+        removed = " REMOVE " + ", ".join(f"#{name}" for name in gone) if gone else ""
         self._table.update(
             after.scope.row(),
-            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in changed),
+            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in changed) + removed,
             ConditionExpression=condition,
             ExpressionAttributeNames={**names, **more_names},
             ExpressionAttributeValues={**values, **more_values},
         )
-        written = replace(after, found={**was, **changed})
+        kept = {name: value for name, value in was.items() if name not in gone}
+        written = replace(after, found={**kept, **changed})
         self._remember(after.scope, written)
         return written
 
@@ -313,6 +306,8 @@ class Rows:
             "version": after.version,
             "head": after.head,
             "replaced": after.replaced or None,
+            LIVE_UNTIL: after.times.until,
+            EXPIRES_AT: after.times.expires_at,
         }
         if sealer is not None:
             payload = packed([after.title, after.messages])
@@ -320,7 +315,21 @@ class Rows:
             fields |= {"title": SEALED_TITLE, "messages": [], "sealed": frame}
         if before is None or not before.created_at:
             fields["created_at"] = after.created_at
-        return {name: value for name, value in fields.items() if value is not None}
+        return fields
+
+    def _buried(self, scope: Scope, refused: ConditionFailed) -> bool:
+        """Whether the row that was in the way is of a conversation that is over; then it and its messages are gone."""
+        if refused.item is None or not self._is_over(refused.item):
+            return False
+        self._older.remove(scope)
+        with suppress(ConditionFailed):  # somebody else has buried it, and perhaps begun anew
+            self._table.delete(
+                scope.row(),
+                ConditionExpression=" OR ".join(f"{name} <= :time" for name in TIMES),
+                ExpressionAttributeNames=TIMES,
+                ExpressionAttributeValues={":time": {"N": str(int(self._expiry.clock()))}},
+            )
+        return True
 
     def _remember(self, scope: Scope, row: Row | None) -> None:
         with self._lock:
@@ -331,57 +340,3 @@ class Rows:
 
 
 _MISSING = object()
-
-
-def iso(seconds: float) -> str:
-    """A time as rows hold it: ISO 8601 in UTC with microseconds and `Z`, so that strings sort as times do."""
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _first_of_user(messages: Sequence[Message]) -> Message | None:
-    return next((message for message in messages if message.get("role") == "user"), None)
-
-
-def _replaced(row: Row | None, change: Change, merged: list[Message]) -> int:
-    """Below which number there may be copies that no longer count: of a branch that was left, of an edited message."""
-    if row is None:
-        return 0
-    is_edited = any("shortened" in message and message not in merged for message in row.messages)
-    return max(row.replaced, row.message_count) if change.forked_from is not None or is_edited else row.replaced
-
-
-def _stored_beside(
-    row: Row | None, base: Row, merged: list[Message], leaving: int, shown: list[Message]
-) -> list[tuple[int, Message]]:
-    """Messages that go to message items: those that leave the row, and whole copies of those that are shortened.
-
-    What is there already is left alone: messages that had left before, and whole copies whose digest the row has.
-    """
-    in_row_before = row.older if row is not None else 0
-    unchanged = {id(message) for message in base.messages}
-    numbered = []
-    for number, message in enumerate(merged[:leaving], base.older):
-        had_left = number < in_row_before and id(message) in unchanged
-        if not had_left and "shortened" not in message:
-            numbered.append((number, message))
-    was_shown = dict(enumerate(row.messages, row.older)) if row is not None else {}
-    for number, (message, short) in enumerate(zip(merged[leaving:], shown, strict=True), base.older + leaving):
-        known = was_shown.get(number, {}).get("shortened")
-        if "shortened" in short and "shortened" not in message and short["shortened"] != known:
-            numbered.append((number, message))
-    return numbered
-
-
-def _unchanged_since(before: Row | None) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """The condition that nobody, also no program that ignores `version`, wrote messages since `before` was read."""
-    if before is None:
-        return "attribute_not_exists(#pk)", {"#pk": PK}, {}
-    terms, names, values = ["attribute_exists(#pk)"], {"#pk": PK}, {}
-    for name in ("version", "message_count", "updated_at", "title"):
-        names[f"#{name}"] = name
-        if name in before.found:
-            terms.append(f"#{name} = :was_{name}")
-            values[f":was_{name}"] = to_wire(before.found[name])
-        else:
-            terms.append(f"attribute_not_exists(#{name})")
-    return " AND ".join(terms), names, values

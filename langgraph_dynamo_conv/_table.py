@@ -149,9 +149,9 @@ class Table:
         attributes: Wire = answer.get("Attributes", {})
         return attributes
 
-    def delete(self, key: Key) -> None:
-        """Delete an item, if it is there."""
-        self._send("delete_item", str(key), Key=wire_key(key))
+    def delete(self, key: Key, **condition: Any) -> None:
+        """Delete an item, if it is there. Raises `ConditionFailed`."""
+        self._send("delete_item", str(key), Key=wire_key(key), **_with_old(condition))
 
     def query(
         self,

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from langgraph_dynamo_conv._codec import Sealer
 from langgraph_dynamo_conv._messages import Message
-from langgraph_dynamo_conv._rows import IDLE, Row, Rows
+from langgraph_dynamo_conv._row import IDLE, Row
+from langgraph_dynamo_conv._rows import Rows
 from langgraph_dynamo_conv._transcript import title_of
 from langgraph_dynamo_conv._values import clean_text, plain
 

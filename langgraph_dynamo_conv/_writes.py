@@ -16,7 +16,8 @@ from langgraph.checkpoint.base import WRITES_IDX_MAP, writes_sort_key
 from langgraph_dynamo_conv import _delta
 from langgraph_dynamo_conv._codec import Codec, Sealer
 from langgraph_dynamo_conv._delta import Node, ValueRef
-from langgraph_dynamo_conv._items import Wire, WritesItem, value_text, wire_key, write_name
+from langgraph_dynamo_conv._expiry import Expiry
+from langgraph_dynamo_conv._items import Wire, WritesItem, stamp, value_text, wire_key, write_name
 from langgraph_dynamo_conv._keys import Key, Scope, after, component, component_text
 from langgraph_dynamo_conv._limits import INLINE_FRAME_BYTES, MAX_WRITES_PER_UPDATE
 from langgraph_dynamo_conv._parts import Parts, Serializer, Spilled, value_refs
@@ -56,10 +57,11 @@ class _Planned:
 class TaskWrites:
     """Stores and reads task writes of any conversation. Safe to share between threads."""
 
-    def __init__(self, table: Table, codec: Codec, parts: Parts) -> None:
+    def __init__(self, table: Table, codec: Codec, parts: Parts, expiry: Expiry) -> None:
         self._table = table
         self._codec = codec
         self._parts = parts
+        self._expiry = expiry
 
     def save(
         self,
@@ -83,6 +85,7 @@ class TaskWrites:
         attributes = self._attributes(planned, INLINE_FRAME_BYTES)
         self._table.side_by_side(*self._parts.puts(scope, planned.spilled))
         task = {} if component_text(component(task_id)) is not None else {"t": {"S": task_id}}
+        task |= stamp(self._expiry.outliving())
         try:
             self._store(key, attributes, task)
         except ItemTooLargeError:
@@ -166,11 +169,11 @@ class TaskWrites:
             names = list(attributes)
             for start in range(0, len(names), MAX_WRITES_PER_UPDATE):
                 batch = names[start : start + MAX_WRITES_PER_UPDATE]
-                self._update(key, {name: attributes[name] for name in batch})
+                self._update(key, {**{name: attributes[name] for name in batch}, **task})
 
     def _update(self, key: Key, attributes: Wire) -> None:
         sets = [
-            f"{name} = :{name}" if name[0] == "x" else f"{name} = if_not_exists({name}, :{name})" for name in attributes
+            f"{name} = if_not_exists({name}, :{name})" if name[0] == "w" else f"{name} = :{name}" for name in attributes
         ]
         self._table.update(
             key,

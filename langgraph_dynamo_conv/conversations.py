@@ -12,6 +12,7 @@ from builtins import list as list_
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ from langgraph_dynamo_conv._records import (
     stored_message,
     summary_of,
 )
-from langgraph_dynamo_conv._rows import Change, Row
+from langgraph_dynamo_conv._row import Change, Row
 from langgraph_dynamo_conv._state import serializer_of
 from langgraph_dynamo_conv._values import clean_text
 from langgraph_dynamo_conv.errors import ConflictError, ConversationNotFoundError
@@ -66,6 +67,7 @@ class Conversations:
         serde: The serializer of the savers that use this table; with an `EncryptedSerializer`, transcripts are
             decrypted and encrypted with it.
         messages_channel: Name of the state's channel that holds the messages.
+        ttl: How long conversations live that are written here; the same as that of the table's savers.
         clock: Seconds since the epoch.
     """
 
@@ -78,10 +80,11 @@ class Conversations:
         endpoint_url: str | None = None,
         serde: SerializerProtocol | None = None,
         messages_channel: str = "messages",
+        ttl: timedelta | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         table = table_of(table_name, client, region_name, endpoint_url)
-        engine = Engine(table, Options(messages_channel=messages_channel, clock=clock))
+        engine = Engine(table, Options(messages_channel=messages_channel, ttl=ttl, clock=clock))
         self._use(engine, BaseCheckpointSaver(serde=serde))
 
     @classmethod
@@ -137,7 +140,8 @@ class Conversations:
         too; ordered by `updated_at`, of all rows up to 2,000.
         """
         bounds = limit, created_after, created_before
-        asked = Listing(check_user_id(user_id), *bounds, newest_first, order_by, status, title_contains)
+        now = self._engine.expiry.clock()
+        asked = Listing(check_user_id(user_id), *bounds, newest_first, order_by, status, title_contains, now)
         return _listing.page(self._engine.table, asked, cursor, self._read)
 
     def get(
@@ -171,7 +175,7 @@ class Conversations:
 
     def count(self, user_id: str) -> int:
         """How many conversations the user has. Cost: one Query for each MB of the user's rows."""
-        answers = self._engine.table.query_index(check_user_id(user_id), Select="COUNT")
+        answers = self._engine.table.query_index(check_user_id(user_id), **self._engine.rows.live({"Select": "COUNT"}))
         return sum(int(answer["Count"]) for answer in answers)
 
     def create(
@@ -351,7 +355,9 @@ class Conversations:
             yield piece
 
     def _all_of(self, user_id: str) -> Iterator[Conversation]:
-        for row in _listing.all_rows(self._engine.table, Listing(user_id, 1000), self._read):
+        for row in _listing.all_rows(
+            self._engine.table, Listing(user_id, 1000, now=self._engine.expiry.clock()), self._read
+        ):
             try:
                 yield self.get(row.scope.thread_id, user_id)
             except ConversationNotFoundError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -62,6 +63,9 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         cache_bytes: Memory for what was last seen of each conversation; 0 to read everything every time.
         consistent: Whether reads of the table are strongly consistent. False halves their cost, and may miss the
             newest step.
+        ttl: How long a conversation lives after its last turn, at least a second; None: until it is deleted. Then it
+            is gone for every read at once; DynamoDB deletes its items after a quarter of `ttl` more (up to a day: all
+            of it) and some days of its own. Savers of one table should have the same. See docs/expiry.md.
         clock: Gives the time in seconds since the epoch.
 
     Raises:
@@ -84,12 +88,13 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         row_bytes: int = ROW_BYTES,
         cache_bytes: int = 64 * 1024 * 1024,
         consistent: bool = True,
+        ttl: timedelta | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(serde=serde)
         if default_user_id is not None:
             check_user_id(default_user_id)
-        options = Options(messages_channel, transcript, encrypt_transcript, title, row_bytes, cache_bytes, clock)
+        options = Options(messages_channel, transcript, encrypt_transcript, title, row_bytes, cache_bytes, ttl, clock)
         table = table_of(table_name, client, region_name, endpoint_url, consistent=consistent)
         self._default_user_id = default_user_id
         self._engine = Engine(table, options)

@@ -1,0 +1,202 @@
+"""What a live conversation still needs gets a new `expires_at` before its old one comes. See `_expiry` for the plan.
+
+Needed are: of each namespace the newest checkpoint with the chain that it builds on, the ancestors that a
+`DeltaChannel` replays, and the task writes of all these; the segments and parts that they refer to; the messages that
+left the row; the row itself. Namespaces of single tasks (`node:<task>`) count only while the root's newest step may
+still resume them. History beyond that goes when its time comes, whole chains at once: what is kept only because a newer
+checkpoint needs it is no longer listed from then on, since what it needs itself may be gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+from langgraph_dynamo_conv import _keys
+from langgraph_dynamo_conv._cache import ImageCache
+from langgraph_dynamo_conv._chain import Descending
+from langgraph_dynamo_conv._checkpoints import CHAIN_PAGE, Checkpoints
+from langgraph_dynamo_conv._delta import ValueRef, leaves
+from langgraph_dynamo_conv._expiry import EXPIRES_AT, Expiry, Times
+from langgraph_dynamo_conv._image import Image
+from langgraph_dynamo_conv._items import CheckpointItem, WritesItem, key_of, parse_value
+from langgraph_dynamo_conv._keys import PK, Key, Scope
+from langgraph_dynamo_conv._liveness import Liveness
+from langgraph_dynamo_conv._parts import Serializer
+from langgraph_dynamo_conv._removal import Removal, replayed_channels
+from langgraph_dynamo_conv._table import ConditionFailed, Table
+from langgraph_dynamo_conv._writes import TaskWrites
+
+_OF_A_TASK = ":"
+_UNTIL = {"c": "u", "row": "live_until"}
+_BATCH = 256
+
+
+class Renewal:
+    """Gives checkpoints their times, and what they need theirs. Safe to share between threads."""
+
+    def __init__(
+        self,
+        table: Table,
+        cache: ImageCache,
+        checkpoints: Checkpoints,
+        removal: Removal,
+        writes: TaskWrites,
+        expiry: Expiry,
+        liveness: Liveness,
+    ) -> None:
+        self._table = table
+        self._cache = cache
+        self._checkpoints = checkpoints
+        self._removal = removal
+        self._writes = writes
+        self._expiry = expiry
+        self._liveness = liveness
+
+    def times(self, scope: Scope, ns: str, checkpoint_id: str, parent: Image | None, serializer: Serializer) -> Times:
+        """The times of a checkpoint that is about to be stored.
+
+        Cost: nothing, but once in a slack's time a read of the conversation's checkpoints and one UpdateItem for each
+        item that it needs, 1 write unit for each KB of it.
+        """
+        if parent is None:
+            if ns == "" and self._liveness.take_over(scope):
+                self._removal.clear(scope, checkpoint_id)
+            return self._expiry.fresh()
+        if not self._expiry.is_due(parent.expires_at):
+            return Times(self._expiry.until(), parent.expires_at)
+        times = self._expiry.fresh()
+        self._renew(scope, ns, parent, times, serializer)
+        return times
+
+    def _renew(self, scope: Scope, ns: str, parent: Image, times: Times, serializer: Serializer) -> None:
+        needs = _Needs(scope)
+        for of, head in self._heads(scope, ns, parent.checkpoint_id):
+            self._add_checkpoints(needs, of, head, serializer)
+            self._add_writes(needs, of, serializer)
+        for page in self._table.query(scope.thread_id, scope.prefix("m")):
+            needs.others |= {key_of(item) for item in page}
+            needs.add_values(parse_value(item["v"]["S"]) for item in page if "v" in item)
+        if self._expiry.is_late(parent.expires_at):
+            self._stamp_all((key for key in self._late(scope) if key not in needs.others), times)
+        self._stamp_all(needs.others, times)
+        for key, item in sorted(needs.checkpoints.items()):  # what others build on first, should this process die
+            self._stamp(key, times, needs.listed_until(item, times))
+        self._cache.forget(scope.thread_id, scope.user_id)
+
+    def _heads(self, scope: Scope, ns: str, checkpoint_id: str) -> list[tuple[str, str]]:
+        """Namespace and id of the newest checkpoints that are needed, and of this one."""
+        newest: dict[str, str] = {}
+        for page in self._table.query(scope.thread_id, scope.prefix("c"), newest_first=True):
+            for item in map(CheckpointItem.from_wire, page):
+                if not self._expiry.is_past(item.times.expires_at):
+                    newest.setdefault(item.namespace(), item.checkpoint_id)
+        root = newest.get("", "")
+        needed = {(of, head) for of, head in newest.items() if _OF_A_TASK not in of or head >= root}
+        return sorted(needed | {(ns, checkpoint_id)})
+
+    def _add_checkpoints(self, needs: _Needs, ns: str, head: str, serializer: Serializer) -> None:
+        scope = needs.scope
+        last = scope.checkpoint(ns, head).sk
+        pages = self._table.query(
+            scope.thread_id, scope.checkpoints(ns), last=last, newest_first=True, page_items=CHAIN_PAGE
+        )
+        items = Descending(pages, self._expiry.is_past)
+        item = items.get(head)
+        needs.heads.add(scope.checkpoint(ns, head))
+        replayed: set[str] | None = None
+        segments: dict[str, Any] = {}
+        while item is not None and (replayed is None or replayed):
+            chain = items.chain(item)
+            image = self._checkpoints.build(scope, ns, chain, serializer, segments)[-1]
+            needs.add_chain(ns, chain, image)
+            stored = image.tree["channel_values"].keys()
+            replayed = replayed_channels(image, serializer) if replayed is None else replayed - stored
+            item = items.get(image.parent_id) if image.parent_id else None
+
+    def _add_writes(self, needs: _Needs, ns: str, serializer: Serializer) -> None:
+        scope, ids = needs.scope, needs.ids.get(ns)
+        if not ids:
+            return
+        prefix = scope.all_writes(ns)
+        first, last = scope.writes(ns, min(ids)), _keys.after(scope.writes(ns, max(ids)))
+        for page in self._table.query(scope.thread_id, prefix, first=first, last=last):
+            for item in map(WritesItem.from_wire, page):
+                if item.checkpoint_id in ids:
+                    needs.others.add(item.key)
+                    needs.add_values(frame for frame in item.frames.values() if isinstance(frame, ValueRef))
+                    for write in self._writes.decoded(scope, [item], serializer.sealer):
+                        needs.add_values(leaf.at for leaf in leaves(write.node))
+
+    def _late(self, scope: Scope) -> Iterator[Key]:
+        """Items from before a time to live was set, or from when it was longer."""
+        for page in self._table.query(scope.thread_id, scope.prefix()):
+            yield from (
+                key_of(item)
+                for item in page
+                if self._expiry.is_late(int(item[EXPIRES_AT]["N"]) if EXPIRES_AT in item else None)
+            )
+
+    def _stamp_all(self, keys: Iterable[Key], times: Times) -> None:
+        remaining = iter(keys)
+        while batch := list(islice(remaining, _BATCH)):
+            self._table.side_by_side(*(self._stamper(key, times) for key in batch))
+
+    def _stamper(self, key: Key, times: Times) -> Callable[[], None]:
+        return lambda: self._stamp(key, times)
+
+    def _stamp(self, key: Key, times: Times, listed_until: int | None = None) -> None:
+        """Give an item its times. One that somebody has removed meanwhile stays away."""
+        until = _UNTIL.get(_keys.parse(key.sk).kind)
+        with suppress(ConditionFailed):
+            self._table.update(key, ConditionExpression="attribute_exists(#pk)", **_change(times, until, listed_until))
+
+
+class _Needs:
+    """Keys of what a conversation needs."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.checkpoints: dict[Key, CheckpointItem] = {}
+        self.heads: set[Key] = set()
+        self.others: set[Key] = {scope.row()}
+        self.ids: dict[str, set[str]] = {}
+
+    def add_chain(self, ns: str, chain: list[CheckpointItem], image: Image) -> None:
+        """A checkpoint with all that it builds on and refers to."""
+        self.checkpoints |= {item.key: item for item in chain}
+        self.ids.setdefault(ns, set()).update(item.checkpoint_id for item in chain)
+        self.others |= {self.scope.run(item.run_id) for item in chain if item.run_id}
+        self.others |= {self.scope.segment(ns, segment) for segment in image.segments}
+        self.add_values(item.value for item in chain)
+        self.add_values(leaf.at for leaf in leaves(image.tree))
+
+    def listed_until(self, item: CheckpointItem, times: Times) -> int | None:
+        """When a checkpoint is no longer listed that is needed by others alone; None if it stays listed."""
+        ends = [end for end in (item.listed_until, item.times.expires_at, times.expires_at) if end is not None]
+        return None if item.key in self.heads else min(ends, default=None)
+
+    def add_values(self, refs: Iterable[object]) -> None:
+        """The parts of those that are large values."""
+        for ref in refs:
+            if isinstance(ref, ValueRef):
+                self.others |= {self.scope.part(ref.digest, number) for number in range(ref.parts)}
+
+
+def _change(times: Times, until: str | None, listed_until: int | None) -> dict[str, Any]:
+    """The update that sets an item's times, or removes them."""
+    names = {"#pk": PK, "#e": EXPIRES_AT, **({"#u": until} if until else {})}
+    values = {":l": listed_until} if listed_until is not None else {}
+    sets, gone = [f"l = {name}" for name in values], []
+    if times.expires_at is None:
+        gone = ["#e", *(["#u"] if until else [])]
+    else:
+        sets += ["#e = :e", *(["#u = if_not_exists(#u, :u)"] if until else [])]
+        values |= {":e": times.expires_at, **({":u": times.until or 0} if until else {})}
+    parts = [f"SET {', '.join(sets)}" if sets else "", f"REMOVE {', '.join(gone)}" if gone else ""]
+    update: dict[str, Any] = {"UpdateExpression": " ".join(filter(None, parts)), "ExpressionAttributeNames": names}
+    if values:
+        update["ExpressionAttributeValues"] = {name: {"N": str(value)} for name, value in values.items()}
+    return update
