@@ -71,7 +71,7 @@ def append(engine: Engine, scope: Scope, message: Message, next_version: Any, se
     checkpoint = checkpoint_of(loaded.image, loaded.values, serializer)
     held = checkpoint["channel_values"].get(channel)
     if held is None:
-        engine.writes.save(scope, "", loaded.image.checkpoint_id, str(uuid.uuid4()), "", [(channel, new)], serializer)
+        engine.save_writes(scope, "", loaded.image.checkpoint_id, str(uuid.uuid4()), "", [(channel, new)], serializer)
     else:
         checkpoint["channel_values"][channel] = _with(held, new)
     return _save_after(engine, scope, loaded, checkpoint, next_version, serializer)

@@ -111,7 +111,7 @@ def put_writes(
         raise ValueError("put_writes needs a config with thread_id and checkpoint_id, as put gives it")
     scope, ns = target.scope(), target.ns or ""
     task_id, task_path = check_text("task_id", task_id), check_text("task_path", task_path)
-    engine.writes.save(scope, ns, target.checkpoint_id, task_id, task_path, writes, serializer)
+    engine.save_writes(scope, ns, target.checkpoint_id, task_id, task_path, writes, serializer)
     if ns == "":
         engine.follower.wrote(scope, target.checkpoint_id, writes, serializer)
 

@@ -13,7 +13,7 @@ from typing import Any
 import ormsgpack
 
 from langgraph_dynamo_conv import _delta, _image
-from langgraph_dynamo_conv._cache import ImageCache
+from langgraph_dynamo_conv._cache import ImageCache, Place
 from langgraph_dynamo_conv._chain import Descending, Stale, item_fingerprint
 from langgraph_dynamo_conv._codec import Codec, Sealer
 from langgraph_dynamo_conv._delta import Leaf, Node, ValueRef
@@ -144,7 +144,7 @@ class Checkpoints:
         self._table.side_by_side(*before)
         self._commit(scope, ns, item, serializer)
         image = draft.image(item)
-        self._cache.put(place, image)
+        self._remember(place, image)
         return image
 
     def rewrite_full(self, scope: Scope, ns: str, was: CheckpointItem, serializer: Serializer) -> None:
@@ -239,8 +239,13 @@ class Checkpoints:
         image = self._head_image(scope, ns, head, items, serializer, segments, known)
         values = self._parts.fetch(scope, value_refs(image.tree), serializer.sealer)
         with_digests(image.tree, values)
-        self._cache.put((scope.thread_id, scope.user_id, ns), image)
+        self._remember((scope.thread_id, scope.user_id, ns), image)
         return Loaded(image, values, writes.of(image.checkpoint_id, serializer))
+
+    def _remember(self, place: Place, image: Image) -> None:
+        self._cache.put(place, image)
+        thread_id, user_id, ns = place
+        self._liveness.saw(Scope(thread_id, user_id), ns, image.checkpoint_id, image.expires_at)
 
     def _head_image(
         self,

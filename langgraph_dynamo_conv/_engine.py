@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -102,9 +102,9 @@ class Engine:
         self.expiry = expiry = Expiry(options.ttl, options.clock)
         codec = Codec()
         cache = ImageCache(options.cache_bytes)
-        liveness = Liveness(table, expiry)
         self.parts = Parts(table, codec, expiry)
         self.writes = TaskWrites(table, codec, self.parts, expiry)
+        liveness = Liveness(table, self.writes, expiry)
         self.checkpoints = Checkpoints(table, codec, cache, self.parts, self.writes, expiry, liveness)
         self.history = History(table, self.checkpoints, self.parts, self.writes, expiry, liveness)
         self.removal = Removal(table, cache, self.checkpoints, self.parts, self.writes, expiry)
@@ -160,6 +160,20 @@ class Engine:
         parent = self.checkpoints.image(scope, ns, serializer, parent_id) if parent_id else None
         times = self.renewal.times(scope, ns, checkpoint_id, parent, serializer)
         return self.checkpoints.save(scope, ns, checkpoint_id, parent_id, parent, tree, serializer, run_id, times)
+
+    def save_writes(
+        self,
+        scope: Scope,
+        ns: str,
+        checkpoint_id: str,
+        task_id: str,
+        task_path: str,
+        writes: Sequence[tuple[str, Any]],
+        serializer: Serializer,
+    ) -> None:
+        """Store a task's writes; the checkpoint they are on lives on with them. See `TaskWrites.save`."""
+        self.renewal.before_writes(scope, ns, checkpoint_id, serializer)
+        self.writes.save(scope, ns, checkpoint_id, task_id, task_path, writes, serializer)
 
     def note_run(self, scope: Scope, run_id: str) -> None:
         """Let a run be found without a scan, before its first checkpoint is stored.

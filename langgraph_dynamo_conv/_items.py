@@ -5,7 +5,7 @@ Attribute names of our own items are one letter, since every item pays for its n
     checkpoint   k "c" change | "f" full, d frame (or v: the frame as a value), p parent, r run,
                  n namespace if digested; where a time to live is set: u when the conversation is over,
                  l when it is no longer listed, being kept only for those that build on it
-    task writes  w<idx> frame of a regular write, x<idx> of a special one (idx 1 to 4), t task id if digested
+    task writes  w<idx> frame of a regular write, x<idx> of a special one (idx 1 to 4), t task id if digested, u
     segment, part  d frame, or bytes
     run pointer  t thread
     all          expires_at when DynamoDB may delete it, where a time to live is set; times are in epoch seconds
@@ -112,6 +112,7 @@ class WritesItem:
     frames: Mapping[int, bytes | ValueRef]
     task_id: str
     checkpoint_id: str = field(default="")
+    until: int | None = None
 
     @classmethod
     def from_wire(cls, item: Wire) -> WritesItem:
@@ -124,6 +125,7 @@ class WritesItem:
         _, checkpoint_id, escaped = _keys.parse(key.sk).parts
         try:
             task_id = item["t"]["S"] if "t" in item else _keys.component_text(escaped) or ""
+            until = int(item["u"]["N"]) if "u" in item else None
             frames = {
                 write_index(name): bytes(value["B"]) if "B" in value else parse_value(value["S"])
                 for name, value in item.items()
@@ -131,7 +133,7 @@ class WritesItem:
             }
         except (KeyError, ValueError, TypeError) as error:
             raise CorruptDataError(f"the task writes at {key} are damaged: {error!r}", key=str(key)) from error
-        return cls(key, frames, task_id, checkpoint_id)
+        return cls(key, frames, task_id, checkpoint_id, until)
 
 
 def write_name(index: int) -> str:
@@ -160,9 +162,10 @@ def bytes_item(key: Key, data: bytes) -> Wire:
     return {**wire_key(key), "d": {"B": data}}
 
 
-def stamp(expires_at: int | None) -> Wire:
-    """The attribute that lets DynamoDB delete an item, or none."""
-    return {} if expires_at is None else {EXPIRES_AT: {"N": str(expires_at)}}
+def stamp(expires_at: int | None, until: int | None = None) -> Wire:
+    """The attribute that lets DynamoDB delete an item, and the one that says when its conversation is over; or none."""
+    times = {EXPIRES_AT: expires_at, "u": until}
+    return {name: {"N": str(time)} for name, time in times.items() if time is not None}
 
 
 def to_wire(value: Any) -> dict[str, Any]:

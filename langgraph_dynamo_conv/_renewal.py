@@ -68,23 +68,29 @@ class Renewal:
         if not self._expiry.is_due(parent.expires_at):
             return Times(self._expiry.until(), parent.expires_at)
         times = self._expiry.fresh()
-        self._renew(scope, ns, parent, times, serializer)
+        self._renew(scope, ns, parent.checkpoint_id, times, serializer)
         return times
 
-    def _renew(self, scope: Scope, ns: str, parent: Image, times: Times, serializer: Serializer) -> None:
+    def before_writes(self, scope: Scope, ns: str, checkpoint_id: str, serializer: Serializer) -> None:
+        """A step that is interrupted again and again stores writes and no checkpoint: let its checkpoint live on."""
+        if self._liveness.is_due(scope, ns, checkpoint_id):
+            self._renew(scope, ns, checkpoint_id, self._expiry.fresh(), serializer)
+
+    def _renew(self, scope: Scope, ns: str, checkpoint_id: str, times: Times, serializer: Serializer) -> None:
         needs = _Needs(scope)
-        for of, head in self._heads(scope, ns, parent.checkpoint_id):
+        for of, head in self._heads(scope, ns, checkpoint_id):
             self._add_checkpoints(needs, of, head, serializer)
             self._add_writes(needs, of, serializer)
         for page in self._table.query(scope.thread_id, scope.prefix("m")):
             needs.others |= {key_of(item) for item in page}
             needs.add_values(parse_value(item["v"]["S"]) for item in page if "v" in item)
-        if self._expiry.is_late(parent.expires_at):
+        if any(self._expiry.is_late(item.times.expires_at) for item in needs.checkpoints.values()):
             self._stamp_all((key for key in self._late(scope) if key not in needs.others), times)
         self._stamp_all(needs.others, times)
         for key, item in sorted(needs.checkpoints.items()):  # what others build on first, should this process die
             self._stamp(key, times, needs.listed_until(item, times))
         self._cache.forget(scope.thread_id, scope.user_id)
+        self._liveness.saw(scope, ns, checkpoint_id, times.expires_at)
 
     def _heads(self, scope: Scope, ns: str, checkpoint_id: str) -> list[tuple[str, str]]:
         """Namespace and id of the newest checkpoints that are needed, and of this one."""
@@ -193,7 +199,7 @@ def _change(times: Times, until: str | None, listed_until: int | None) -> dict[s
     if times.expires_at is None:
         gone = ["#e", *(["#u"] if until else [])]
     else:
-        sets += ["#e = :e", *(["#u = if_not_exists(#u, :u)"] if until else [])]
+        sets += ["#e = :e", *(["#u = :u"] if until else [])]
         values |= {":e": times.expires_at, **({":u": times.until or 0} if until else {})}
     parts = [f"SET {', '.join(sets)}" if sets else "", f"REMOVE {', '.join(gone)}" if gone else ""]
     update: dict[str, Any] = {"UpdateExpression": " ".join(filter(None, parts)), "ExpressionAttributeNames": names}

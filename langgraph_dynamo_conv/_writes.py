@@ -85,7 +85,7 @@ class TaskWrites:
         attributes = self._attributes(planned, INLINE_FRAME_BYTES)
         self._table.side_by_side(*self._parts.puts(scope, planned.spilled))
         task = {} if component_text(component(task_id)) is not None else {"t": {"S": task_id}}
-        task |= stamp(self._expiry.outliving())
+        task |= stamp(self._expiry.outliving(), self._expiry.until())
         try:
             self._store(key, attributes, task)
         except ItemTooLargeError:
@@ -215,11 +215,17 @@ class NewestWrites:
 
     def of(self, checkpoint_id: str, serializer: Serializer) -> Writes:
         """The writes of that checkpoint, in order; reads on until all of them must have come."""
+        decoded = self._writes.decoded(self._scope, self._items_of(checkpoint_id), serializer.sealer)
+        return self._writes.to_python(self._scope, decoded, serializer)
+
+    def until(self, checkpoint_id: str) -> int | None:
+        """When the conversation is over as these writes say, if any of them say it."""
+        return max((item.until for item in self._items_of(checkpoint_id) if item.until is not None), default=None)
+
+    def _items_of(self, checkpoint_id: str) -> list[WritesItem]:
         while not self._ended and (not self._items or self._items[-1].checkpoint_id >= checkpoint_id):
             self.read()
-        items = [item for item in self._items if item.checkpoint_id == checkpoint_id]
-        decoded = self._writes.decoded(self._scope, items, serializer.sealer)
-        return self._writes.to_python(self._scope, decoded, serializer)
+        return [item for item in self._items if item.checkpoint_id == checkpoint_id]
 
 
 def _context(key: Key, index: int) -> str:
