@@ -20,23 +20,18 @@ from langgraph_dynamo_conv._delta import Leaf, Node, ValueRef
 from langgraph_dynamo_conv._draft import Draft, as_of_its_step, child_image
 from langgraph_dynamo_conv._expiry import Expiry, Times
 from langgraph_dynamo_conv._image import Image
-from langgraph_dynamo_conv._items import CHANGE, FULL, CheckpointItem, Wire
+from langgraph_dynamo_conv._items import CHANGE, FULL, CheckpointItem
 from langgraph_dynamo_conv._keys import Scope
 from langgraph_dynamo_conv._limits import LARGE_ELEMENT_BYTES
 from langgraph_dynamo_conv._liveness import Liveness
 from langgraph_dynamo_conv._parts import Parts, Serializer, Spilled, value_refs, with_digests
+from langgraph_dynamo_conv._segments import Segments
 from langgraph_dynamo_conv._table import ConditionFailed, Table
 from langgraph_dynamo_conv._writes import TaskWrites, Writes
 from langgraph_dynamo_conv.errors import CorruptDataError
 
 CHAIN_PAGE = _image.CHAIN_ITEMS + 1
 """A whole chain of ordinary length, in the first page."""
-
-_SEGMENT_PAGE = 4
-"""Segments that are read before it is known which are needed: few, since a trimmed state needs none of the old."""
-
-_SINGLE_SEGMENTS = 10
-"""Up to so many segments are read one by one, side by side; more as a range."""
 
 _UNSEEN = "attribute_not_exists(#pk) OR #d = :d"
 
@@ -74,6 +69,7 @@ class Checkpoints:
         self._table = table
         self._codec = codec
         self._cache = cache
+        self.segments = Segments(table, codec)
         self._parts = parts
         self._writes = writes
 
@@ -162,10 +158,25 @@ class Checkpoints:
         self._cache.forget(scope.thread_id, scope.user_id)
 
     def build(
-        self, scope: Scope, ns: str, chain: list[CheckpointItem], serializer: Serializer, segments: dict[str, Any]
+        self,
+        scope: Scope,
+        ns: str,
+        chain: list[CheckpointItem],
+        serializer: Serializer,
+        segments: dict[str, Any],
+        before: Image | None = None,
     ) -> list[Image]:
-        """The images of a chain that opens with a full checkpoint, oldest first, without the bytes of values."""
-        return self._replayed(scope, ns, chain, [], serializer, segments)
+        """The images of a chain, oldest first, without the bytes of values.
+
+        Args:
+            scope: Conversation and user.
+            ns: Namespace.
+            chain: Opens with a full checkpoint, or goes on from `before`.
+            serializer: How values became bytes.
+            segments: Segments that were read; those that are missing are added.
+            before: What the chain goes on from, which then is the first image, or None.
+        """
+        return self._replayed(scope, ns, chain, [before] if before else [], serializer, segments)
 
     def _replayed(
         self,
@@ -204,13 +215,6 @@ class Checkpoints:
             item = items.get(item.parent_id)
         return found
 
-    def all_segments(self, scope: Scope, ns: str, sealer: Sealer | None) -> dict[str, Any]:
-        """Every segment of a namespace, decoded, by id."""
-        segments: dict[str, Any] = {}
-        for page in self._table.query(scope.thread_id, scope.segments(ns)):
-            segments.update(self._segments_in(page, scope, ns, sealer))
-        return segments
-
     def _load(
         self, scope: Scope, ns: str, serializer: Serializer, checkpoint_id: str | None, known: Image | None
     ) -> Loaded | None:
@@ -226,7 +230,7 @@ class Checkpoints:
         segments: dict[str, Any] = {}
         reads: list[Callable[[], object]] = [items.read, writes.read]
         if known is None:
-            reads.append(lambda: segments.update(self._newest_segments(scope, ns, checkpoint_id, serializer.sealer)))
+            reads.append(lambda: segments.update(self.segments.newest(scope, ns, checkpoint_id, serializer.sealer)))
         self._table.side_by_side(*reads)
         head = items.newest()
         if head is None or (checkpoint_id and head.checkpoint_id != checkpoint_id):
@@ -272,7 +276,7 @@ class Checkpoints:
     ) -> Image:
         if item.kind == FULL:
             tree, sizes = _image.decode_full(payload)
-            self._read_segments(scope, ns, [s for s in sizes if s not in segments], segments, sealer)
+            self.segments.read(scope, ns, sizes, segments, sealer)
             _image.fill(tree, segments)
             parents = (item.parent_id,) if item.parent_id else ()
             lineage = (*parents, item.checkpoint_id)
@@ -298,36 +302,6 @@ class Checkpoints:
             )
             for item in chain
         ]
-
-    def _newest_segments(self, scope: Scope, ns: str, upto: str | None, sealer: Sealer | None) -> dict[str, Any]:
-        last = f"{scope.segments(ns)}{upto}$" if upto else None
-        pages = self._table.query(
-            scope.thread_id, scope.segments(ns), last=last, newest_first=True, page_items=_SEGMENT_PAGE
-        )
-        return self._segments_in(next(pages, []), scope, ns, sealer)
-
-    def _read_segments(
-        self, scope: Scope, ns: str, missing: list[str], into: dict[str, Any], sealer: Sealer | None
-    ) -> None:
-        if not missing:
-            return
-        if len(missing) <= _SINGLE_SEGMENTS:
-            keys = [scope.segment(ns, segment) for segment in missing]
-            found = self._table.side_by_side(*(lambda key=key: self._table.get(key) for key in keys))
-            into.update(self._segments_in([item for item in found if item], scope, ns, sealer))
-            return
-        first, last = scope.segment(ns, min(missing)).sk, scope.segment(ns, max(missing)).sk
-        for page in self._table.query(scope.thread_id, scope.segments(ns), first=first, last=last):
-            wanted = [item for item in page if item["user_id"]["S"][len(scope.segments(ns)) :] in set(missing)]
-            into.update(self._segments_in(wanted, scope, ns, sealer))
-
-    def _segments_in(self, page: list[Wire], scope: Scope, ns: str, sealer: Sealer | None) -> dict[str, Any]:
-        skip = len(scope.segments(ns))
-        found = {}
-        for item in page:
-            sk = item["user_id"]["S"]
-            found[sk[skip:]] = ormsgpack.unpackb(self._codec.unframe(bytes(item["d"]["B"]), context=sk, sealer=sealer))
-        return found
 
     def _with_values_of(
         self, parent: Image | None, tree: dict[str, Any], scope: Scope, serializer: Serializer, spilled: Spilled

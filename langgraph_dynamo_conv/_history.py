@@ -197,7 +197,7 @@ class _Walk:
             chain = self._descending.chain(item)
             checkpoints = self._history._checkpoints
             if self._all_segments:
-                self._segments = checkpoints.all_segments(self._scope, self._ns, self._serializer.sealer)
+                self._segments = checkpoints.segments.all(self._scope, self._ns, self._serializer.sealer)
                 self._all_segments = False
             for image in checkpoints.build(self._scope, self._ns, chain, self._serializer, self._segments):
                 self._images[image.checkpoint_id] = image

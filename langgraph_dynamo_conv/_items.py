@@ -162,6 +162,19 @@ def bytes_item(key: Key, data: bytes) -> Wire:
     return {**wire_key(key), "d": {"B": data}}
 
 
+def bytes_of(item: Wire, name: str = "d") -> bytes:
+    """The bytes in an attribute of an item that was read.
+
+    Raises:
+        CorruptDataError: The attribute is missing or of another type.
+    """
+    try:
+        return bytes(item[name]["B"])
+    except (KeyError, TypeError) as error:
+        key = str(key_of(item))
+        raise CorruptDataError(f"the attribute '{name}' of the item at {key} holds no bytes", key=key) from error
+
+
 def stamp(expires_at: int | None, until: int | None = None) -> Wire:
     """The attribute that lets DynamoDB delete an item, and the one that says when its conversation is over; or none."""
     times = {EXPIRES_AT: expires_at, "u": until}

@@ -14,7 +14,17 @@ from typing import Any
 from langgraph_dynamo_conv import _keys
 from langgraph_dynamo_conv._codec import Codec, Sealer
 from langgraph_dynamo_conv._expiry import EXPIRES_AT, Expiry
-from langgraph_dynamo_conv._items import Wire, from_wire, key_of, parse_value, stamp, to_wire, value_text, wire_key
+from langgraph_dynamo_conv._items import (
+    Wire,
+    bytes_of,
+    from_wire,
+    key_of,
+    parse_value,
+    stamp,
+    to_wire,
+    value_text,
+    wire_key,
+)
 from langgraph_dynamo_conv._keys import SK, Key, Scope
 from langgraph_dynamo_conv._messages import Message
 from langgraph_dynamo_conv._parts import Parts, Spilled
@@ -72,7 +82,7 @@ class OlderMessages:
         )
         for item in (item for page in pages for item in page if not self._is_past(item)):
             start = int(_keys.parse(item[SK]["S"]).parts[0])
-            for number, message in enumerate(self._messages(scope, item, sealer), start):
+            for number, message in enumerate(self.messages_of(scope, item, sealer), start):
                 if first <= number < last:
                     found.setdefault(number, message)
             if start <= first:
@@ -104,14 +114,15 @@ class OlderMessages:
             item["sealed"] = {"B": self._codec.frame(packed(batch), context=key.sk, sealer=sealer)}
         return item
 
-    def _messages(self, scope: Scope, item: Wire, sealer: Sealer | None) -> list[Message]:
+    def messages_of(self, scope: Scope, item: Wire, sealer: Sealer | None) -> list[Message]:
+        """The messages of an item."""
         if "v" in item:
             ref = parse_value(item["v"]["S"])
             frame = self._parts.fetch_frames(scope, [ref])[ref.digest]
             large: list[Message] = unpacked(self._codec.unframe(frame, context="messages", sealer=sealer))
             return large
         if "sealed" in item:
-            frame = bytes(item["sealed"]["B"])
+            frame = bytes_of(item, "sealed")
             sealed: list[Message] = unpacked(self._codec.unframe(frame, context=item[SK]["S"], sealer=sealer))
             return sealed
         messages: list[Message] = from_wire(item["messages"])

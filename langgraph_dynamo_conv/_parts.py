@@ -16,7 +16,7 @@ from langgraph_dynamo_conv import _delta
 from langgraph_dynamo_conv._codec import Codec, Sealer
 from langgraph_dynamo_conv._delta import Dumps, Leaf, Loads, Node, ValueRef
 from langgraph_dynamo_conv._expiry import Expiry
-from langgraph_dynamo_conv._items import bytes_item, stamp
+from langgraph_dynamo_conv._items import bytes_item, bytes_of, stamp
 from langgraph_dynamo_conv._keys import Key, Scope
 from langgraph_dynamo_conv._limits import LARGE_ELEMENT_BYTES, PART_BYTES
 from langgraph_dynamo_conv._table import Table
@@ -147,7 +147,7 @@ class Parts:
 
         def read() -> list[bytes]:
             pages = self._table.query(scope.thread_id, scope.value(ref.digest), first=first, last=last)
-            return [bytes(item["d"]["B"]) for page in pages for item in page]
+            return [bytes_of(item) for page in pages for item in page]
 
         return read
 

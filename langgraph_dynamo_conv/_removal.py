@@ -143,7 +143,7 @@ class Removal:
         ns = items[0].namespace()
         by_id = {item.checkpoint_id: item for item in items}
         descending = Descending(iter([[item.to_wire() for item in items]]))
-        segments = self._checkpoints.all_segments(scope, ns, serializer.sealer)
+        segments = self._checkpoints.segments.all(scope, ns, serializer.sealer)
 
         def image_of(item: CheckpointItem) -> Image:
             chain = descending.chain(item)

@@ -17,7 +17,7 @@ from typing import Any
 
 from langgraph_dynamo_conv._codec import Codec, Sealer
 from langgraph_dynamo_conv._expiry import EXPIRES_AT, NEVER, Expiry
-from langgraph_dynamo_conv._items import Wire, from_wire, to_wire
+from langgraph_dynamo_conv._items import Wire, bytes_of, from_wire, to_wire
 from langgraph_dynamo_conv._keys import PK, SK, Scope
 from langgraph_dynamo_conv._messages import Message
 from langgraph_dynamo_conv._older import OlderMessages, packed, unpacked
@@ -105,7 +105,7 @@ class Rows:
         plain = {name: from_wire(value) for name, value in item.items()}
         title, messages = plain.get("title"), plain.get("messages") or []
         if "sealed" in plain:
-            opened = self._codec.unframe(plain["sealed"], context=plain[SK], sealer=sealer)
+            opened = self._codec.unframe(bytes_of(item, "sealed"), context=plain[SK], sealer=sealer)
             title, messages = unpacked(opened)
         count, created = plain.get("message_count"), str(plain.get("created_at", ""))
         return Row(

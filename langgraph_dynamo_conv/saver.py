@@ -22,12 +22,12 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from langgraph_dynamo_conv import _calls, provision
 from langgraph_dynamo_conv._config import Target, config_for, user_of
+from langgraph_dynamo_conv._conversations import Conversations
 from langgraph_dynamo_conv._engine import Engine, Options, table_of
 from langgraph_dynamo_conv._keys import Scope, check_text, check_thread_id, check_user_id
 from langgraph_dynamo_conv._rows import ROW_BYTES
 from langgraph_dynamo_conv._state import serializer_of
 from langgraph_dynamo_conv._titles import TitleFunction
-from langgraph_dynamo_conv.conversations import Conversations
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
 if TYPE_CHECKING:
