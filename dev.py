@@ -143,8 +143,8 @@ def run_lint(_arguments: argparse.Namespace, rest: list[str]) -> int:
     refuse(rest)
     install(CURRENT, extras=["example"], groups=["test", "integration", "lambda", "lint"])
     templates = [str(path) for path in sorted(ROOT.glob("examples/lambda/*.yaml"))]
-    checks = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"], ["cfnlint", *templates])
-    return max(call([CURRENT.python, "-m", *check]) for check in checks)
+    checks = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"], ["cfn-lint", *templates])
+    return max(call([CURRENT.python.with_name(check[0]), *check[1:]]) for check in checks)
 
 
 def run_lowest(_arguments: argparse.Namespace, rest: list[str]) -> int:

@@ -18,6 +18,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
+from langgraph.types import StateSnapshot
 from library import FileLibrary
 from offline_model import OfflineFileModel
 
@@ -26,6 +27,8 @@ PROMPT = (
     ' Keep the numbers of listed files: people refer to them ("the first one").'
     " It is {now:%A, %Y-%m-%d %H:%M} UTC."
 )
+ANSWERS = "agent"
+"""The node that answers."""
 
 
 def build_graph(model: BaseChatModel, library: FileLibrary, saver: BaseCheckpointSaver[Any]) -> CompiledStateGraph[Any]:
@@ -38,11 +41,11 @@ def build_graph(model: BaseChatModel, library: FileLibrary, saver: BaseCheckpoin
         return {"messages": [thinker.invoke([prompt, *state["messages"]])]}
 
     builder = StateGraph(MessagesState)
-    builder.add_node("agent", agent)
+    builder.add_node(ANSWERS, agent)
     builder.add_node("tools", ToolNode(tools, handle_tool_errors=_explain))
-    builder.add_edge(START, "agent")
-    builder.add_conditional_edges("agent", tools_condition)
-    builder.add_edge("tools", "agent")
+    builder.add_edge(START, ANSWERS)
+    builder.add_conditional_edges(ANSWERS, tools_condition)
+    builder.add_edge("tools", ANSWERS)
     return builder.compile(checkpointer=saver)
 
 
@@ -54,17 +57,27 @@ def _explain(error: ToolException) -> str:
 def run_turn(graph: CompiledStateGraph[Any], config: RunnableConfig, text: str) -> Iterator[BaseMessage]:
     """The messages of one turn, as they come; a turn that was cut off before is brought to its end first."""
     inputs: list[Any] = [{"messages": [HumanMessage(text)]}]
-    if graph.get_state(config).next:
+    if was_cut_off(graph.get_state(config)):
         inputs.insert(0, None)
     yield from play(graph, config, inputs)
+
+
+def was_cut_off(state: StateSnapshot) -> bool:
+    """Whether a run stopped before its end.
+
+    `state.next` alone does not tell: it leaves out tasks that have stored what they wrote, and of these the step that is
+    to follow has not been stored yet.
+    """
+    return bool(state.tasks)
 
 
 def play(graph: CompiledStateGraph[Any], config: RunnableConfig, inputs: Iterable[Any]) -> Iterator[BaseMessage]:
     """The messages of several runs, one after the other; the input None goes on with a run that was cut off."""
     for each in inputs:
         for update in graph.stream(each, config, stream_mode="updates"):
-            for change in update.values():
-                yield from change["messages"]
+            for node, change in update.items():
+                if node != "__metadata__":  # which says that a step was stored before the run was cut off
+                    yield from change["messages"]
 
 
 def model_maker(name: str | None) -> Callable[[], BaseChatModel]:

@@ -35,7 +35,7 @@ _SUBJECT = re.compile(r"[!-\"$-~]{1,255}")
 _KEY = re.compile(r"[!-~]{1,200}")
 _EVENT_PARTS = ("requestContext", "authorizer", "jwt", "claims")
 
-logger = Logger(service="chat")
+logger = Logger(service="chat", serialize_stacktrace=False)
 to_json = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -79,12 +79,11 @@ class ChatApi:
 
     def __call__(self, event: Event, context: LambdaContext) -> dict[str, Any]:
         """Answer a request. Nothing is ever raised to Lambda: a client gets a problem, the log gets the error."""
-        self._api.append_context(request_id=context.aws_request_id)
+        seconds = context.get_remaining_time_in_millis() / 1000
+        self._api.context.update(request_id=context.aws_request_id, seconds=seconds)
         try:
-            checked = dict(event) | _decoded_body(event)
-            self._api.append_context(
-                user_id=user_of(event), key=_key_of(event), seconds=context.get_remaining_time_in_millis() / 1000
-            )
+            self._api.context.update(user_id=user_of(event), key=_key_of(event))
+            checked = {**event, **_decoded_body(event)}
         except Problem as problem:
             return _as_result(self._explained(problem))
         answer: dict[str, Any] = self._api.resolve(checked, context)
@@ -134,7 +133,7 @@ class ChatApi:
         problem, request_id = problem_of(error), str(self._api.context.get("request_id"))
         facts = {"problem": problem.kind, "status": int(problem.status), "request_id": request_id}
         if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            logger.exception("failed", exc_info=error, extra=facts)
+            logger.error("failed", exc_info=error, extra=facts)
         else:
             logger.info("refused", extra=facts | {"error": type(error.__cause__ or error).__name__})
         return problem.response(request_id)

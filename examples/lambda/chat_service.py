@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from assistant import build_graph, model_maker, play
+from assistant import ANSWERS, build_graph, model_maker, play, was_cut_off
 from botocore.config import Config
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
@@ -26,6 +26,7 @@ from problems import Problem, bad_request, not_found
 from turn_lease import TurnLeases
 
 from langgraph_dynamo_conv import Conversation, DynamoDBConversationSaver
+from langgraph_dynamo_conv.errors import RequestFailedError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -139,14 +140,18 @@ class ChatService:
                     "idempotency-key-reused",
                     "This Idempotency-Key came with another message before. Use a new key for a new message.",
                 )
-            said = _answer_to(asked, messages) if earlier else [*play(self._graph, config, [{"messages": [asked]}])]
-        return _reply(conversation_id, said, repeated=bool(earlier))
+            if not earlier:
+                return _reply(conversation_id, [*play(self._graph, config, [{"messages": [asked]}])])
+            self._mend_row(conversation_id, config)
+        return _reply(conversation_id, _answer_to(asked, messages), repeated=True)
 
     def list(self, user_id: str, limit: int, cursor: str | None) -> dict[str, Any]:
         """A page of the user's conversations, newest first."""
         try:
             page = self._conversations.list(user_id, limit=limit, cursor=cursor)
-        except ValueError as error:
+        except (ValueError, RequestFailedError) as error:
+            if cursor is None:
+                raise
             raise bad_request("The cursor is not one that this list came with.") from error
         return {"conversations": [_shown(each.to_dict()) for each in page], "cursor": page.cursor}
 
@@ -182,7 +187,9 @@ class ChatService:
             return turn.new_conversation_id
         return self._existing(turn.user_id, turn.conversation_id).conversation_id
 
-    def _existing(self, user_id: str, conversation_id: str, *, limit: int = 0, before: int | None = None) -> Conversation:
+    def _existing(
+        self, user_id: str, conversation_id: str, *, limit: int = 0, before: int | None = None
+    ) -> Conversation:
         try:
             return self._conversations.get(conversation_id, user_id, limit=limit, before=before)
         except ValueError as error:  # an id that no conversation can have
@@ -191,11 +198,17 @@ class ChatService:
     def _settled(self, config: RunnableConfig) -> Sequence[BaseMessage]:
         """The messages so far, with the answer of a run that was cut off."""
         state = self._graph.get_state(config)
-        if state.next:
+        if was_cut_off(state):
             list(play(self._graph, config, [None]))
             state = self._graph.get_state(config)
         messages: list[BaseMessage] = state.values.get("messages", [])
         return messages
+
+    def _mend_row(self, conversation_id: str, config: RunnableConfig) -> None:
+        """Let the row have the answer, if the function died between the state and the row."""
+        user_id = config["configurable"]["user_id"]
+        if self._conversations.get(conversation_id, user_id, limit=0).status != "idle":
+            self._graph.update_state(config, {"messages": []}, as_node=ANSWERS)
 
 
 def _answer_to(asked: HumanMessage, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
@@ -209,7 +222,7 @@ def _answer_to(asked: HumanMessage, messages: Sequence[BaseMessage]) -> list[Bas
     return answer
 
 
-def _reply(conversation_id: str, said: Sequence[BaseMessage], *, repeated: bool) -> Reply:
+def _reply(conversation_id: str, said: Sequence[BaseMessage], *, repeated: bool = False) -> Reply:
     of_model = [message for message in said if isinstance(message, AIMessage)]
     calls = [{"tool": call["name"], "args": call["args"]} for message in of_model for call in message.tool_calls]
     return Reply(conversation_id, of_model[-1].text if of_model else "", calls, repeated)

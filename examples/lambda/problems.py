@@ -34,6 +34,7 @@ _THROTTLED = frozenset(
         "ThrottlingException",
     }
 )
+_SERVER_ERROR = 500
 _UNAVAILABLE = frozenset({"ModelNotReadyException", "ModelTimeoutException", "ServiceUnavailableException"})
 
 
@@ -106,14 +107,22 @@ def problem_of(error: Exception) -> Problem:
         return busy(RETRY_SECONDS)
     if isinstance(error, ItemTooLargeError):
         return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", "This is too large to be stored.")
-    code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
+    code, status = _refusal(error)
     if isinstance(error, ThrottledError) or code in _THROTTLED:
         detail = "Too many requests at the moment. Repeat this one later."
         return Problem(HTTPStatus.TOO_MANY_REQUESTS, "throttled", detail, retry_seconds=RETRY_SECONDS)
-    if isinstance(error, (EndpointError, BotoCoreError)) or code in _UNAVAILABLE:
+    if isinstance(error, (EndpointError, BotoCoreError)) or code in _UNAVAILABLE or status >= _SERVER_ERROR:
         detail = "A service behind this one does not answer. Repeat the request later."
         return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", detail, retry_seconds=RETRY_SECONDS)
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong; the operators can see what.")
+
+
+def _refusal(error: Exception) -> tuple[str, int]:
+    """Code and HTTP status of an answer of AWS (a lease's, a model's); nothing of any other error."""
+    if not isinstance(error, ClientError):
+        return "", 0
+    metadata = error.response.get("ResponseMetadata", {})
+    return error.response.get("Error", {}).get("Code", ""), metadata.get("HTTPStatusCode", 0)
 
 
 def _rules_of(error: RequestValidationError) -> list[dict[str, str]]:

@@ -1,8 +1,8 @@
 """One request at a time on a conversation, whichever container it meets.
 
-A lease is an item beside the conversation's others, `<user>#turn`, so that it is deleted with the conversation. It has no
-`created_at`, so no list shows it. It ends by itself: a function that was killed at its timeout blocks nothing for long,
-and time-to-live removes what it left.
+A lease is an item beside the conversation's others, `<user>#turn`, so that it is deleted with the conversation. It has
+no `created_at`, so no list shows it. It ends by itself: a function that was killed at its timeout blocks nothing for
+long, and time-to-live removes what it left.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
@@ -68,7 +68,8 @@ class TurnLeases:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self._client.exceptions.ConditionalCheckFailedException as error:
-            ends = int(error.response.get("Item", {}).get("expires_at", {}).get("N", 0))
+            held: Any = error.response.get("Item", {})
+            ends = int(held.get("expires_at", {}).get("N", now))
             raise busy(max(1, int(ends - now) + 1)) from error
 
     def _give_back(self, key: Key, owner: str) -> None:
