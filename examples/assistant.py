@@ -65,8 +65,8 @@ def run_turn(graph: CompiledStateGraph[Any], config: RunnableConfig, text: str) 
 def was_cut_off(state: StateSnapshot) -> bool:
     """Whether a run stopped before its end.
 
-    `state.next` alone does not tell: it leaves out tasks that have stored what they wrote, and of these the step that is
-    to follow has not been stored yet.
+    `state.next` alone does not tell: it leaves out tasks that have stored what they wrote, whether or not the step that
+    follows from it was stored too.
     """
     return bool(state.tasks)
 

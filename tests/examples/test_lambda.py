@@ -25,6 +25,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 sys.path[:0] = [str(EXAMPLES), str(EXAMPLES / "lambda")]
 
 import chat_service  # noqa: E402
+import cold_start  # noqa: E402
 from assistant import model_maker  # noqa: E402
 from chat_api import MAX_BODY_BYTES, MAX_MESSAGE_CHARACTERS, ChatApi  # noqa: E402
 from chat_service import ChatService  # noqa: E402
@@ -569,7 +570,7 @@ def test_a_container_that_died_blocks_its_conversation_only_for_its_time(
 class FailingModel(OfflineFileModel):
     """A model that fails so often, and then answers."""
 
-    failures: list[Exception] = []
+    failures: list[Exception]
 
     def _generate(self, *args: Any, **options: Any) -> ChatResult:
         if self.failures:
@@ -763,3 +764,12 @@ def test_a_model_of_bedrock_is_made_by_its_name() -> None:
     model = model_maker("bedrock_converse:anthropic.claude-3-haiku-20240307-v1:0")()
 
     assert type(model).__name__ == "ChatBedrockConverse"
+
+
+@pytest.mark.engine("dynamodb-local")
+def test_a_cold_start_is_measured(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cold_start.main(["--endpoint-url", str(engine.endpoint_url), "--runs", "1", "--imports"]) == 0
+
+    printed = capsys.readouterr().out
+    for phase in (*cold_start.PHASES, "langchain_core", "botocore"):
+        assert phase in printed
