@@ -3,8 +3,8 @@
     python cold_start.py --endpoint-url http://localhost:8000    # DynamoDB Local: python3 dev.py dynamodb-local
 
 Each run is a new process, which imports `app` as Lambda does and answers `events/chat.json`, on a table that is created
-first. Processor time is given too, which other programs of the machine disturb less. `--imports` adds which packages the
-imports are spent on, by `python -X importtime`.
+first. Processor time is given too, which other programs of the machine disturb less. `--imports` adds which packages
+the imports are spent on, by `python -X importtime`.
 """
 
 from __future__ import annotations
