@@ -3,8 +3,8 @@
     python build.py                         # for the template's runtime: Python 3.13 on arm64
     python build.py --platform x86_64
 
-Only wheels are taken, at the versions that the repository's `constraints.txt` pins. Run it with the runtime's own version
-of Python: then it compiles all modules too, which Lambda can't keep once it has done it, and would do in every container.
+Only wheels are taken, at the versions that the repository's `constraints.txt` pins. Run it with the runtime's own
+version of Python: then it compiles all modules too, which otherwise every container does anew, as it can't keep them.
 """
 
 from __future__ import annotations
