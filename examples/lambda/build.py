@@ -57,8 +57,21 @@ def install(platform: str, python: str) -> None:
     wheels = BUILD.with_name(".build-wheels")
     shutil.rmtree(wheels, ignore_errors=True)
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", wheels, REPOSITORY], check=True)
-    target = ["--target", BUILD, "--platform", f"manylinux2014_{platform}", "--platform", f"manylinux_2_28_{platform}"]
-    which = ["--only-binary=:all:", "--python-version", python, "--constraint", REPOSITORY / "constraints.txt"]
+    target: list[str | Path] = [
+        "--target",
+        BUILD,
+        "--platform",
+        f"manylinux2014_{platform}",
+        "--platform",
+        f"manylinux_2_28_{platform}",
+    ]
+    which: list[str | Path] = [
+        "--only-binary=:all:",
+        "--python-version",
+        python,
+        "--constraint",
+        REPOSITORY / "constraints.txt",
+    ]
     subprocess.run([*pip, "install", "--no-compile", *target, *which, *wheels.glob("*.whl"), *REQUIREMENTS], check=True)
     shutil.rmtree(wheels)
 
