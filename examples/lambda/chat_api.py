@@ -83,10 +83,9 @@ class ChatApi:
         self._api.context.update(request_id=context.aws_request_id, seconds=seconds)
         try:
             self._api.context.update(user_id=user_of(event), key=_key_of(event))
-            checked = {**event, **_decoded_body(event)}
-        except Problem as problem:
-            return _as_result(self._explained(problem))
-        answer: dict[str, Any] = self._api.resolve(checked, context)
+            answer: dict[str, Any] = self._api.resolve({**event, **_decoded_body(event)}, context)
+        except Exception as error:  # noqa: BLE001 (the log gets it; the client must get an answer)
+            return _as_result(self._explained(error))
         return answer
 
     def chat(self, body: Annotated[ChatRequest, Body()]) -> Answer:

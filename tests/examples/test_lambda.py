@@ -356,6 +356,24 @@ def test_a_body_of_another_type_is_refused(chat: Container, kind: str) -> None:
     assert (status, problem["type"]) == (415, "urn:chat:problem:unsupported-media-type")
 
 
+@pytest.mark.engine("moto")
+@pytest.mark.parametrize(
+    ("changes", "statuses"),
+    [
+        ({"headers": None, "queryStringParameters": None, "pathParameters": None, "cookies": None}, {200}),
+        ({"headers": {"content-type": "application/json; charset=utf-8"}}, {200}),
+        ({"headers": {"Content-Type": "text/plain"}}, {415}),
+        ({"headers": {"content-type": None}}, {400, 500}),
+        ({"body": {"message": "hello"}}, {400, 500}),
+        ({"rawPath": None}, {400, 404, 500}),
+        ({"rawPath": 7}, {400, 404, 500}),
+        ({"version": "1.0"}, {200}),
+    ],
+)
+def test_whatever_the_event_is_there_is_an_answer(chat: Container, changes: dict[str, Any], statuses: set[int]) -> None:
+    assert chat.send(event("POST", "/chat", body={"message": "hello"}) | changes)[0] in statuses
+
+
 def test_the_longest_message_is_taken(chat: Container) -> None:
     text = "é" * MAX_MESSAGE_CHARACTERS
 
