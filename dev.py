@@ -4,7 +4,7 @@
     python3 dev.py example            run the example's demo (arguments replace --demo: see --help)
     python3 dev.py test               run every test on both engines, with coverage
     python3 dev.py test tests/unit    run some of them (all arguments of pytest work), without coverage
-    python3 dev.py lint               check format, lint and types
+    python3 dev.py lint               check format, lint, types and CloudFormation templates
     python3 dev.py lowest             run the saver's tests on the oldest releases that pyproject.toml admits
     python3 dev.py dynamodb-local     run DynamoDB Local in the foreground
 
@@ -110,7 +110,7 @@ def parser() -> argparse.ArgumentParser:
     command("example", run_example, "run examples/agent.py --demo; arguments replace --demo")
     test = command("test", run_tests, "run all tests with coverage, or those that pytest arguments select")
     test.add_argument("--engine", choices=("moto", "dynamodb-local"), help="run on this engine only")
-    command("lint", run_lint, "check format, lint and types")
+    command("lint", run_lint, "check format, lint, types and CloudFormation templates")
     command("lowest", run_lowest, "run the saver's tests against the oldest releases admitted")
     local = command("dynamodb-local", run_dynamodb_local, "run DynamoDB Local in the foreground")
     local.add_argument("--port", type=int, default=8000, help="default: %(default)s")
@@ -126,7 +126,7 @@ def run_example(_arguments: argparse.Namespace, rest: list[str]) -> int:
 
 
 def run_tests(arguments: argparse.Namespace, rest: list[str]) -> int:
-    install(CURRENT, extras=["example"], groups=["test", "integration"])
+    install(CURRENT, extras=["example"], groups=["test", "integration", "lambda"])
     variables = {} if arguments.engine == "moto" else dynamodb_local(CURRENT.python).as_variables()
     everything = not rest and not arguments.engine
     options = [f"--engine={arguments.engine}"] if arguments.engine else []
@@ -136,9 +136,10 @@ def run_tests(arguments: argparse.Namespace, rest: list[str]) -> int:
 
 def run_lint(_arguments: argparse.Namespace, rest: list[str]) -> int:
     refuse(rest)
-    install(CURRENT, extras=["example"], groups=["test", "integration", "lint"])
-    checks = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"])
-    return max(call([CURRENT.python, "-m", *check]) for check in checks)
+    install(CURRENT, extras=["example"], groups=["test", "integration", "lambda", "lint"])
+    templates = [str(path) for path in sorted(ROOT.glob("examples/lambda/*.yaml"))]
+    checks = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"], ["cfn-lint", *templates])
+    return max(call([CURRENT.python.with_name(check[0]), *check[1:]]) for check in checks)
 
 
 def run_lowest(_arguments: argparse.Namespace, rest: list[str]) -> int:

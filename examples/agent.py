@@ -19,32 +19,21 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import demo
+from assistant import build_graph, model_maker, run_turn
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
-from langchain_core.tools import ToolException
-from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.graph import START, MessagesState, StateGraph
-from langgraph.graph.state import CompiledStateGraph
-from langgraph.prebuilt import ToolNode, tools_condition
 from library import FileLibrary
 from offline_model import OfflineFileModel
 from table import Table, open_table
 
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
-PROMPT = (
-    "You are the assistant of a file library. Answer from the tools' results only, briefly and in plain text."
-    ' Keep the numbers of listed files: people refer to them ("the first one").'
-    " It is {now:%A, %Y-%m-%d %H:%M} UTC."
-)
 COMMANDS = """\
   /list      your conversations, newest first
   /open N    go on with number N of that list
@@ -53,43 +42,6 @@ COMMANDS = """\
   /help      this
   /quit      leave; the conversation stays in the table"""
 LISTED_CONVERSATIONS = 20
-
-
-# The agent. This part is all that a program of your own needs.
-
-
-def build_graph(model: BaseChatModel, library: FileLibrary, saver: BaseCheckpointSaver[Any]) -> CompiledStateGraph[Any]:
-    """A model and the library's tools in a loop, until the model answers without calling a tool."""
-    tools = library.tools()
-    thinker = model.bind_tools(tools)
-
-    def agent(state: MessagesState) -> dict[str, list[BaseMessage]]:
-        prompt = SystemMessage(PROMPT.format(now=datetime.now(timezone.utc)))
-        return {"messages": [thinker.invoke([prompt, *state["messages"]])]}
-
-    builder = StateGraph(MessagesState)
-    builder.add_node("agent", agent)
-    builder.add_node("tools", ToolNode(tools, handle_tool_errors=_explain))
-    builder.add_edge(START, "agent")
-    builder.add_conditional_edges("agent", tools_condition)
-    builder.add_edge("tools", "agent")
-    return builder.compile(checkpointer=saver)
-
-
-def _explain(error: ToolException) -> str:
-    """What the model reads instead of a result: a refusal, or arguments that do not fit."""
-    return str(error)
-
-
-def run_turn(graph: CompiledStateGraph[Any], config: RunnableConfig, text: str) -> Iterator[BaseMessage]:
-    """The messages of one turn, as they come; a turn that was cut off before is brought to its end first."""
-    inputs: list[Any] = [{"messages": [HumanMessage(text)]}]
-    if graph.get_state(config).next:
-        inputs.insert(0, None)
-    for each in inputs:
-        for update in graph.stream(each, config, stream_mode="updates"):
-            for change in update.values():
-                yield from change["messages"]
 
 
 # The terminal.
@@ -257,15 +209,6 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     if args.table is None and (args.endpoint_url or args.region or args.setup):
         parser.error("--region, --endpoint-url and --setup need --table")
     return args
-
-
-def model_maker(name: str | None) -> Callable[[], BaseChatModel]:
-    """What makes a turn's chat model."""
-    if name is None:
-        return OfflineFileModel
-    from langchain.chat_models import init_chat_model  # only needed for real models
-
-    return partial(init_chat_model, name)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,0 +1,88 @@
+"""One request at a time on a conversation, whichever container it meets.
+
+A lease is an item beside the conversation's others, `<user>#turn`, so that it is deleted with the conversation. It has
+no `created_at`, so no list shows it. It ends by itself: a function that was killed at its timeout blocks nothing for
+long, and time-to-live removes what it left.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+from botocore.exceptions import BotoCoreError, ClientError
+from problems import busy
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+Key = dict[str, "AttributeValueTypeDef"]
+
+logger = Logger(child=True)
+
+
+class TurnLeases:
+    """The leases of a table.
+
+    Args:
+        client: A DynamoDB client.
+        table_name: The conversations table.
+        clock: Gives the time in seconds since the epoch.
+    """
+
+    def __init__(self, client: DynamoDBClient, table_name: str, clock: Callable[[], float] = time.time) -> None:
+        self._client, self._table_name, self._clock = client, table_name, clock
+
+    @contextmanager
+    def held(self, conversation_id: str, user_id: str, seconds: float) -> Iterator[None]:
+        """Hold the conversation for as long as the block runs, at most so many seconds.
+
+        Raises:
+            Problem: Another request holds it.
+
+        Cost: one PutItem and one DeleteItem, 1 write unit each.
+        """
+        key: Key = {"conversation_id": {"S": conversation_id}, "user_id": {"S": f"{user_id}#turn"}}
+        owner = str(uuid.uuid4())
+        self._take(key, owner, seconds)
+        try:
+            yield
+        finally:
+            self._give_back(key, owner)
+
+    def _take(self, key: Key, owner: str, seconds: float) -> None:
+        now = self._clock()
+        try:
+            self._client.put_item(
+                TableName=self._table_name,
+                Item={**key, "owner": {"S": owner}, "expires_at": {"N": str(int(now + seconds) + 1)}},
+                # A request that botocore sends twice finds its own lease.
+                ConditionExpression="attribute_not_exists(conversation_id) OR expires_at < :now OR #owner = :owner",
+                ExpressionAttributeNames={"#owner": "owner"},
+                ExpressionAttributeValues={":now": {"N": str(int(now))}, ":owner": {"S": owner}},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except self._client.exceptions.ConditionalCheckFailedException as error:
+            held: Any = error.response.get("Item", {})
+            ends = int(held.get("expires_at", {}).get("N", now))
+            raise busy(max(1, int(ends - now) + 1)) from error
+
+    def _give_back(self, key: Key, owner: str) -> None:
+        try:
+            self._client.delete_item(
+                TableName=self._table_name,
+                Key=key,
+                ConditionExpression="#owner = :owner",
+                ExpressionAttributeNames={"#owner": "owner"},
+                ExpressionAttributeValues={":owner": {"S": owner}},
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            logger.debug("the lease ended, or went with its conversation")
+        except (BotoCoreError, ClientError) as error:
+            # What was to be done is done; the lease ends by itself.
+            logger.warning("a lease was not given back", extra={"error": type(error).__name__})

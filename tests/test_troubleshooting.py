@@ -1,0 +1,148 @@
+"""docs/troubleshooting.md has every error, with messages that the package really raises."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
+
+from langgraph_dynamo_conv import DynamoDBConversationSaver, errors
+from langgraph_dynamo_conv._codec import Codec
+from langgraph_dynamo_conv.errors import DynamoConvError
+from tests.engines import Engine, free_port
+from tests.faults.failing import FailingClient
+from tests.faults.graphs import take_turn
+from tests.store.test_errors import always_overtaken, items_of, refused_with, table_without_index
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from tests.conftest import MakeSaver
+
+PAGE = (Path(__file__).parent.parent / "docs" / "troubleshooting.md").read_text()
+SECTIONS: dict[str, str] = dict(re.findall(r"^## `(\w+)`\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+QUOTED = re.compile(r"^```text\n(.*?)\n```", re.MULTILINE | re.DOTALL)
+QUOTES = [(name, quote) for name, text in SECTIONS.items() for quote in QUOTED.findall(text)]
+CODES = (
+    "ResourceNotFoundException",
+    "AccessDeniedException",
+    "ExpiredTokenException",
+    "ThrottlingException",
+    "ValidationException",
+)
+
+
+def test_every_error_has_a_section_and_no_section_is_of_another() -> None:
+    assert sorted(SECTIONS) == sorted(errors.__all__)
+
+
+@pytest.mark.parametrize("name", [name for name in SECTIONS if name != "DynamoConvError"])
+def test_a_section_has_message_cause_and_remedy(name: str) -> None:
+    for part in ("```text", "**Cause", "emed"):
+        assert part in SECTIONS[name]
+
+
+@pytest.mark.engine("moto")
+@pytest.mark.parametrize(("name", "quote"), QUOTES)
+def test_a_message_is_one_that_is_raised(raised: list[DynamoConvError], name: str, quote: str) -> None:
+    pattern = re.sub(r"<[^>]+>", "(?s:.+)", re.escape(quote).replace("\\<", "<").replace("\\>", ">"))
+    said = [str(error) for error in raised if type(error).__name__ == name]
+
+    assert any(re.fullmatch(pattern, one) for one in said), said
+
+
+def error_of(call: Callable[[], Any]) -> DynamoConvError:
+    with pytest.raises(DynamoConvError) as caught:
+        call()
+    return caught.value
+
+
+@pytest.fixture
+def raised(
+    engine: Engine, client: DynamoDBClient, table_name: str, make_saver: MakeSaver, monkeypatch: pytest.MonkeyPatch
+) -> list[DynamoConvError]:
+    """One error of every kind that the page quotes."""
+    failing = FailingClient(engine, retries={"total_max_attempts": 1})
+    found = [*refusals(make_saver, failing), *of_tables(client), *of_codec(), *of_conversations(make_saver, failing)]
+    failing.close()
+    found.append(damaged_parent(client, table_name, make_saver))
+    nowhere = Engine("nowhere", f"http://127.0.0.1:{free_port()}").client(retries={"total_max_attempts": 1})
+    with DynamoDBConversationSaver("t", client=nowhere) as saver:
+        found.append(error_of(lambda: saver.resume("alice")))
+    nowhere.close()
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with DynamoDBConversationSaver("t") as saver:
+        found.append(error_of(lambda: saver.resume("alice")))
+    return found
+
+
+def refusals(make_saver: MakeSaver, failing: FailingClient) -> Iterator[DynamoConvError]:
+    """What DynamoDB refuses with, by its own words."""
+    saver = make_saver(client=failing.client)
+    refused = [(code, "what it says", 400) for code in CODES]
+    refused += [
+        ("ValidationException", "Cannot read from backfilling global secondary index", 400),
+        ("ValidationException", "Item size has exceeded the maximum allowed size", 400),
+        ("InternalServerError", "Internal server error", 500),
+    ]
+    for code, said, status in refused:
+        with failing.failing(refused_with(code, said, status), 1):
+            yield error_of(lambda: saver.resume("alice"))
+
+
+def of_tables(client: DynamoDBClient) -> Iterator[DynamoConvError]:
+    bare = table_without_index(client)
+    with DynamoDBConversationSaver(bare, client=client) as saver:
+        yield error_of(saver.setup)
+    client.delete_table(TableName=bare)
+    with DynamoDBConversationSaver(f"t-{uuid.uuid4()}", client=client) as saver:
+        saver.setup()
+        name = saver._engine.table.name
+        for setting in ({"Enabled": False, "AttributeName": "expires_at"}, {"Enabled": True, "AttributeName": "ttl"}):
+            client.update_time_to_live(TableName=name, TimeToLiveSpecification=setting)  # type: ignore[arg-type]
+        yield error_of(saver.setup)
+        client.delete_table(TableName=name)
+
+
+def of_codec() -> Iterator[DynamoConvError]:
+    codec = Codec()
+    frame = codec.frame(b"x" * 100, context="c / k")
+    ours, others = (EncryptedSerializer.from_pycryptodome_aes(key=bytes([n]) * 16) for n in (1, 2))
+    sealed = codec.frame(b"x" * 100, context="c / k", sealer=ours)
+    yield error_of(lambda: codec.unframe(frame[:-1] + b"?", context="c / k"))
+    yield error_of(lambda: codec.unframe(frame[:3], context="c / k"))
+    yield error_of(lambda: codec.unframe(b"\x63" + frame[1:], context="c / k"))
+    yield error_of(lambda: codec.unframe(sealed, context="c / k"))
+    yield error_of(lambda: codec.unframe(sealed, context="c / k", sealer=others))
+
+
+def of_conversations(make_saver: MakeSaver, failing: FailingClient) -> Iterator[DynamoConvError]:
+    saver = make_saver(default_user_id=None)
+    chat = saver.conversations.create("alice")
+    yield error_of(lambda: saver.conversations.get("nowhere", "alice"))
+    yield error_of(lambda: saver.resume("nobody"))
+    yield error_of(lambda: saver.get_tuple({"configurable": {"thread_id": "t"}}))
+    yield error_of(lambda: saver.conversations.create("alice", conversation_id=chat.conversation_id))
+    overtaken = make_saver(client=failing.client).conversations
+    with failing.failing(
+        lambda request, deliver: (
+            always_overtaken(request, deliver) if b"UpdateExpression" in request.body else deliver()
+        ),
+        1,
+        times=None,
+    ):
+        yield error_of(lambda: overtaken.rename(chat.conversation_id, "alice", "New"))
+    yield error_of(lambda: saver._engine.table.put({"conversation_id": {"S": "c"}, "user_id": {"S": 7}}))  # type: ignore[dict-item]
+
+
+def damaged_parent(client: DynamoDBClient, table_name: str, make_saver: MakeSaver) -> DynamoConvError:
+    config: Any = {"configurable": {"thread_id": str(uuid.uuid4()), "user_id": "alice"}}
+    take_turn(make_saver(), config, 1)
+    oldest = items_of(client, table_name, config)[0]
+    client.delete_item(TableName=table_name, Key={name: oldest[name] for name in ("conversation_id", "user_id")})
+    return error_of(lambda: make_saver().get_tuple(config))
