@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from langgraph_dynamo_conv import _keys
+from langgraph_dynamo_conv._bucket import Bucket
 from langgraph_dynamo_conv._cache import ImageCache
 from langgraph_dynamo_conv._checkpoints import Checkpoints
 from langgraph_dynamo_conv._codec import Codec, Sealer
@@ -89,12 +90,12 @@ class Options:
 class Engine:
     """Everything that a saver shares with its clones: caches, threads, and what stores and reads."""
 
-    def __init__(self, table: Table, options: Options) -> None:
+    def __init__(self, table: Table, options: Options, bucket: Bucket | None = None) -> None:
         self.table = table
         clock = options.clock
         codec = Codec()
         cache = ImageCache(options.cache_bytes)
-        self.parts = Parts(table, codec, clock)
+        self.parts = Parts(table, codec, clock, bucket)
         self.writes = TaskWrites(table, codec, self.parts)
         self.checkpoints = Checkpoints(table, codec, cache, self.parts, self.writes)
         self.history = History(table, self.checkpoints, self.parts, self.writes)

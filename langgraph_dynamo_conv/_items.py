@@ -4,7 +4,7 @@ Attribute names of our own items are one letter, since every item pays for its n
 
     checkpoint   k "c" change | "f" full, d frame (or v: the frame as a value), p parent, r run, n namespace if digested
     task writes  w<idx> frame of a regular write, x<idx> of a special one (idx 1 to 4), t task id if digested
-    segment, part  d frame, or bytes
+    segment, part  d frame, or bytes; t when it was written; a pointer to an object: d the object's name
     run pointer  t thread
     all          expires_at epoch seconds, where a time to live is set
 """
