@@ -394,18 +394,18 @@ class TestDamage:
 class TestRemoving:
     def fill(self, saver: DynamoDBConversationSaver, thread: str, user: str) -> None:
         """Large values of every kind."""
-        for number in range(1, 6):
-            messages = [HumanMessage(f"{user} {step} " + noise(200_000, step).hex()) for step in range(number)]
-            state = {"messages": messages, "document": noise(400_000, number)}
+        for number in range(1, 4):
+            messages = [HumanMessage(f"{user} {step} " + noise(135_000, step).hex()) for step in range(number)]
+            state = {"messages": messages, "document": noise(100_000, number)}
             at = config(thread, user_id=user, run_id=f"run-{number}")
             put(saver, number, state, at=at, parent=number - 1 or None)
-            saver.put_writes(config(thread, number, user_id=user), [("document", noise(500_000, number))], "task")
+            saver.put_writes(config(thread, number, user_id=user), [("document", noise(110_000, number))], "task")
 
     @pytest.mark.parametrize("how", ["delete", "delete_thread", "delete_user", "scan", "prune"])
     def test_nothing_of_a_deleted_person_is_left(
         self, make_s3_saver: MakeSaver, bucket: TestBucket, client: DynamoDBClient, table_name: str, how: str
     ) -> None:
-        saver = make_s3_saver()
+        saver = make_s3_saver(s3_threshold_bytes=50_000)
         self.fill(saver, "one", "alice@example.com")
         self.fill(saver, "two", "bob")
         of_both = len(bucket.keys)
@@ -421,7 +421,7 @@ class TestRemoving:
         assert "alice" not in repr(items_of(client, table_name))
         assert 5 < len(bucket.keys) == of_both / 2
         assert all(b"alice" not in bucket.data(key) and "alice" not in key for key in bucket.keys)
-        assert values_of(make_s3_saver(), config("two", user_id="bob"))["document"] == noise(400_000, 5)
+        assert values_of(make_s3_saver(), config("two", user_id="bob"))["document"] == noise(100_000, 3)
         saver.delete_thread("two")
         assert bucket.keys == []
 
@@ -467,7 +467,7 @@ class TestRemoving:
         assert values_of(make_s3_saver()) == {"document": LARGE}
 
     def test_a_copy_has_objects_of_its_own(self, make_s3_saver: MakeSaver, bucket: TestBucket) -> None:
-        saver = make_s3_saver()
+        saver = make_s3_saver(s3_threshold_bytes=50_000)
         self.fill(saver, "one", "alice")
         with Wire(bucket.client) as wire:
             saver.copy_thread("one", "copy")
@@ -476,8 +476,8 @@ class TestRemoving:
         saver.delete_thread("one")
 
         copy = config("copy", user_id="alice")
-        assert len(list(make_s3_saver().list(copy))) == 5
-        assert values_of(make_s3_saver(), copy)["document"] == noise(400_000, 5)
+        assert len(list(make_s3_saver().list(copy))) == 3
+        assert values_of(make_s3_saver(), copy)["document"] == noise(100_000, 3)
         assert [m.content for m in saver.conversations.get("copy", "alice").messages] == [m.content for m in before]
         saver.delete_thread("copy")
         assert bucket.keys == []
