@@ -178,7 +178,8 @@ class Parts:
     def fetch(self, scope: Scope, refs: Iterable[ValueRef], sealer: Sealer | None) -> dict[str, bytes]:
         """The serialized bytes of values, by digest. Raises `CorruptDataError` if one is missing or damaged."""
         frames = self.fetch_frames(scope, refs)
-        return {digest: self._codec.unframe(frame, context=_CONTEXT, sealer=sealer) for digest, frame in frames.items()}
+        unframe = self._codec.unframe
+        return {digest: unframe(frames.pop(digest), context=_CONTEXT, sealer=sealer) for digest in list(frames)}
 
     def fetch_frames(self, scope: Scope, refs: Iterable[ValueRef]) -> dict[str, bytes]:
         """The stored bytes of values, by digest; all their parts are read side by side."""
