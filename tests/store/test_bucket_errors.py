@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ConnectTimeoutError, NoCredentialsError, ReadTimeoutError
+from botocore.exceptions import ConnectTimeoutError, DataNotFoundError, NoCredentialsError, ReadTimeoutError
 
 from langgraph_dynamo_conv.errors import (
     AccessDeniedError,
@@ -195,6 +195,17 @@ def test_an_endpoint_that_does_not_answer(make_saver: MakeSaver) -> None:
     with pytest.raises(EndpointError, match="no whole answer from http://127.0.0.1"):
         put(make_saver(s3_bucket="values", s3_client=client), 1, {"document": LARGE})
     client.close()
+
+
+@pytest.mark.usefixtures("stored")
+def test_what_botocore_itself_refuses_is_passed_on(make_s3_saver: MakeSaver, bucket: TestBucket) -> None:
+    def fault(request: Any) -> Any:
+        raise DataNotFoundError(data_path="endpoints")
+
+    error = error_of(make_s3_saver, bucket, "GetObject", fault)
+
+    assert type(error) is RequestFailedError
+    assert f"GetObject on bucket '{bucket.name}' failed: Unable to load data" in str(error)
 
 
 @pytest.mark.usefixtures("stored")
