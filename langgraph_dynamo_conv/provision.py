@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from langgraph_dynamo_conv._keys import INDEX, PK, SK
+from langgraph_dynamo_conv._keys import INDEX, PK, SK, bucket_prefix
 from langgraph_dynamo_conv.errors import IndexNotReadyError, RequestFailedError, TableMismatchError
 
 if TYPE_CHECKING:
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from langgraph_dynamo_conv._table import Table
 
 TTL_ATTRIBUTE = "expires_at"
+
+RUNTIME_ACTIONS = ("PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan")
+OBJECT_ACTIONS = ("GetObject", "PutObject", "DeleteObject")
 
 _WAIT_SECONDS = 600.0
 _POLL_SECONDS = 2.0
@@ -35,6 +38,40 @@ def table_definition(table_name: str) -> dict[str, Any]:
             }
         ],
     }
+
+
+def iam_policy(table_arn: str, *, s3_bucket: str | None = None, s3_prefix: str = "") -> dict[str, Any]:
+    """The policy of a runtime role, and no more: six actions on the table and its index, three on the bucket's prefix.
+
+    Args:
+        table_arn: ARN of the table.
+        s3_bucket: The savers' bucket, or None.
+        s3_prefix: The savers' prefix in it.
+
+    Raises:
+        ValueError: `table_arn` is no ARN, or the prefix is none that a saver takes.
+    """
+    if not table_arn.startswith("arn:") or ":table/" not in table_arn:
+        raise ValueError(
+            f"table_arn is a table's ARN, arn:aws:dynamodb:<region>:<account>:table/<name>; got {table_arn!r}"
+        )
+    statements = [
+        {
+            "Effect": "Allow",
+            "Action": [f"dynamodb:{action}" for action in RUNTIME_ACTIONS],
+            "Resource": [table_arn, f"{table_arn}/index/*"],
+        }
+    ]
+    if s3_bucket is not None:
+        partition = table_arn.split(":")[1]
+        statements.append(
+            {
+                "Effect": "Allow",
+                "Action": [f"s3:{action}" for action in OBJECT_ACTIONS],
+                "Resource": [f"arn:{partition}:s3:::{s3_bucket}/{bucket_prefix(s3_prefix)}*"],
+            }
+        )
+    return {"Version": "2012-10-17", "Statement": statements}
 
 
 def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep) -> None:

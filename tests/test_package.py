@@ -33,6 +33,7 @@ LAYERS = (
     "_config",
     "_refusals",
     "_table",
+    "_bucket",
     "_segments",
     "_parts",
     "_draft",
@@ -63,7 +64,7 @@ LAYERS = (
     "cli",
     "__main__",
 )
-BOTO_MODULES = {"_table", "provision"}
+BOTO_MODULES = {"_table", "_bucket", "provision"}
 OPTIONAL_PACKAGES: set[str] = set()
 """Top-level packages of optional extras: a function may import these."""
 

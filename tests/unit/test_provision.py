@@ -11,7 +11,7 @@ from botocore.stub import Stubber
 
 from langgraph_dynamo_conv._table import Table
 from langgraph_dynamo_conv.errors import IndexNotReadyError, RequestFailedError, TableMismatchError
-from langgraph_dynamo_conv.provision import TTL_ATTRIBUTE, differences, setup_table, table_definition
+from langgraph_dynamo_conv.provision import TTL_ATTRIBUTE, differences, iam_policy, setup_table, table_definition
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -196,3 +196,32 @@ def test_an_index_with_other_keys_or_projection_is_told() -> None:
         f"the key of {INDEX} is user_id (HASH), and must be user_id (HASH) and created_at (RANGE)",
         f"{INDEX} projects KEYS_ONLY, and must project ALL",
     ]
+
+
+TABLE_ARN = "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/conversations"
+
+
+def test_the_policy_has_six_actions_on_the_table_and_its_index() -> None:
+    (statement,) = iam_policy(TABLE_ARN)["Statement"]
+
+    assert {action.partition(":")[0] for action in statement["Action"]} == {"dynamodb"}
+    assert len(statement["Action"]) == 6
+    assert statement["Resource"] == [TABLE_ARN, f"{TABLE_ARN}/index/*"]
+
+
+@pytest.mark.parametrize(("prefix", "resource"), [("", "values/*"), ("a/b", "values/a/b/*"), ("a/b/", "values/a/b/*")])
+def test_with_a_bucket_it_has_three_more_on_the_prefix_and_none_on_the_bucket(prefix: str, resource: str) -> None:
+    of_table, of_bucket = iam_policy(TABLE_ARN, s3_bucket="values", s3_prefix=prefix)["Statement"]
+
+    assert [of_table] == iam_policy(TABLE_ARN)["Statement"]
+    assert of_bucket == {
+        "Effect": "Allow",
+        "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+        "Resource": [f"arn:aws-cn:s3:::{resource}"],
+    }
+
+
+@pytest.mark.parametrize(("arn", "prefix"), [("conversations", ""), ("arn:aws:s3:::x", ""), (TABLE_ARN, "/a")])
+def test_a_policy_of_something_else_is_refused(arn: str, prefix: str) -> None:
+    with pytest.raises(ValueError, match="table_arn is a table's ARN|s3_prefix is made of names"):
+        iam_policy(arn, s3_bucket="values", s3_prefix=prefix)
