@@ -220,7 +220,7 @@ class Engine:
             ExpressionAttributeValues={":user": {"S": user_id}, ":prefix": {"S": f"{user_id}#"}},
         ):
             for key in map(key_of, page):
-                if key.pk not in seen and not _keys.is_run(key.pk):
+                if key.pk not in seen and _keys.is_conversation(key.pk):
                     seen.add(key.pk)
                     yield Scope(key.pk, user_id)
 

@@ -291,7 +291,7 @@ class Table:
             return session.client("dynamodb", endpoint_url=self._endpoint_url, config=config)
         except NoRegionError as error:
             raise CredentialsError(
-                "no AWS region is known: give region_name, or set AWS_REGION", table=self.name
+                "no AWS region is known: give region_name, or set AWS_DEFAULT_REGION", table=self.name
             ) from error
 
     def _send(self, method: str, key: str, **params: Any) -> dict[str, Any]:

@@ -239,7 +239,7 @@ class TestReachingIt:
         error = without_client(config)
 
         assert type(error) is CredentialsError
-        assert "give region_name, or set AWS_REGION" in str(error)
+        assert "give region_name, or set AWS_DEFAULT_REGION" in str(error)
 
     def test_an_unknown_profile(self, monkeypatch: pytest.MonkeyPatch, config: RunnableConfig) -> None:
         monkeypatch.setenv("AWS_PROFILE", "nobody")
