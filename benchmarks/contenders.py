@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -31,7 +30,7 @@ USER = "alice"
 THREAD_ID = str(uuid.UUID(int=0x5EED, version=4))
 PK_SK = "PK and SK"
 CONVERSATIONS = "conversations"
-CREDENTIALS = {"aws_access_key_id": "dummy", "aws_secret_access_key": "dummy"}
+CREDENTIALS: Any = {"aws_access_key_id": "dummy", "aws_secret_access_key": "dummy"}
 
 
 @dataclass(frozen=True)
@@ -88,13 +87,6 @@ class Contender:
     @property
     def importable(self) -> bool:
         return find_spec(self.module) is not None
-
-    @property
-    def version(self) -> str | None:
-        try:
-            return version(self.package)
-        except PackageNotFoundError:
-            return None
 
 
 def boto_config() -> Config:
@@ -166,7 +158,9 @@ CONTENDERS = (
         PK_SK,
         _dynamodb_checkpoint,
     ),
-    Contender("memory", "InMemorySaver (the floor)", "langgraph-checkpoint", "langgraph.checkpoint.memory", None, _memory),
+    Contender(
+        "memory", "InMemorySaver (the floor)", "langgraph-checkpoint", "langgraph.checkpoint.memory", None, _memory
+    ),
 )
 BY_KEY = {contender.key: contender for contender in CONTENDERS}
 OURS = ("ours-off", "ours-on")

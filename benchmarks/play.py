@@ -28,7 +28,6 @@ from tests.reference_chat import Prose
 from tests.table_size import table_size
 
 HISTORY = 200
-COLD_STARTS = 3
 ROOT = Path(__file__).parent.parent
 
 Table = tuple[Any, str]
@@ -120,7 +119,7 @@ def play(
     turns: int,
     *,
     network_ms: float = 0,
-    with_calls: bool = False,
+    cold_starts: int = 0,
     weighed_at: Callable[[int], bool] = lambda _turn: False,
 ) -> tuple[Run, dict[str, Any]]:
     """Play a conversation on a new table; gives what it cost and the state at its end.
@@ -131,7 +130,7 @@ def play(
         engine: The engine.
         turns: Length of the conversation.
         network_ms: Simulated network time of a request.
-        with_calls: Whether to measure the other calls (reads, a cold process, delete) at the end.
+        cold_starts: In how many cold processes to play a turn at the end; other calls are measured too then.
         weighed_at: After which turns, besides the last, to weigh the table.
     """
     time = LogicalTime()
@@ -146,12 +145,13 @@ def play(
                 except ClientError as error:
                     run.failure = Failure(turn, said(error))
                     break
-                if weighed_at(turn) or turn == turns:
+                if weighed_at(turn):
                     run.stored[turn] = weigh(client, name)
+            run.stored[len(run.turns)] = weigh(client, name)
             run.write_units = {kind: units for kind, units in player.write_units.items() if units}
-            state = player.state()
-            if with_calls:
-                run.calls = calls(player, len(run.turns))
+            state = {} if run.failure else player.state()
+            if cold_starts and not run.failure:
+                run.calls = calls(player, len(run.turns), cold_starts)
         finally:
             player.close()
     return run, state
@@ -167,7 +167,7 @@ def weigh(client: Any, name: str) -> Stored:
     return Stored(size.items, size.item_bytes, size.billed_bytes)
 
 
-def calls(player: Player, turns: int) -> dict[str, Cost]:
+def calls(player: Player, turns: int, cold_starts: int) -> dict[str, Cost]:
     """The calls beside the turns, in a conversation of so many turns."""
     costs = {"get_state, warm": player.measured(player.state)}
     player.reopen()
@@ -176,16 +176,16 @@ def calls(player: Player, turns: int) -> dict[str, Cost]:
     costs["history of 200"] = player.measured(
         lambda: list(player.graph.get_state_history(player.config, limit=HISTORY))
     )
-    costs["first turn of a cold process"] = cold_turn(player, turns)
+    costs["first turn of a cold process"] = cold_turn(player, turns, cold_starts)
     player.reopen()
     costs["delete"] = player.measured(lambda: player.opened.saver.delete_thread(THREAD_ID))
     return costs
 
 
-def cold_turn(player: Player, turns: int) -> Cost:
-    """One turn in a new process: counts of the first of some, the median time of all, from its start."""
+def cold_turn(player: Player, turns: int, starts: int) -> Cost:
+    """One turn in a new process: counts of the first, the median time of all, from its start."""
     costs = []
-    for number in range(COLD_STARTS):
+    for number in range(starts):
         asked = {
             "contender": player.contender.key,
             "endpoint_url": player.place.endpoint_url,

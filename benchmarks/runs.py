@@ -9,11 +9,11 @@ from typing import Any
 
 from benchmarks.meter import Cost
 
-PRICES_OF = "November 2026"
+PRICES_SINCE = "1 November 2024"
 PRICES = {"write_units_million": 0.625, "read_units_million": 0.125, "gb_month": 0.25}
-"""On-demand list prices of DynamoDB's standard table class in us-east-1, in US dollars (aws.amazon.com/dynamodb/pricing).
+"""On-demand list prices of DynamoDB's standard table class in us-east-1, in US dollars.
 
-Those of units are in force since 1 November 2024.
+From aws.amazon.com/dynamodb/pricing/on-demand; the free tier is left out.
 """
 
 

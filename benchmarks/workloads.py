@@ -22,7 +22,8 @@ from tests.reference_chat import Prose, chat_graph, user_message
 
 WINDOW = 20
 SUMMARISED_ABOVE = 80
-DOCUMENT_CHARACTERS = 200_000
+SECTIONS = 100
+SECTION_CHARACTERS = 2_000
 DOCUMENT_CHANGES_EVERY = 10
 FILES = 500
 FILE_CHARACTERS = 500
@@ -33,12 +34,16 @@ Inputs = Callable[[Prose, int], dict[str, Any]]
 """What the user brings in a turn, counted from 1."""
 
 
+def added(held: list[Any], new: Any) -> list[Any]:
+    return list(add_messages(held, new))
+
+
 def keep_the_newest(held: list[Any], new: Any) -> list[Any]:
-    return add_messages(held, new)[-WINDOW:]  # type: ignore[arg-type, return-value]
+    return added(held, new)[-WINDOW:]
 
 
 def keep_a_summary(held: list[Any], new: Any) -> list[Any]:
-    messages: list[Any] = add_messages(held, new)  # type: ignore[assignment]
+    messages = added(held, new)
     if len(messages) <= SUMMARISED_ABOVE:
         return messages
     last = messages[-1].id
@@ -71,15 +76,14 @@ def say(prose: Prose, _turn: int) -> dict[str, Any]:
 
 
 def say_and_edit_the_document(prose: Prose, turn: int) -> dict[str, Any]:
-    """One 2 KB section of the document is new in every tenth turn."""
+    """One section of the document is new in every tenth turn."""
     if (turn - 1) % DOCUMENT_CHANGES_EVERY:
         return user_message(prose)
-    edits = (turn - 1) // DOCUMENT_CHANGES_EVERY
-    text, section = Prose(1).text(DOCUMENT_CHARACTERS), 2000
-    for edit in range(1, edits + 1):
-        at = DOCUMENT_CHARACTERS // 2 + section * edit
-        text = text[:at] + Prose(edit + 1).text(section) + text[at + section :]
-    return {**user_message(prose), "document": text}
+    first = Prose(1)
+    sections = [first.text(SECTION_CHARACTERS) for _ in range(SECTIONS)]
+    for edit in range(1, (turn - 1) // DOCUMENT_CHANGES_EVERY + 1):
+        sections[(SECTIONS // 2 + edit) % SECTIONS] = Prose(1 + edit).text(SECTION_CHARACTERS)
+    return {**user_message(prose), "document": "\n".join(sections)}
 
 
 def say_and_edit_a_file(prose: Prose, turn: int) -> dict[str, Any]:
@@ -98,7 +102,7 @@ def wide_graph(_prose: Prose) -> StateGraph[Any]:
         found: Annotated[dict[str, str], operator.or_]
         answer: str
 
-    def look(number: int) -> Callable[[Wide], dict[str, Any]]:
+    def look(number: int) -> Any:
         # The nodes run in threads, in any order: each has text of its own.
         return lambda state: {"found": {f"source_{number}": Prose(1000 * state["turn"] + number).text(200)}}
 
@@ -154,7 +158,7 @@ SHAPES = (
     Workload("summarising", f"an agent that summarises above {SUMMARISED_ABOVE} messages", chat_on(Summarised)),
     Workload(
         "document",
-        f"a 200 KB document, edited every {DOCUMENT_CHANGES_EVERY}th turn",
+        f"a {SECTIONS * SECTION_CHARACTERS // 1000} KB document, edited every {DOCUMENT_CHANGES_EVERY}th turn",
         chat_on(WithDocument),
         say_and_edit_the_document,
     ),
@@ -163,5 +167,6 @@ SHAPES = (
     Workload("delta", "the chat on a `DeltaChannel`", chat_on(DeltaState), durability="sync"),
     Workload("subgraph", "the chat as a subgraph", parent_of_the_chat, durability="sync"),
     Workload("stateless", "the chat, a new process's saver every turn", chat_graph, stateless=True),
+    Workload("exit", 'the chat, `durability="exit"`', chat_graph, durability="exit"),
 )
 BY_KEY = {workload.key: workload for workload in (REFERENCE, *SHAPES)}
