@@ -35,20 +35,26 @@ STYLE: Any = {
     "svg.hashsalt": "benchmark",  # the same file for the same figures
 }
 LONGEST_LABEL = 30
-LABEL_GAP = 0.062
-"""Between two labels, as a share of the axis."""
+LINE_HEIGHT = 0.05
+"""Of a line of a label, as a share of the axis."""
+
+COST = (
+    "What a turn's requests cost",
+    "1,000 turns of the reference chat at list prices, mean of the 25 turns around each; logarithmic",
+)
+STORED = ("What one conversation stores", "the reference chat, as DynamoDB bills it, with index; logarithmic")
 
 Series = Callable[[Run], list[tuple[float, float]]]
 
 
-@dataclass
-class Label:
-    """A line's name, where the line ends."""
+@dataclass(frozen=True)
+class End:
+    """Where a line ends, and what it is called there."""
 
     text: str
     colour: str
     x: float
-    height: float
+    y: float
 
 
 def write_plots(results: Results, folder: Path) -> list[Path]:
@@ -56,8 +62,8 @@ def write_plots(results: Results, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     turns = results.setting["turns"]
     with mpl.rc_context(STYLE):
-        cost = plot(results, turns, "Price of a turn's requests, US$ for 1,000 turns", dollars_by_turn, dollars)
-        stored = plot(results, turns, "Stored for one conversation", megabytes_by_turn, megabytes)
+        cost = plot(results, turns, COST, dollars_by_turn, dollars)
+        stored = plot(results, turns, STORED, megabytes_by_turn, megabytes)
         return [
             path
             for name, figure in (("cost-per-turn", cost), ("bytes-stored", stored))
@@ -68,8 +74,13 @@ def write_plots(results: Results, folder: Path) -> list[Path]:
 def dollars_by_turn(run: Run) -> list[tuple[float, float]]:
     """The price of 1,000 turns, mean of the 25 turns around each."""
     prices = [1000 * dollars_of([cost]) for cost in run.turns]
-    reach = SMOOTHED_TURNS // 2
-    return [(turn, mean(prices[max(0, turn - 1 - reach) : turn + reach])) for turn in range(1, len(prices) + 1)]
+    points = []
+    for turn in range(1, len(prices) + 1):
+        reach = min(SMOOTHED_TURNS // 2, turn - 1)
+        first, last = turn - reach, min(turn + reach, len(prices))
+        # Near the end the turns around it are those before it: the mean belongs to their middle.
+        points.append(((first + last) / 2, mean(prices[first - 1 : last])))
+    return [*points, (len(prices), points[-1][1])]
 
 
 def megabytes_by_turn(run: Run) -> list[tuple[float, float]]:
@@ -81,15 +92,19 @@ def dollars(value: float, _position: object = None) -> str:
 
 
 def megabytes(value: float, _position: object = None) -> str:
+    if value >= 1000:
+        return f"{value / 1000:g} GB"
     return f"{value:g} MB" if value >= 1 else f"{1000 * value:g} KB"
 
 
-def plot(results: Results, turns: int, title: str, series: Series, unit: Callable[..., str]) -> Figure:
+def plot(results: Results, turns: int, titles: tuple[str, str], series: Series, unit: Callable[..., str]) -> Figure:
     """One line a saver on a logarithmic axis, named where it ends."""
     figure = Figure(figsize=(9.6, 5.2), dpi=160, facecolor="white", layout="constrained")
     axes = figure.subplots()
     axes.set_yscale("log")
-    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", pad=14)
+    title, subtitle = titles
+    axes.set_title(title, loc="left", fontsize=13, fontweight="bold", pad=36)
+    axes.annotate(subtitle, xy=(0, 1), xycoords="axes fraction", xytext=(0, 19), textcoords="offset points")
     axes.set_xlabel("turn of the conversation")
     axes.yaxis.set_major_formatter(FuncFormatter(unit))
     axes.yaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
@@ -101,13 +116,14 @@ def plot(results: Results, turns: int, title: str, series: Series, unit: Callabl
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, steps=[1, 2, 5, 10]))
     ends = list(draw_lines(axes, results, series))
     low, high = axes.get_ylim()
-    axes.set_ylim(low, high * 1.3)
+    raised = sum(end.text.count("\n") for end in ends)
+    axes.set_ylim(low, high * (high / low) ** (2.6 * LINE_HEIGHT * raised))
     write_labels(axes, ends, turns)
     return figure
 
 
-def draw_lines(axes: Any, results: Results, series: Series) -> Iterator[tuple[str, str, float, float]]:
-    """Draw the lines; gives each one's text, colour and end."""
+def draw_lines(axes: Any, results: Results, series: Series) -> Iterator[End]:
+    """Draw the lines; gives their ends."""
     for contender in CONTENDERS:
         run = results.run(contender.key, REFERENCE.key)
         if contender.key == FLOOR or run is None or not run.turns:
@@ -120,47 +136,52 @@ def draw_lines(axes: Any, results: Results, series: Series) -> Iterator[tuple[st
         if run.failure:
             axes.plot([x], [y], marker="X", markersize=9, color=colour, clip_on=False, zorder=5)
             text += f"\nfails at turn {run.failure.turn}: item above 400 KB"
-        yield text, colour, x, y
+        yield End(text, colour, x, y)
 
 
-def write_labels(axes: Any, ends: Sequence[tuple[str, str, float, float]], turns: int) -> None:
-    """Put each label beside its line's end: at the right edge outside, else right of the end; apart from each other."""
-    outside = dodged([label_of(axes, end) for end in ends if end[2] >= turns])
-    inside = [label_of(axes, end) for end in ends if end[2] < turns]
-    for label in [*outside, *inside]:
-        at_edge = label.x >= turns
-        axes.annotate(
-            label.text,
-            xy=(label.x, label.height),
-            xycoords=("data", "axes fraction"),
-            xytext=(8 if at_edge else 11, 0),
-            textcoords="offset points",
-            color=label.colour,
-            fontweight="bold" if label.text.startswith("this") else "normal",
-            va="center",
-            annotation_clip=False,
-        )
+def write_labels(axes: Any, ends: Sequence[End], turns: int) -> None:
+    """Name each line where it ends: right of the plot, or above the cross of one that ended early."""
+    heights = {end.text: height_of(axes, end) for end in ends}
+    right = sorted((end for end in ends if end.x >= turns), key=lambda end: heights[end.text])
+    above = sorted((end for end in ends if end.x < turns), key=lambda end: -end.x)
+    for end, height in zip(right, stacked([heights[end.text] for end in right], right), strict=True):
+        text = end.text.replace(", ", ",\n", 1) if len(end.text) > LONGEST_LABEL else end.text
+        write(axes, end, text, height, va="center", offset=(8, 0))
+    # From right to left, so that a label passes above those of the lines that end later.
+    starts = stacked([heights[end.text] + LINE_HEIGHT for end in above], above)
+    for end, height in zip(above, starts, strict=True):
+        write(axes, end, end.text, height, va="center", offset=(-6, 0))
 
 
-def label_of(axes: Any, end: tuple[str, str, float, float]) -> Label:
-    text, colour, x, y = end
-    _, height = axes.transAxes.inverted().transform(axes.transData.transform((x, y)))
-    return Label(
-        text.replace(", ", ",\n", 1) if len(text) > LONGEST_LABEL and "\n" not in text else text,
-        colour,
-        x,
-        float(height),
+def stacked(heights: Sequence[float], ends: Sequence[End]) -> Iterator[float]:
+    """Middles of labels, each moved up where the one before it would touch it."""
+    free = float("-inf")
+    for height, end in zip(heights, ends, strict=True):
+        half = LINE_HEIGHT * (end.text.count("\n") + 1) / 2
+        middle = max(height + half * ("\n" in end.text), free + half)
+        free = middle + half
+        yield middle
+
+
+def height_of(axes: Any, end: End) -> float:
+    """Where a line ends, as a share of the axis."""
+    _, height = axes.transAxes.inverted().transform(axes.transData.transform((end.x, end.y)))
+    return float(height)
+
+
+def write(axes: Any, end: End, text: str, height: float, **place: Any) -> None:
+    axes.annotate(
+        text,
+        xy=(end.x, height),
+        xycoords=("data", "axes fraction"),
+        xytext=place["offset"],
+        textcoords="offset points",
+        color=end.colour,
+        fontweight="bold" if text.startswith("this") else "normal",
+        va=place["va"],
+        annotation_clip=False,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.5},
     )
-
-
-def dodged(labels: list[Label]) -> list[Label]:
-    """Move labels up until none covers the one below it."""
-    below = float("-inf")
-    for label in sorted(labels, key=lambda label: label.height):
-        lines = label.text.count("\n") + 1
-        label.height = max(label.height, below + LABEL_GAP * lines / 2)
-        below = label.height + LABEL_GAP * lines / 2
-    return labels
 
 
 def save(figure: Figure, path: Path) -> list[Path]:
