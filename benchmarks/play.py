@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from langgraph.graph.state import CompiledStateGraph
@@ -22,10 +22,14 @@ from benchmarks.contenders import CONVERSATIONS, FLOOR, OURS, THREAD_ID, Contend
 from benchmarks.logical_time import LogicalTime, logical_time
 from benchmarks.meter import Cost, Meter
 from benchmarks.runs import Failure, Run, Stored
+from benchmarks.weight import PutItems
 from benchmarks.workloads import Workload
 from tests.engines import Engine, create_table
 from tests.reference_chat import Prose
 from tests.table_size import table_size
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 HISTORY = 200
 ROOT = Path(__file__).parent.parent
@@ -72,10 +76,13 @@ class Player:
         self.contender, self.workload, self.place, self.prose = contender, workload, place, prose
         self.config = config_for(contender)
         self.opened = contender.open(place)
+        self.put_items = PutItems()
         self.graph = self._compiled(self.opened)
         self.write_units: Counter[str] = Counter()
 
     def _compiled(self, opened: Opened) -> CompiledStateGraph[Any]:
+        if opened.client is not None and self.contender.key not in OURS:
+            self.put_items.follow(opened.client)
         return self.workload.build(self.prose).compile(checkpointer=opened.saver)
 
     def reopen(self) -> None:
@@ -107,6 +114,12 @@ class Player:
         with Meter(self.opened.client) as meter:
             call()
         return meter.cost
+
+    def weigh(self, client: DynamoDBClient) -> Stored:
+        """What the table holds."""
+        ours = self.contender.key in OURS
+        size = table_size(client, self.place.table_name) if ours else self.put_items.size
+        return Stored(size.items, size.item_bytes, size.billed_bytes)
 
     def state(self) -> dict[str, Any]:
         return dict(self.graph.get_state(self.config).values)
@@ -146,8 +159,8 @@ def play(
                     run.failure = Failure(turn, said(error))
                     break
                 if weighed_at(turn):
-                    run.stored[turn] = weigh(client, name)
-            run.stored[len(run.turns)] = weigh(client, name)
+                    run.stored[turn] = player.weigh(client)
+            run.stored[len(run.turns)] = player.weigh(client)
             run.write_units = {kind: units for kind, units in player.write_units.items() if units}
             state = {} if run.failure else player.state()
             if cold_starts and not run.failure:
@@ -160,11 +173,6 @@ def play(
 def said(error: ClientError) -> str:
     answer = error.response["Error"]
     return f"{answer['Code']}: {answer['Message']}"
-
-
-def weigh(client: Any, name: str) -> Stored:
-    size = table_size(client, name)
-    return Stored(size.items, size.item_bytes, size.billed_bytes)
 
 
 def calls(player: Player, turns: int, cold_starts: int) -> dict[str, Cost]:

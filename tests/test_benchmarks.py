@@ -13,16 +13,18 @@ from typing_extensions import TypedDict
 
 from benchmarks import contenders as savers
 from benchmarks.__main__ import FIGURES, ROOT, measure, write
-from benchmarks.contenders import CONTENDERS, FLOOR, OURS
+from benchmarks.contenders import CONTENDERS, FLOOR, OURS, PEERS, Place
 from benchmarks.document import TEMPLATE, write_document
 from benchmarks.entropy import bits_a_character
 from benchmarks.logical_time import LogicalTime
 from benchmarks.meter import kind_of, round_trips
-from benchmarks.play import play
+from benchmarks.play import Player, play, table_for
 from benchmarks.runs import PRICES, Results, Run, dollars_of
 from benchmarks.workloads import BY_KEY, REFERENCE, SHAPES, Workload
 from tests.engines import Engine
+from tests.reference_chat import Prose
 from tests.requests_log import Request
+from tests.table_size import table_size
 
 TURNS = 3
 
@@ -85,6 +87,19 @@ def test_a_saver_that_cannot_store_a_state_is_reported_with_turn_and_error(engin
     assert run.failure is not None
     assert run.failure.turn == 1
     assert "Item size has exceeded the maximum allowed size" in run.failure.error
+
+
+@on_dynamodb_local
+@pytest.mark.parametrize("key", PEERS)
+def test_what_a_peer_stores_is_known_without_a_scan(key: str, engine: Engine) -> None:
+    contender = savers.BY_KEY[key]
+    with table_for(contender, engine) as (client, name):
+        player = Player(contender, REFERENCE, Place(engine.endpoint_url or "", name), Prose())
+        player.turn(1)
+        player.reopen()
+        player.turn(2)
+        assert player.put_items.size == table_size(client, name)
+        player.close()
 
 
 @on_dynamodb_local
