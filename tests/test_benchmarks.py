@@ -127,7 +127,7 @@ def test_the_page_is_what_the_template_makes_of_the_committed_figures(tmp_path: 
     results = Results.from_text((ROOT / FIGURES).read_text(encoding="utf-8"))
     page = write_document(results, tmp_path).read_text(encoding="utf-8")
     committed = ROOT / "docs" / TEMPLATE.removesuffix(".jinja")
-    assert committed.read_text(encoding="utf-8") == page, "write it anew: python -m benchmarks --render"
+    assert committed.read_text(encoding="utf-8") == page, "write it anew: .venv/bin/python -m benchmarks --render"
 
 
 def test_the_committed_figures_are_of_every_saver_and_workload_in_full_length() -> None:
