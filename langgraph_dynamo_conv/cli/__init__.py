@@ -1,0 +1,52 @@
+"""The command line: `langgraph-dynamo-conv`. One module for each group of commands, which adds them to the app."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import langgraph_dynamo_conv
+from langgraph_dynamo_conv.cli import conversations
+from langgraph_dynamo_conv.cli._context import program_name
+from langgraph_dynamo_conv.cli._output import Exit, fail, visible
+
+GROUPS = (conversations,)
+"""The modules of commands, in the order of the help."""
+
+
+def app_of() -> typer.Typer:
+    """The application with all commands."""
+    app = typer.Typer(
+        name=program_name(),
+        help="Set up, look after and read the conversations table of LangGraph agents.",
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_root)
+    for group in GROUPS:
+        group.register(app)
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and give its exit code, one of `Exit`."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        ended = app_of()(args=given or ["--help"], prog_name=program_name(), standalone_mode=False)
+    except typer.TyperException as error:
+        said = ValueError(f"{error.format_message()} See {program_name()} --help.")
+        return fail(said, as_json="--json" in given, code=error.exit_code)
+    except typer.Abort:
+        return int(Exit.INTERRUPTED)
+    return int(ended or 0)
+
+
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        sys.stdout.write(visible(f"{program_name()} {langgraph_dynamo_conv.__version__}\n"))
+        raise typer.Exit
