@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 import langgraph_dynamo_conv
-from langgraph_dynamo_conv.cli import conversations
+from langgraph_dynamo_conv.cli import checkpoints, conversations, table, transcripts
 from langgraph_dynamo_conv.cli._context import program_name
 from langgraph_dynamo_conv.cli._output import Exit, fail, visible
 
-GROUPS = (conversations,)
+GROUPS = (table, conversations, transcripts, checkpoints)
 """The modules of commands, in the order of the help."""
 
 

@@ -22,7 +22,7 @@ from langgraph_dynamo_conv._engine import Engine
 from langgraph_dynamo_conv._keys import Scope
 from langgraph_dynamo_conv._session import client_of
 from langgraph_dynamo_conv._table import Table
-from langgraph_dynamo_conv.cli._output import Exit, Output, fail
+from langgraph_dynamo_conv.cli._output import Exit, Output, fail, one_line
 from langgraph_dynamo_conv.conversations import Conversations
 from langgraph_dynamo_conv.errors import DynamoConvError
 from langgraph_dynamo_conv.saver import DynamoDBConversationSaver
@@ -67,6 +67,14 @@ SerdeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=_PANEL)]
+
+ConversationArgument = Annotated[
+    str, typer.Argument(metavar="CONVERSATION", help="The conversation's id (LangGraph's thread_id).")
+]
+UserOption = Annotated[
+    str | None, typer.Option("--user", "-u", help="Its owner. Without, the one user who has it is looked up.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 _SHARED: dict[str, tuple[Any, Any]] = {
     "table": (TableOption, None),
@@ -151,7 +159,7 @@ class Run:
             return
         if self.out.as_json:
             raise ValueError("nothing was done: with --json, say --yes")
-        if not typer.confirm(question, err=True):
+        if not typer.confirm(one_line(question), err=True):
             self.out.note("nothing was done")
             self.end(Exit.FOUND)
 

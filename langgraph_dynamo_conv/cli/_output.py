@@ -121,6 +121,10 @@ class Output:
         else:
             self.result(data, *shown)
 
+    def document(self, data: Any, text: str | None = None) -> None:
+        """A document for another program: `text`, or `data` as JSON where that is asked for or there is no text."""
+        self.text(visible(text) if text is not None and not self.as_json else to_json(data) + "\n")
+
     def text(self, text: str) -> None:
         """Text as it is: for documents, and text that is `visible` already."""
         sys.stdout.write(text)
