@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -11,7 +12,7 @@ import typer
 import langgraph_dynamo_conv
 from langgraph_dynamo_conv.cli import checkpoints, conversations, table, transcripts
 from langgraph_dynamo_conv.cli._context import program_name
-from langgraph_dynamo_conv.cli._output import Exit, fail, visible
+from langgraph_dynamo_conv.cli._output import fail, visible
 
 GROUPS = (table, conversations, transcripts, checkpoints)
 """The modules of commands, in the order of the help."""
@@ -33,14 +34,14 @@ def app_of() -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and give its exit code, one of `Exit`."""
+    # else Python prints LangGraph's warnings on stderr, beside the one line of an error
+    logging.getLogger("langgraph").addHandler(logging.NullHandler())
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         ended = app_of()(args=given or ["--help"], prog_name=program_name(), standalone_mode=False)
     except typer.TyperException as error:
         said = ValueError(f"{error.format_message()} See {program_name()} --help.")
         return fail(said, as_json="--json" in given, code=error.exit_code)
-    except typer.Abort:
-        return int(Exit.INTERRUPTED)
     return int(ended or 0)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, wraps
@@ -159,8 +160,12 @@ class Run:
             return
         if self.out.as_json:
             raise ValueError("nothing was done: with --json, say --yes")
-        if not typer.confirm(one_line(question), err=True):
-            self.out.note("nothing was done")
+        # typer's prompt writes to stdout, which is for results
+        sys.stderr.write(f"{one_line(question)} [y/N] ")
+        sys.stderr.flush()
+        said_yes = sys.stdin.readline().strip().lower() in ("y", "yes")
+        if not said_yes:
+            self.out.note("nothing was done; --yes does it without asking")
             self.end(Exit.FOUND)
 
     def end(self, code: Exit) -> NoReturn:

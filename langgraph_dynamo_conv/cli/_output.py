@@ -26,8 +26,8 @@ from langgraph_dynamo_conv.errors import (
     ThrottledError,
 )
 
-_PIPE_WIDTH = 200
-"""Columns where there is no terminal: wide enough that no id is cut."""
+_PIPE_WIDTH = 10_000
+"""Columns where there is no terminal: nothing is wrapped, or cut that need not be."""
 
 _HOSTILE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and line feed: they move the cursor, or worse
@@ -87,6 +87,11 @@ def visible(text: str) -> str:
 def one_line(text: str) -> str:
     """`visible`, in one line."""
     return _BREAKS.sub(" ", visible(text))
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things, such as "1 item" or "2 items"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def to_json(value: Any, *, indent: int | None = 2) -> str:

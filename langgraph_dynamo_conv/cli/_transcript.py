@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from rich.padding import Padding
+from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
-from langgraph_dynamo_conv.cli._output import one_line, visible
+from langgraph_dynamo_conv.cli._output import counted, one_line, visible
 from langgraph_dynamo_conv.conversations import Conversation, ConversationSummary, Message, ToolCall
 
 _STYLES = {"user": "bold cyan", "assistant": "bold green", "system": "bold yellow"}
@@ -18,30 +19,42 @@ _ARGS_CHARACTERS = 60
 _RESULT_CHARACTERS = 70
 
 
+@dataclass(frozen=True)
+class Indented:
+    """Text whose lines, also those that the terminal's width makes, stand to the right of the margin."""
+
+    text: Text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        for line in self.text.wrap(console, max(options.max_width - _INDENT, 1)):
+            line.rstrip()
+            yield Text(" " * _INDENT).append_text(line)
+
+
 def heading(conversation: ConversationSummary) -> list[Text]:
     """Title, owner, status, count."""
     facts = [conversation.conversation_id, conversation.user_id, conversation.status, conversation.created_at]
-    facts.append(f"{conversation.message_count} messages")
+    facts.append(counted(conversation.message_count, "message"))
     line = " · ".join(one_line(fact) for fact in facts if fact)
     return [Text(one_line(conversation.title), "bold"), Text(line, "dim"), Text()]
 
 
-def message(shown: Message, *, unfolded: bool, mark: str = "") -> Iterator[Text | Padding]:
+def message(shown: Message, *, unfolded: bool, mark: str = "") -> Iterator[Text | Indented]:
     """One message: who and when, its tool calls, its text."""
     who = Text(one_line(shown.role), _STYLES.get(shown.role, "bold"))
     who.append(f"  {one_line(shown.timestamp)}{mark}", "dim")
     yield who
     for call in shown.tool_calls:
-        yield Padding(_unfolded(call) if unfolded else _folded(call), (0, 0, 0, _INDENT))
+        yield Indented(_unfolded(call) if unfolded else _folded(call))
     if shown.content:
-        yield Padding(Text(visible(shown.content)), (0, 0, 0, _INDENT))
+        yield Indented(Text(visible(shown.content)))
     yield Text()
 
 
-def dialogue(conversation: Conversation, *, unfolded: bool) -> Iterator[Text | Padding]:
+def dialogue(conversation: Conversation, *, unfolded: bool) -> Iterator[Text | Indented]:
     """All messages at hand, with what came before them."""
     if conversation.first:
-        yield Text(f"({conversation.first} earlier messages)\n", "dim")
+        yield Text(f"({counted(conversation.first, 'earlier message')})\n", "dim")
     for one in conversation.messages:
         yield from message(one, unfolded=unfolded)
 

@@ -18,7 +18,7 @@ from langgraph_dynamo_conv._items import from_wire, key_of
 from langgraph_dynamo_conv._keys import Scope
 from langgraph_dynamo_conv._values import size_of
 from langgraph_dynamo_conv.cli._context import ConversationArgument, Run, UserOption, YesOption, command
-from langgraph_dynamo_conv.cli._output import Exit, one_line, table_of, to_json, visible
+from langgraph_dynamo_conv.cli._output import Exit, counted, one_line, table_of, to_json, visible
 from langgraph_dynamo_conv.cli._tree import Node, drawn
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
@@ -113,7 +113,7 @@ def prune(
         scopes = list(run.engine.conversations_of(_keys.check_user_id(user)))
     else:
         scopes = [run.scope(one, user) for one in conversations or ()]
-    run.confirm(f"Forget the old checkpoints of {len(scopes)} conversations?", yes=yes)
+    run.confirm(f"Forget the old checkpoints of {counted(len(scopes), 'conversation')}?", yes=yes)
     done = []
     for scope in scopes:
         before = _count(run, scope)
@@ -134,7 +134,7 @@ def verify(run: Run, conversation: ConversationArgument, user: UserOption = None
     found = run.conversations.verify(scope.thread_id, scope.user_id)
     damage = [{"key": one.key, "problem": one.problem} for one in found.damage]
     counts = {"items": found.items, "checkpoints": found.checkpoints, "messages": found.messages}
-    said = ", ".join(f"{count} {name}" for name, count in counts.items())
+    said = ", ".join(counted(count, name[:-1]) for name, count in counts.items())
     rows = [[one["key"], one["problem"]] for one in damage]
     shown = [table_of(["damaged", "problem"], rows)] if damage else []
     end = f"{said}: {len(damage)} damaged" if damage else f"{said}: whole"

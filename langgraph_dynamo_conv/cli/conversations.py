@@ -9,7 +9,7 @@ import typer
 
 from langgraph_dynamo_conv._keys import Scope
 from langgraph_dynamo_conv.cli._context import ConversationArgument, Run, UserOption, YesOption, command
-from langgraph_dynamo_conv.cli._output import one_line, table_of
+from langgraph_dynamo_conv.cli._output import counted, one_line, table_of
 from langgraph_dynamo_conv.conversations import ConversationSummary
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
@@ -118,7 +118,7 @@ def delete(
     if not items:
         raise run.engine.not_found(scope)
     data = {"conversation_id": scope.thread_id, "user_id": scope.user_id, "items": items}
-    run.out.result(data, f"deleted: {items} items")
+    run.out.result(data, f"deleted: {counted(items, 'item')}")
 
 
 def delete_user(
@@ -134,9 +134,9 @@ def delete_user(
     Asks first. Can be repeated if it was interrupted.
     """
     count = run.conversations.count(user)
-    run.confirm(f"Delete {count} conversations of {user}, with all of their state?", yes=yes)
+    run.confirm(f"Delete {counted(count, 'conversation')} of {user}, with all of their state?", yes=yes)
     removed = run.conversations.delete_user(user, scan=scan)
-    said = f"deleted: {removed.conversations} conversations, {removed.items} items"
+    said = f"deleted: {counted(removed.conversations, 'conversation')}, {counted(removed.items, 'item')}"
     run.out.result({"user_id": user, **vars(removed)}, said)
 
 
