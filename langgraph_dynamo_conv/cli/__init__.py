@@ -12,7 +12,7 @@ import typer
 import langgraph_dynamo_conv
 from langgraph_dynamo_conv.cli import checkpoints, conversations, table, transcripts
 from langgraph_dynamo_conv.cli._context import program_name
-from langgraph_dynamo_conv.cli._output import fail, visible
+from langgraph_dynamo_conv.cli._output import fail
 
 GROUPS = (table, conversations, transcripts, checkpoints)
 """The modules of commands, in the order of the help."""
@@ -45,9 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(ended or 0)
 
 
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    if version:
-        sys.stdout.write(visible(f"{program_name()} {langgraph_dynamo_conv.__version__}\n"))
+def _tell_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"{program_name()} {langgraph_dynamo_conv.__version__}\n")
         raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_tell_version)
+    ] = False,
+) -> None:
+    """Options of the program itself."""

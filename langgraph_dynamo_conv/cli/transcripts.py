@@ -61,8 +61,8 @@ def show(
     if not following:
         run.out.result(found.to_dict(), *shown)
         return
-    run.out.record(found.to_dict(), *shown)
     try:
+        run.out.record(found.to_dict(), *shown)
         for news in follow(lambda newest: run.conversations.get(scope.thread_id, scope.user_id, limit=newest), found):
             _tell(run, news, tools)
     except KeyboardInterrupt:
