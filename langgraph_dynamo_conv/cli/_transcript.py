@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
-from langgraph_dynamo_conv.cli._output import counted, one_line, visible
+from langgraph_dynamo_conv.cli._output import counted, moment, one_line, visible
 from langgraph_dynamo_conv.conversations import Conversation, ConversationSummary, Message, ToolCall
 
 _STYLES = {"user": "bold cyan", "assistant": "bold green", "system": "bold yellow"}
@@ -33,7 +33,7 @@ class Indented:
 
 def heading(conversation: ConversationSummary) -> list[Text]:
     """Title, owner, status, count."""
-    facts = [conversation.conversation_id, conversation.user_id, conversation.status, conversation.created_at]
+    facts = [conversation.conversation_id, conversation.user_id, conversation.status, moment(conversation.created_at)]
     facts.append(counted(conversation.message_count, "message"))
     line = " · ".join(one_line(fact) for fact in facts if fact)
     return [Text(one_line(conversation.title), "bold"), Text(line, "dim"), Text()]
@@ -41,9 +41,8 @@ def heading(conversation: ConversationSummary) -> list[Text]:
 
 def message(shown: Message, *, unfolded: bool, mark: str = "") -> Iterator[Text | Indented]:
     """One message: who and when, its tool calls, its text."""
-    who = Text(one_line(shown.role), _STYLES.get(shown.role, "bold"))
-    who.append(f"  {one_line(shown.timestamp)}{mark}", "dim")
-    yield who
+    role = (one_line(shown.role), _STYLES.get(shown.role, "bold"))
+    yield Text.assemble(role, (f"  {moment(shown.timestamp)}{mark}", "dim"))
     for call in shown.tool_calls:
         yield Indented(_unfolded(call) if unfolded else _folded(call))
     if shown.content:
