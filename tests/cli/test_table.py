@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from langgraph_dynamo_conv import provision
 from langgraph_dynamo_conv._templates import RUNTIME_ACTIONS
 from langgraph_dynamo_conv.cli._output import Exit
 from langgraph_dynamo_conv.provision import table_definition
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from langgraph_dynamo_conv import DynamoDBConversationSaver
+    from langgraph_dynamo_conv._table import Table
     from tests.cli.conftest import Cli, Ended
     from tests.conftest import MakeSaver
 
@@ -102,6 +104,26 @@ def test_setup_refuses_a_table_with_other_keys(cli: Cli, client: DynamoDBClient,
 
     assert ended.code == Exit.FAILED
     assert "it has no index user_id-created_at-index" in ended.error
+
+
+def test_setup_that_does_not_wait_tells_what_is_left_to_do(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = provision.SetUp(created=True, active=False, pending=("ttl", "pitr"))
+    asked: list[provision.Wanted] = []
+
+    def begun(_: Table, *, wanted: provision.Wanted) -> provision.SetUp:
+        asked.append(wanted)
+        return left
+
+    monkeypatch.setattr(provision, "setup_table", begun)
+
+    ended = cli("setup", "--no-wait", "--pitr", "--table", "slow")
+
+    assert asked == [provision.Wanted(recovery=True, wait=False)]
+    assert ended.out.splitlines() == [
+        "slow: created, not active yet",
+        "not yet: time-to-live on expires_at (run setup again once the table is active)",
+        "not yet: point-in-time recovery (run setup again once the table is active)",
+    ]
 
 
 @pytest.mark.parametrize("tag", ["nothing", "=value"])
