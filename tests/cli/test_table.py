@@ -6,10 +6,11 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 import yaml
+from botocore.stub import Stubber
 
-from langgraph_dynamo_conv import provision
 from langgraph_dynamo_conv._templates import RUNTIME_ACTIONS
 from langgraph_dynamo_conv.cli._output import Exit
 from langgraph_dynamo_conv.provision import table_definition
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from langgraph_dynamo_conv import DynamoDBConversationSaver
-    from langgraph_dynamo_conv._table import Table
     from tests.cli.conftest import Cli, Ended
     from tests.conftest import MakeSaver
 
@@ -107,18 +107,18 @@ def test_setup_refuses_a_table_with_other_keys(cli: Cli, client: DynamoDBClient,
 
 
 def test_setup_that_does_not_wait_tells_what_is_left_to_do(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    left = provision.SetUp(created=True, active=False, pending=("ttl", "pitr"))
-    asked: list[provision.Wanted] = []
+    slow = boto3.client("dynamodb")
+    definition = table_definition("slow")
+    creating = {"TableStatus": "CREATING", "KeySchema": definition["KeySchema"]}
+    indexes = [{**definition["GlobalSecondaryIndexes"][0], "IndexStatus": "CREATING"}]
+    monkeypatch.setattr("langgraph_dynamo_conv.cli._context.client_of", lambda *_, **__: slow)
 
-    def begun(_: Table, *, wanted: provision.Wanted) -> provision.SetUp:
-        asked.append(wanted)
-        return left
+    with Stubber(slow) as answers:
+        answers.add_client_error("describe_table", "ResourceNotFoundException")
+        answers.add_response("create_table", {})
+        answers.add_response("describe_table", {"Table": {**creating, "GlobalSecondaryIndexes": indexes}})
+        ended = cli("setup", "--no-wait", "--pitr", "--table", "slow")
 
-    monkeypatch.setattr(provision, "setup_table", begun)
-
-    ended = cli("setup", "--no-wait", "--pitr", "--table", "slow")
-
-    assert asked == [provision.Wanted(recovery=True, wait=False)]
     assert ended.out.splitlines() == [
         "slow: created, not active yet",
         "not yet: time-to-live on expires_at (run setup again once the table is active)",
