@@ -1,4 +1,7 @@
-"""A conversation on a terminal: messages as text, tool calls folded into a line each. Pure."""
+"""A conversation on a terminal: messages as text, tool calls folded into a line each. Pure.
+
+Names in arguments and results are sorted: DynamoDB keeps no order in a map.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,7 @@ def dialogue(conversation: Conversation, *, unfolded: bool) -> Iterator[Text | I
 def _folded(call: ToolCall) -> Text:
     text = Text("▸ ", "dim", no_wrap=True, overflow="ellipsis")
     text.append(one_line(call.tool), "magenta")
-    args = ", ".join(f"{name}={_short(value, _ARGS_CHARACTERS)}" for name, value in call.args.items())
+    args = ", ".join(f"{name}={_short(value, _ARGS_CHARACTERS)}" for name, value in sorted(call.args.items()))
     text.append(f"({args})")
     if call.pending:
         text.append(" … no result yet", "yellow")
@@ -83,9 +86,9 @@ def _unfolded(call: ToolCall) -> Text:
 
 
 def _short(value: Any, characters: int) -> str:
-    text = one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    text = one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True))
     return text if len(text) <= characters else f"{text[: characters - 1]}… ({len(text)} characters)"
 
 
 def _whole(value: Any) -> str:
-    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2))
+    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True))
