@@ -23,7 +23,7 @@ from langgraph_dynamo_conv._engine import Engine
 from langgraph_dynamo_conv._history import Asked, metadata_matches
 from langgraph_dynamo_conv._keys import Scope, check_checkpoint_id, check_text
 from langgraph_dynamo_conv._parts import Serializer
-from langgraph_dynamo_conv._state import checkpoint_of, metadata_of, tree_of
+from langgraph_dynamo_conv._state import checkpoint_of, grown, metadata_of
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
 
@@ -82,7 +82,10 @@ def put(
             table=engine.table.name,
         )
     merged = cast("dict[str, Any]", get_checkpoint_metadata(config, metadata))
-    tree = tree_of(checkpoint, merged, serializer)
+    parent_id = target.checkpoint_id
+    tree, marks = grown(
+        checkpoint, merged, serializer, engine.checkpoints.cached(scope, ns, parent_id) if parent_id else None
+    )
     run_id = merged.get("run_id")
     run_id = run_id if isinstance(run_id, str) and run_id else None
     if run_id is not None:
@@ -90,7 +93,7 @@ def put(
     if ns == "" and adopt.is_offered(target.checkpoint_id):
         adopt.materialize(engine, scope, serializer, target.checkpoint_id)
     image = engine.checkpoints.save(
-        scope, ns, check_checkpoint_id(checkpoint["id"]), target.checkpoint_id, tree, serializer, run_id
+        scope, ns, check_checkpoint_id(checkpoint["id"]), parent_id, tree, serializer, run_id, marks
     )
     if ns == "":
         row = engine.follower.saved(scope, image, checkpoint["channel_values"], merged.get("source"), serializer)

@@ -7,7 +7,7 @@ has seen the conversation before, it asks only for what came since, and for proo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ormsgpack
@@ -22,6 +22,7 @@ from langgraph_dynamo_conv._image import Image
 from langgraph_dynamo_conv._items import CHANGE, FULL, CheckpointItem, Wire
 from langgraph_dynamo_conv._keys import Scope
 from langgraph_dynamo_conv._limits import LARGE_ELEMENT_BYTES
+from langgraph_dynamo_conv._marks import Mark
 from langgraph_dynamo_conv._parts import Parts, Serializer, Spilled, value_refs, with_digests
 from langgraph_dynamo_conv._table import ConditionFailed, Table
 from langgraph_dynamo_conv._writes import TaskWrites, Writes
@@ -100,8 +101,9 @@ class Checkpoints:
         tree: dict[str, Any],
         serializer: Serializer,
         run_id: str | None = None,
+        marks: Mapping[str, Mark] | None = None,
     ) -> Image:
-        """Store a checkpoint. Storing the same one again is harmless.
+        """Store a checkpoint. Storing the same one again is harmless. `marks` are those of the tree's messages.
 
         Cost: one PutItem, of about 1 write unit for an ordinary step; before it, side by side, one for each new
         segment and each part of a large value.
@@ -111,14 +113,14 @@ class Checkpoints:
         newest = self._cache.newest(place)
         spilled = Spilled()
         draft = Draft(self._codec, scope, ns, checkpoint_id, parent_id, serializer.sealer)
-        tree = _as_of_its_step(tree, parent)
-        spilled_tree = self._with_values_of(parent, tree, scope, serializer, spilled)
+        settled = _as_of_its_step(tree, parent)
+        spilled_tree = self._with_values_of(parent, settled, scope, serializer, spilled)
         draft.plan(spilled_tree, parent, linear=_is_linear(checkpoint_id, parent_id, newest))
         item = draft.item(self._parts, spilled, run_id)
         before = [*self._parts.puts(scope, spilled), *self._segment_puts(scope, ns, draft)]
         self._table.side_by_side(*before)
         self._commit(scope, ns, item, serializer)
-        image = draft.image(item)
+        image = replace(draft.image(item), marks=_marks_of(settled, tree, marks or {}))
         self._cache.put(place, image)
         return image
 
@@ -365,6 +367,12 @@ def _as_of_its_step(tree: dict[str, Any], parent: Image | None) -> dict[str, Any
         for name, value in tree["channel_values"].items()
     }
     return {**tree, "channel_values": settled}
+
+
+def _marks_of(settled: dict[str, Any], tree: dict[str, Any], marks: Mapping[str, Mark]) -> dict[str, Mark]:
+    """The marks that still hold: a channel that was given the parent's value has no longer what was marked."""
+    now, then = settled["channel_values"], tree["channel_values"]
+    return {channel: mark for channel, mark in marks.items() if now[channel] is then[channel]}
 
 
 def _same(version: Leaf | None, other: Leaf | None) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 from langgraph_dynamo_conv import _delta
 from langgraph_dynamo_conv._delta import Leaf, Node, SegmentRef
+from langgraph_dynamo_conv._marks import Mark
 
 CHAIN_ITEMS = 24
 """No chain is rewritten before it has so many items; a reader takes them in one page (see `_load`)."""
@@ -55,6 +56,7 @@ class Image:
         lineage: Ids of its newest ancestors and itself, oldest first.
         fingerprint: Tells whether the stored item is still the one seen.
         full_check_at: `chain_items` at which a full checkpoint is considered next.
+        marks: Marks of the messages that were serialized for the tree, by channel.
     """
 
     checkpoint_id: str
@@ -66,6 +68,7 @@ class Image:
     lineage: tuple[str, ...] = ()
     fingerprint: bytes = b""
     full_check_at: int = CHAIN_ITEMS
+    marks: Mapping[str, Mark] = field(default_factory=dict)
 
     @property
     def is_fresh(self) -> bool:
@@ -74,7 +77,8 @@ class Image:
 
     def weight(self) -> int:
         """About how many bytes of memory it holds."""
-        return sum(leaf.size + 120 for leaf in _delta.leaves(self.tree))
+        held = [leaf.data for leaf in _delta.leaves(self.tree)]
+        return sum(map(len, filter(None, held))) + 120 * len(held)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ LAYERS = (
     "_dictionary",
     "_codec",
     "_delta",
+    "_marks",
     "_image",
     "_items",
     "_cache",
