@@ -27,8 +27,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.instant_table import InstantClient, InstantTable
 from langgraph_dynamo_conv import DynamoDBConversationSaver
+from tests.instant_table import InstantClient, InstantTable
 from tests.reference_chat import Prose, chat_graph, user_message
 
 CONFIG = {"configurable": {"thread_id": "chat", "user_id": "alice", "checkpoint_ns": ""}}

@@ -28,8 +28,8 @@ from langgraph_dynamo_conv._table import ConditionFailed, Table
 from langgraph_dynamo_conv._writes import TaskWrites, Writes
 from langgraph_dynamo_conv.errors import CorruptDataError
 
-CHAIN_PAGE = _image.CHAIN_ITEMS + 1
-"""A whole chain of ordinary length, in the first page."""
+CHAIN_PAGE = _image.CHAIN_ITEMS + _image.CHAIN_ITEMS // 3 + 1
+"""A whole chain of ordinary length, in the first page: it is full again at the first or second check."""
 
 _SEGMENT_PAGE = 4
 """Segments that are read before it is known which are needed: few, since a trimmed state needs none of the old."""
@@ -195,7 +195,13 @@ class Checkpoints:
         first = scope.checkpoint(ns, known.checkpoint_id).sk if known else None
         items = Descending(
             self._table.query(
-                scope.thread_id, scope.checkpoints(ns), first=first, last=last, newest_first=True, page_items=CHAIN_PAGE
+                scope.thread_id,
+                scope.checkpoints(ns),
+                first=first,
+                last=last,
+                newest_first=True,
+                page_items=CHAIN_PAGE,
+                doubling=True,
             )
         )
         writes = self._writes.newest(scope, ns, checkpoint_id)
