@@ -105,6 +105,8 @@ class Table:
         self._consistent = consistent
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
+        # A request too many does not wait in botocore: it opens a connection and throws it away afterwards.
+        self._free = threading.BoundedSemaphore(self.connections)
 
     @property
     def client(self) -> DynamoDBClient:
@@ -300,7 +302,9 @@ class Table:
         operation = "".join(word.capitalize() for word in method.split("_"))
         where: dict[str, Any] = {"operation": operation, "table": self.name, "key": key}
         try:
-            answer: dict[str, Any] = getattr(self.client, method)(TableName=self.name, **params)
+            send = getattr(self.client, method)
+            with self._free:
+                answer: dict[str, Any] = send(TableName=self.name, **params)
         except ClientError as error:
             self._raise_refused(error, where)
         except _NO_CREDENTIALS as error:

@@ -51,6 +51,11 @@ class InstantTable:
         """How many items of a kind there are."""
         return sum(_kind(sk) == kind for partition in self._partitions.values() for sk in partition)
 
+    def forget(self, pk: str) -> None:
+        """Drop a partition, so that the table does not grow."""
+        for sk in self._partitions.pop(pk, {}):
+            del self._sizes[pk, sk]
+
     def answer(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """What DynamoDB would answer."""
         handlers = {
