@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from langgraph_dynamo_conv import _delta
 from langgraph_dynamo_conv._delta import Leaf, Node, SegmentRef
@@ -27,6 +27,9 @@ SEAL_BYTES = 16 * 1024
 
 SEALABLE_BYTES = 64
 """A leaf below this is cheaper written again than referred to."""
+
+RUN_LEAVES = 32
+"""In a list of so many leaves the small ones are sealed as well: one reference stands for many in a row."""
 
 SEGMENT_BYTES = 256 * 1024
 """Serialized bytes of one segment at most (before compression), so that it fits into an item."""
@@ -119,7 +122,7 @@ def plan_full(tree: dict[str, Any], sizes: Mapping[str, int], new_segment_id: An
     """
     half_dead, small = _half_dead(tree, sizes), _mergeable(sizes)
     dissolved = half_dead | small
-    moving = [leaf for leaf in _sealable(tree) if _is_loose(leaf, dissolved)]
+    moving = list(_moving(tree, dissolved))
     if not dissolved and sum(leaf.size for leaf in moving) < SEAL_BYTES:
         moving = []
     segments, places = {}, {}
@@ -170,16 +173,27 @@ def fill(node: Node, segments: Mapping[str, list[Any]]) -> None:
             leaf.typ, leaf.data = found.typ, found.data
 
 
-def _sealable(tree: dict[str, Any]) -> Iterable[Leaf]:
-    """Leaves that fit into a segment: a channel's large ones are values of their own, unless they compress well."""
+def _moving(tree: dict[str, Any], dissolved: set[str]) -> Iterable[Leaf]:
+    """Leaves that go to a segment if there are enough, and fit into one.
+
+    A channel's large ones are values of their own, unless they compress well.
+    """
     for section, node in tree.items():
-        for leaf in _delta.leaves(node):
-            if section == "channel_values" or leaf.size <= SEGMENT_BYTES:
-                yield leaf
+        for group in _groups(node):
+            least = SEALABLE_BYTES if len(group) < RUN_LEAVES else 0
+            for leaf in group:
+                is_loose = leaf.size >= least if leaf.at is None else _is_in(leaf, dissolved)
+                if is_loose and (section == "channel_values" or leaf.size <= SEGMENT_BYTES):
+                    yield leaf
 
 
-def _is_loose(leaf: Leaf, dissolved: set[str]) -> bool:
-    return leaf.size >= SEALABLE_BYTES if leaf.at is None else _is_in(leaf, dissolved)
+def _groups(node: Node) -> Iterable[list[Leaf]]:
+    """The leaves of each list together, and others alone."""
+    if type(node) is dict:
+        for item in node.values():
+            yield from _groups(item)
+    else:
+        yield node if type(node) is list else [cast("Leaf", node)]
 
 
 def _is_in(leaf: Leaf, segments: set[str]) -> bool:
