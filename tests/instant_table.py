@@ -17,6 +17,7 @@ from typing import Any
 Item = dict[str, Any]
 
 _ASSIGNMENT = re.compile(r"(#?\w+) = (?:if_not_exists\(\w+, )?(:\w+)\)?")
+_CONDITIONS = ("#pk = :pk", "#pk = :pk AND #sk BETWEEN :low AND :high")
 _PAGE_BYTES = 1024 * 1024
 
 
@@ -94,11 +95,11 @@ class InstantTable:
         return {}
 
     def _query(self, request: dict[str, Any]) -> dict[str, Any]:
-        if "#sk BETWEEN :low AND :high" not in request["KeyConditionExpression"] or "FilterExpression" in request:
+        if request["KeyConditionExpression"] not in _CONDITIONS or "FilterExpression" in request:
             raise NotImplementedError(request["KeyConditionExpression"])
         values = request["ExpressionAttributeValues"]
         partition = self._partitions.get(values[":pk"]["S"], {})
-        low, high = values[":low"]["S"], values[":high"]["S"]
+        low, high = (values.get(name, {"S": bound})["S"] for name, bound in ((":low", ""), (":high", "\U0010ffff")))
         start = request.get("ExclusiveStartKey", {}).get("user_id", {}).get("S")
         backward = not request.get("ScanIndexForward", True)
         keys = sorted((key for key in partition if low <= key <= high), reverse=backward)
