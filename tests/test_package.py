@@ -22,6 +22,7 @@ LAYERS = (
     "_codec",
     "_delta",
     "_expiry",
+    "_marks",
     "_image",
     "_items",
     "_cache",
