@@ -7,6 +7,7 @@ behind the state, and the next turn mends it. Messages that leave the row move t
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -120,6 +121,12 @@ class Rows:
         self._row_bytes = row_bytes
         self._lock = threading.Lock()
         self._known: OrderedDict[Scope, Row | None] = OrderedDict()
+
+    def dated(self, now: Callable[[], str]) -> Rows:
+        """The same rows with another clock."""
+        made = copy.copy(self)
+        made.now = now
+        return made
 
     def known(self, scope: Scope) -> Row | None:
         """The row as this process last saw it, or None."""
