@@ -132,7 +132,7 @@ def read_mapping(path: str | Path) -> dict[str, str]:
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
-        pairs = _json_pairs(text) if path.suffix.lower() == ".json" else _csv_pairs(text)
+        pairs = list(_json_pairs(text) if path.suffix.lower() == ".json" else _csv_pairs(text))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, csv.Error) as error:
         raise ValueError(f"the mapping {path} can't be read: {error}") from error
     users: dict[str, str] = {}
