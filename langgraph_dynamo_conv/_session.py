@@ -6,9 +6,16 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, NoRegionError, ProfileNotFound
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoRegionError,
+    ProfileNotFound,
+)
+from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from langgraph_dynamo_conv.errors import CredentialsError
+from langgraph_dynamo_conv.errors import CredentialsError, EndpointError
 
 _ATTEMPTS = 3
 """Fewer than a saver's: a person is waiting."""
@@ -44,3 +51,19 @@ def client_of(
         raise CredentialsError("no AWS region is known: give --region, or set AWS_REGION") from error
     except BotoCoreError as error:
         raise CredentialsError(f"no client can be made: {error}. Check --profile, and the AWS_* variables") from error
+
+
+def caller(sts: Any) -> tuple[str, str]:
+    """The account and the ARN of whoever sends the requests of a client of STS. Needs no permission.
+
+    Raises:
+        CredentialsError: There are none, or AWS does not accept them.
+        EndpointError: STS did not answer.
+    """
+    try:
+        answer: dict[str, Any] = sts.get_caller_identity()
+    except (BotoConnectionError, HTTPClientError) as error:
+        raise EndpointError(f"no answer from STS at {sts.meta.endpoint_url}: {error}. Check the network") from error
+    except (ClientError, BotoCoreError) as error:
+        raise CredentialsError(f"AWS does not say who this is: {error}. Renew or correct the credentials") from error
+    return str(answer["Account"]), str(answer["Arn"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -9,11 +10,11 @@ from typing import Annotated
 import typer
 
 import langgraph_dynamo_conv
-from langgraph_dynamo_conv.cli import conversations
+from langgraph_dynamo_conv.cli import checkpoints, conversations, table, transcripts
 from langgraph_dynamo_conv.cli._context import program_name
-from langgraph_dynamo_conv.cli._output import Exit, fail, visible
+from langgraph_dynamo_conv.cli._output import fail
 
-GROUPS = (conversations,)
+GROUPS = (table, conversations, transcripts, checkpoints)
 """The modules of commands, in the order of the help."""
 
 
@@ -33,20 +34,26 @@ def app_of() -> typer.Typer:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and give its exit code, one of `Exit`."""
+    # else Python prints LangGraph's warnings on stderr, beside the one line of an error
+    logging.getLogger("langgraph").addHandler(logging.NullHandler())
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         ended = app_of()(args=given or ["--help"], prog_name=program_name(), standalone_mode=False)
     except typer.TyperException as error:
         said = ValueError(f"{error.format_message()} See {program_name()} --help.")
         return fail(said, as_json="--json" in given, code=error.exit_code)
-    except typer.Abort:
-        return int(Exit.INTERRUPTED)
     return int(ended or 0)
 
 
-def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-) -> None:
-    if version:
-        sys.stdout.write(visible(f"{program_name()} {langgraph_dynamo_conv.__version__}\n"))
+def _tell_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"{program_name()} {langgraph_dynamo_conv.__version__}\n")
         raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_tell_version)
+    ] = False,
+) -> None:
+    """Options of the program itself."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, wraps
@@ -22,7 +23,7 @@ from langgraph_dynamo_conv._engine import Engine
 from langgraph_dynamo_conv._keys import Scope
 from langgraph_dynamo_conv._session import client_of
 from langgraph_dynamo_conv._table import Table
-from langgraph_dynamo_conv.cli._output import Exit, Output, fail
+from langgraph_dynamo_conv.cli._output import Exit, Output, fail, one_line
 from langgraph_dynamo_conv.conversations import Conversations
 from langgraph_dynamo_conv.errors import DynamoConvError
 from langgraph_dynamo_conv.saver import DynamoDBConversationSaver
@@ -67,6 +68,14 @@ SerdeOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=_PANEL)]
+
+ConversationArgument = Annotated[
+    str, typer.Argument(metavar="CONVERSATION", help="The conversation's id (LangGraph's thread_id).")
+]
+UserOption = Annotated[
+    str | None, typer.Option("--user", "-u", help="Its owner. Without, the one user who has it is looked up.")
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 _SHARED: dict[str, tuple[Any, Any]] = {
     "table": (TableOption, None),
@@ -151,8 +160,12 @@ class Run:
             return
         if self.out.as_json:
             raise ValueError("nothing was done: with --json, say --yes")
-        if not typer.confirm(question, err=True):
-            self.out.note("nothing was done")
+        # typer's prompt writes to stdout, which is for results
+        sys.stderr.write(f"{one_line(question)} [y/N] ")
+        sys.stderr.flush()
+        said_yes = sys.stdin.readline().strip().lower() in ("y", "yes")
+        if not said_yes:
+            self.out.note("nothing was done; --yes does it without asking")
             self.end(Exit.FOUND)
 
     def end(self, code: Exit) -> NoReturn:

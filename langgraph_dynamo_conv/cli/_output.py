@@ -26,8 +26,8 @@ from langgraph_dynamo_conv.errors import (
     ThrottledError,
 )
 
-_PIPE_WIDTH = 200
-"""Columns where there is no terminal: wide enough that no id is cut."""
+_PIPE_WIDTH = 10_000
+"""Columns where there is no terminal: nothing is wrapped, or cut that need not be."""
 
 _HOSTILE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and line feed: they move the cursor, or worse
@@ -89,6 +89,11 @@ def one_line(text: str) -> str:
     return _BREAKS.sub(" ", visible(text))
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things, such as "1 item" or "2 items"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def to_json(value: Any, *, indent: int | None = 2) -> str:
     """JSON that is safe to print: what `visible` writes out is escaped, and parses back."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
@@ -120,6 +125,10 @@ class Output:
             self.text(to_json(data, indent=None) + "\n")
         else:
             self.result(data, *shown)
+
+    def document(self, data: Any, text: str | None = None) -> None:
+        """A document for another program: `text`, or `data` as JSON where that is asked for or there is no text."""
+        self.text(visible(text) if text is not None and not self.as_json else to_json(data) + "\n")
 
     def text(self, text: str) -> None:
         """Text as it is: for documents, and text that is `visible` already."""
