@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sqlite3
 import sys
@@ -144,7 +145,13 @@ def _object(module: str, name: str) -> Any:
 
 
 def _saver_in(found: Any, stack: ExitStack) -> Saver:
-    made = found() if _is_maker(found) else found
+    made = found
+    if _is_maker(found):
+        try:
+            inspect.signature(found).bind()
+        except TypeError as error:
+            raise ValueError(f"a source's object is a saver, or is called without arguments: {error}") from error
+        made = found()
     if not isinstance(made, BaseCheckpointSaver) and hasattr(made, "__enter__"):
         made = stack.enter_context(made)
     if not isinstance(made, BaseCheckpointSaver):

@@ -47,7 +47,7 @@ Assign = Callable[[str, Callable[[], Iterable[Mapping[str, Any]]]], "str | None"
 
 COPIED, FINISHED, EQUAL, CHECKED, FAILED = "copied", "finished", "equal", "checked", "failed"
 
-_SHOWN = 20
+_SHOWN = 100
 
 
 class UnassignedError(ValueError):

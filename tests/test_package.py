@@ -73,6 +73,8 @@ LAYERS = (
     "cli.transcripts",
     "cli._tree",
     "cli.checkpoints",
+    "cli.costs",
+    "cli.migration",
     "cli.__init__",
     "__main__",
 )
