@@ -60,6 +60,7 @@ LAYERS = (
     "_source",
     "migration",
     "_opening",
+    "_prices",
     "_statistics",
     "_estimate",
     "__init__",
