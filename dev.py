@@ -131,7 +131,7 @@ def run_example(_arguments: argparse.Namespace, rest: list[str]) -> int:
 
 
 def run_tests(arguments: argparse.Namespace, rest: list[str]) -> int:
-    install(CURRENT, extras=["cli", "example"], groups=["test", "integration"])
+    install(CURRENT, extras=["cli", "example"], groups=["test", "integration", "peers"])
     variables = {} if arguments.engine == "moto" else dynamodb_local(CURRENT.python).as_variables()
     everything = not rest and not arguments.engine
     options = [f"--engine={arguments.engine}"] if arguments.engine else []
@@ -141,7 +141,7 @@ def run_tests(arguments: argparse.Namespace, rest: list[str]) -> int:
 
 def run_lint(_arguments: argparse.Namespace, rest: list[str]) -> int:
     refuse(rest)
-    install(CURRENT, extras=["cli", "example"], groups=["test", "integration", "lint"])
+    install(CURRENT, extras=["cli", "example"], groups=["test", "integration", "peers", "lint"])
     checks = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"])
     return max(call([CURRENT.python, "-m", *check]) for check in checks)
 

@@ -40,10 +40,14 @@ def make_peer(
         tables.append(f"{name}-{uuid.uuid4()}")
         create_peer_table(client, tables[-1])
         if name == "aws":
-            return AwsSaver(tables[-1], region_name=REGION, endpoint_url=engine.endpoint_url)
+            aws = AwsSaver(tables[-1], region_name=REGION, endpoint_url=engine.endpoint_url)
+            engine.calm(aws.client)
+            return aws
         if engine.endpoint_url:
             monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint_url)
-        return OtherSaver(tables[-1])
+        other = OtherSaver(tables[-1])
+        engine.calm(other.table.meta.client)
+        return other
 
     yield make
     for connection in opened:
