@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 import os
 import sqlite3
 import sys
@@ -105,6 +106,7 @@ _ON_DYNAMODB = {
 
 def _on_dynamodb(kind: str, table_name: str) -> Saver:
     module, package = _ON_DYNAMODB[kind]
+    logging.getLogger("langgraph_dynamodb").addHandler(logging.NullHandler())  # else one logs to stdout
     home: Any = _package(module, package)
     # One of the two would create a table that is missing.
     if Table(table_name).describe() is None:

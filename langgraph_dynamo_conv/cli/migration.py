@@ -129,7 +129,9 @@ def _told(run: Run, results: Iterator[ThreadResult]) -> Counter[str]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[now]}"),
     )
-    with Progress(*columns, console=Console(stderr=True), disable=run.out.as_json, transient=True) as progress:
+    console = Console(stderr=True)
+    silent = run.out.as_json or not console.is_terminal
+    with Progress(*columns, console=console, disable=silent, transient=True) as progress:
         task = progress.add_task("", total=None, now="")
         for one in results:
             progress.update(task, completed=one.done, total=one.total, now=one_line(one.thread_id))

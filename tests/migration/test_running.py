@@ -11,6 +11,7 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
+from langgraph_dynamo_conv._items import to_wire
 from langgraph_dynamo_conv.migration import (
     UnassignedError,
     by_mapping,
@@ -189,6 +190,33 @@ def test_rows_have_the_times_at_which_the_turns_were_taken(source: InMemorySaver
     assert saver.conversations.latest("alice") is not None
     FORK.build(saver).invoke(say("later"), as_alices())
     assert saver.conversations.get(thread_id_of(0), "alice").updated_at.startswith("2033-")
+
+
+def test_a_row_that_another_program_keeps_of_the_same_chat_is_not_doubled(
+    make_saver: MakeSaver, client: DynamoDBClient, table_name: str
+) -> None:
+    source, saver, at = InMemorySaver(), make_saver(), "2026-01-01T00:00:00Z"
+    told = [("user", "hello"), ("assistant", "You said: hello"), ("user", "more"), ("assistant", "You said: more")]
+    for _, text in told[::2]:
+        FORK.build(source).invoke(say(text), source_config(0))
+    messages = [{"role": role, "content": text, "timestamp": at} for role, text in told]
+    row = {
+        "conversation_id": thread_id_of(0),
+        "user_id": "alice",
+        "title": "My own title",
+        "created_at": at,
+        "updated_at": at,
+        "message_count": 4,
+        "messages": messages,
+    }
+    client.put_item(TableName=table_name, Item={name: to_wire(value) for name, value in row.items()})
+
+    migrated(source, saver)
+    FORK.build(saver).invoke(say("third"), as_alices())
+
+    chat = saver.conversations.get(thread_id_of(0), "alice")
+    assert (chat.title, chat.created_at) == ("My own title", at)
+    assert [message.content for message in chat.messages] == [*(text for _, text in told), "third", "You said: third"]
 
 
 def test_a_waiting_and_a_failed_thread_show_it_in_their_rows(make_saver: MakeSaver) -> None:
