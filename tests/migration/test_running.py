@@ -305,6 +305,9 @@ def test_a_broken_source_is_told_and_other_threads_go_on(make_saver: MakeSaver) 
 def test_only_synchronous_savers_are_sources(make_saver: MakeSaver) -> None:
     with pytest.raises(ValueError, match="a source is a BaseCheckpointSaver"):
         migrate(object(), make_saver(), assign=ALICE)  # type: ignore[arg-type]
+    later = type("AsyncSaver", (InMemorySaver,), {"__module__": "some.saver.aio"})
+    with pytest.raises(ValueError, match="AsyncSaver is asynchronous: give its synchronous twin"):
+        migrate(later(), make_saver(), assign=ALICE)
 
 
 @pytest.mark.parametrize(
