@@ -6,6 +6,7 @@
     python3 dev.py test tests/unit    run some of them (all arguments of pytest work), without coverage
     python3 dev.py lint               check format, lint and types
     python3 dev.py lowest             run the saver's tests on the oldest releases that pyproject.toml admits
+    python3 dev.py screenshots        play docs/cli.md: write its outputs and docs/images/*.svg
     python3 dev.py dynamodb-local     run DynamoDB Local in the foreground
 
 Each command first installs what it lacks into .venv, .venv-lowest or .cache; a second run installs nothing.
@@ -117,6 +118,7 @@ def parser() -> argparse.ArgumentParser:
     test.add_argument("--engine", choices=("moto", "dynamodb-local"), help="run on this engine only")
     command("lint", run_lint, "check format, lint and types")
     command("lowest", run_lowest, "run the saver's tests against the oldest releases admitted")
+    command("screenshots", run_screenshots, "play docs/cli.md: write its outputs and docs/images/*.svg")
     local = command("dynamodb-local", run_dynamodb_local, "run DynamoDB Local in the foreground")
     local.add_argument("--port", type=int, default=8000, help="default: %(default)s")
     return top
@@ -151,6 +153,12 @@ def run_lowest(_arguments: argparse.Namespace, rest: list[str]) -> int:
     tests = rest or [path for path in SAVER_TESTS if (ROOT / path).exists()]
     # Old releases use what newer ones have deprecated; that cannot be mended here.
     return call([LOWEST.python, "-m", "pytest", "--engine=moto", "-W", "default", *PARALLEL, *tests])
+
+
+def run_screenshots(_arguments: argparse.Namespace, rest: list[str]) -> int:
+    refuse(rest)
+    install(CURRENT, extras=["cli", "example"])
+    return call([CURRENT.python, "docs/command_line.py"])
 
 
 def run_dynamodb_local(arguments: argparse.Namespace, rest: list[str]) -> int:

@@ -44,6 +44,11 @@ class Bucket:
     name: str
     prefix: str = ""
 
+    @property
+    def objects(self) -> str:
+        """All of them, as an ARN ends."""
+        return f"{self.name}/{self.prefix}*"
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -88,8 +93,7 @@ def runtime_policy(arn: Any, index_arn: Any, bucket: Bucket | None = None, parti
         _statement("Index", "dynamodb", INDEX_ACTIONS, index_arn),
     ]
     if bucket is not None:
-        objects = f"arn:{partition}:s3:::{bucket.name}/{bucket.prefix}*"
-        statements.append(_statement("LargeValues", "s3", OBJECT_ACTIONS, objects))
+        statements.append(_statement("LargeValues", "s3", OBJECT_ACTIONS, f"arn:{partition}:s3:::{bucket.objects}"))
     return _policy(statements)
 
 
@@ -118,8 +122,8 @@ def cloudformation_template(wish: Wish) -> dict[str, Any]:
     index_arn = {"Fn::Sub": f"${{ConversationsTable.Arn}}/index/{INDEX}"}
     policy = runtime_policy(arn, index_arn, wish.bucket)
     if wish.bucket is not None:
-        objects = {"Fn::Sub": f"arn:${{AWS::Partition}}:s3:::{wish.bucket.name}/{wish.bucket.prefix}*"}
-        policy["Statement"][-1]["Resource"] = objects
+        objects = wish.bucket.objects.replace("${", "${!")  # "${!" is how Fn::Sub writes "${"
+        policy["Statement"][-1]["Resource"] = {"Fn::Sub": f"arn:${{AWS::Partition}}:s3:::{objects}"}
     described = {"Description": "What an agent's role needs; attach it to that role", "PolicyDocument": policy}
     return {
         "AWSTemplateFormatVersion": "2010-09-09",
@@ -164,11 +168,19 @@ def terraform_blocks(wish: Wish) -> list[Block]:
     """The table, a policy for those who use it, and outputs, for Terraform's AWS provider."""
     arn = Expression("aws_dynamodb_table.conversations.arn")
     index_arn = Expression(f'"${{aws_dynamodb_table.conversations.arn}}/index/{INDEX}"')
-    statements = [_terraform_statement(one) for one in runtime_policy(arn, index_arn, wish.bucket)["Statement"]]
+    policy = runtime_policy(arn, index_arn, wish.bucket)
+    partition = []
+    if wish.bucket is not None:
+        partition = [Block("data", ("aws_partition", "current"))]
+        objects = _hcl_string(wish.bucket.objects)[1:-1]
+        resource = Expression(f'"arn:${{data.aws_partition.current.partition}}:s3:::{objects}"')
+        policy["Statement"][-1]["Resource"] = resource
+    statements = [_terraform_statement(one) for one in policy["Statement"]]
     return [
         Block("terraform", (), {}, (Block("required_providers", (), {"aws": {"source": "hashicorp/aws"}}),)),
         Block("variable", ("table_name",), {"type": Expression("string"), "default": wish.table_name}),
         _terraform_table(wish),
+        *partition,
         Block("data", ("aws_iam_policy_document", "runtime"), {}, tuple(statements)),
         Block(
             "resource",

@@ -89,6 +89,11 @@ def one_line(text: str) -> str:
     return _BREAKS.sub(" ", visible(text))
 
 
+def moment(timestamp: str, characters: int = 19) -> str:
+    """An ISO 8601 time for a person: to the second, or to the minute with 16 characters. In UTC, as stored."""
+    return one_line(timestamp)[:characters].replace("T", " ")
+
+
 def counted(count: int, noun: str) -> str:
     """A number of things, such as "1 item" or "2 items"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -30,4 +30,4 @@ def page(conversations: Iterable[Conversation], title: str) -> Iterator[str]:
 
 
 def _pretty(value: Any) -> str:
-    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2))
+    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True))

@@ -1,4 +1,7 @@
-"""A conversation on a terminal: messages as text, tool calls folded into a line each. Pure."""
+"""A conversation on a terminal: messages as text, tool calls folded into a line each. Pure.
+
+Names in arguments and results are sorted: DynamoDB keeps no order in a map.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
-from langgraph_dynamo_conv.cli._output import counted, one_line, visible
+from langgraph_dynamo_conv.cli._output import counted, moment, one_line, visible
 from langgraph_dynamo_conv.conversations import Conversation, ConversationSummary, Message, ToolCall
 
 _STYLES = {"user": "bold cyan", "assistant": "bold green", "system": "bold yellow"}
@@ -33,7 +36,7 @@ class Indented:
 
 def heading(conversation: ConversationSummary) -> list[Text]:
     """Title, owner, status, count."""
-    facts = [conversation.conversation_id, conversation.user_id, conversation.status, conversation.created_at]
+    facts = [conversation.conversation_id, conversation.user_id, conversation.status, moment(conversation.created_at)]
     facts.append(counted(conversation.message_count, "message"))
     line = " · ".join(one_line(fact) for fact in facts if fact)
     return [Text(one_line(conversation.title), "bold"), Text(line, "dim"), Text()]
@@ -41,9 +44,8 @@ def heading(conversation: ConversationSummary) -> list[Text]:
 
 def message(shown: Message, *, unfolded: bool, mark: str = "") -> Iterator[Text | Indented]:
     """One message: who and when, its tool calls, its text."""
-    who = Text(one_line(shown.role), _STYLES.get(shown.role, "bold"))
-    who.append(f"  {one_line(shown.timestamp)}{mark}", "dim")
-    yield who
+    role = (one_line(shown.role), _STYLES.get(shown.role, "bold"))
+    yield Text.assemble(role, (f"  {moment(shown.timestamp)}{mark}", "dim"))
     for call in shown.tool_calls:
         yield Indented(_unfolded(call) if unfolded else _folded(call))
     if shown.content:
@@ -62,7 +64,7 @@ def dialogue(conversation: Conversation, *, unfolded: bool) -> Iterator[Text | I
 def _folded(call: ToolCall) -> Text:
     text = Text("▸ ", "dim", no_wrap=True, overflow="ellipsis")
     text.append(one_line(call.tool), "magenta")
-    args = ", ".join(f"{name}={_short(value, _ARGS_CHARACTERS)}" for name, value in call.args.items())
+    args = ", ".join(f"{name}={_short(value, _ARGS_CHARACTERS)}" for name, value in sorted(call.args.items()))
     text.append(f"({args})")
     if call.pending:
         text.append(" … no result yet", "yellow")
@@ -84,9 +86,9 @@ def _unfolded(call: ToolCall) -> Text:
 
 
 def _short(value: Any, characters: int) -> str:
-    text = one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    text = one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True))
     return text if len(text) <= characters else f"{text[: characters - 1]}… ({len(text)} characters)"
 
 
 def _whole(value: Any) -> str:
-    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2))
+    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True))

@@ -18,7 +18,7 @@ from langgraph_dynamo_conv._items import from_wire, key_of
 from langgraph_dynamo_conv._keys import Scope
 from langgraph_dynamo_conv._values import size_of
 from langgraph_dynamo_conv.cli._context import ConversationArgument, Run, UserOption, YesOption, command
-from langgraph_dynamo_conv.cli._output import Exit, counted, one_line, table_of, to_json, visible
+from langgraph_dynamo_conv.cli._output import Exit, counted, moment, one_line, table_of, to_json, visible
 from langgraph_dynamo_conv.cli._tree import Node, drawn
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
@@ -203,8 +203,14 @@ def _row(graph: str, node: Node | None) -> list[str]:
         return [graph, "", "", "", "", ""]
     step = "" if node.step is None else str(node.step)
     writes = str(node.write_bytes) if node.write_bytes else ""
-    created = node.created_at[:19].replace("T", " ")
-    return [f"{graph} {node.checkpoint_id}", step, node.source or "", created, str(node.item_bytes), writes]
+    return [
+        f"{graph} {node.checkpoint_id}",
+        step,
+        node.source or "",
+        moment(node.created_at),
+        str(node.item_bytes),
+        writes,
+    ]
 
 
 def _pending(found: CheckpointTuple) -> list[dict[str, Any]]:

@@ -6,14 +6,15 @@ from enum import Enum
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from langgraph_dynamo_conv._keys import Scope
 from langgraph_dynamo_conv.cli._context import ConversationArgument, Run, UserOption, YesOption, command
-from langgraph_dynamo_conv.cli._output import counted, one_line, table_of
+from langgraph_dynamo_conv.cli._output import counted, moment, one_line, table_of
 from langgraph_dynamo_conv.conversations import ConversationSummary
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
-_MARKS = {"running": "▶ running", "waiting": "⏸ waiting", "failed": "✗ failed", "idle": "idle"}
+_STYLES = {"running": "cyan", "waiting": "yellow", "failed": "red"}
 
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help="The owner of the conversations.")]
 
@@ -140,10 +141,10 @@ def delete_user(
     run.out.result({"user_id": user, **vars(removed)}, said)
 
 
-def _cells(one: ConversationSummary, order_by: Order) -> list[str]:
+def _cells(one: ConversationSummary, order_by: Order) -> list[str | Text]:
     at = one.updated_at if order_by is Order.UPDATED else one.created_at
-    status = _MARKS.get(one.status or "", one.status or "")
-    return [one.title, status, str(one.message_count), at[:16].replace("T", " "), one.conversation_id]
+    status = Text(one_line(one.status or ""), _STYLES.get(one.status or "", ""))
+    return [one.title, status, str(one.message_count), moment(at, 16), one.conversation_id]
 
 
 def _named(run: Run, scope: Scope) -> str:

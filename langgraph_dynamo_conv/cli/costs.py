@@ -124,10 +124,15 @@ def _stats_table(counted: Statistics) -> Table:
 
 def _stats_cost(counted: Statistics, prices: Prices) -> str:
     return (
-        f"{counted.conversations:,} conversations of {counted.users:,} users; storage bills {counted.stored_bytes:,} "
+        f"{_counted(counted.conversations, 'conversation')} of {_counted(counted.users, 'user')}; "
+        f"storage bills {counted.stored_bytes:,} "
         f"bytes (rows also in the index, 100 an item): ${counted.monthly_cost(prices):,.4f} a month\n"
         f"source: {_said(prices)}"
     )
+
+
+def _counted(number: int, name: str) -> str:
+    return f"{number:,} {name}{'s' * (number != 1)}"
 
 
 def _said(prices: Prices) -> str:

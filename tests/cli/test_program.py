@@ -172,7 +172,7 @@ def test_the_version_is_shown(terminal: Cli) -> None:
 
 
 @each_command
-def test_the_help_of_a_command_has_examples_that_parse(terminal: Cli, command: str) -> None:
+def test_the_help_of_a_command_has_examples(terminal: Cli, command: str) -> None:
     ended = terminal(command, "--help")
 
     assert ended.code == 0

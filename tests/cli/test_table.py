@@ -6,8 +6,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 import yaml
+from botocore.stub import Stubber
 
 from langgraph_dynamo_conv._templates import RUNTIME_ACTIONS
 from langgraph_dynamo_conv.cli._output import Exit
@@ -102,6 +104,26 @@ def test_setup_refuses_a_table_with_other_keys(cli: Cli, client: DynamoDBClient,
 
     assert ended.code == Exit.FAILED
     assert "it has no index user_id-created_at-index" in ended.error
+
+
+def test_setup_that_does_not_wait_tells_what_is_left_to_do(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = boto3.client("dynamodb")
+    definition = table_definition("slow")
+    creating = {"TableStatus": "CREATING", "KeySchema": definition["KeySchema"]}
+    indexes = [{**definition["GlobalSecondaryIndexes"][0], "IndexStatus": "CREATING"}]
+    monkeypatch.setattr("langgraph_dynamo_conv.cli._context.client_of", lambda *_, **__: slow)
+
+    with Stubber(slow) as answers:
+        answers.add_client_error("describe_table", "ResourceNotFoundException")
+        answers.add_response("create_table", {})
+        answers.add_response("describe_table", {"Table": {**creating, "GlobalSecondaryIndexes": indexes}})
+        ended = cli("setup", "--no-wait", "--pitr", "--table", "slow")
+
+    assert ended.out.splitlines() == [
+        "slow: created, not active yet",
+        "not yet: time-to-live on expires_at (run setup again once the table is active)",
+        "not yet: point-in-time recovery (run setup again once the table is active)",
+    ]
 
 
 @pytest.mark.parametrize("tag", ["nothing", "=value"])

@@ -95,7 +95,7 @@ def test_both_policies_allow_the_same() -> None:
     assert [one["resources"] for one in statements] == [
         ["${aws_dynamodb_table.conversations.arn}"],
         ["${aws_dynamodb_table.conversations.arn}/index/user_id-created_at-index"],
-        ["arn:aws:s3:::values/conversations/*"],
+        ["arn:${data.aws_partition.current.partition}:s3:::values/conversations/*"],
     ]
 
 
@@ -110,6 +110,15 @@ def test_text_never_becomes_an_expression_of_terraform() -> None:
 
     assert r'"cost center" = "$${a} %%{b} \"c\""' in hcl
     assert terraform_table(FULL)["tags"]["cost center"] == '$${a} %%{b} "c"'
+
+
+def test_the_name_of_a_bucket_never_becomes_an_expression() -> None:
+    wish = Wish("chats", bucket=Bucket("${AWS::AccountId}", '%{x}"/'))
+    document = cloudformation_template(wish)["Resources"]["RuntimePolicy"]["Properties"]["PolicyDocument"]
+
+    assert document["Statement"][2]["Resource"] == {"Fn::Sub": 'arn:${AWS::Partition}:s3:::${!AWS::AccountId}/%{x}"/*'}
+    statements = to_terraform_json(terraform_blocks(wish))["data"]["aws_iam_policy_document"]["runtime"]["statement"]
+    assert statements[2]["resources"][0].endswith(':s3:::$${AWS::AccountId}/%%{x}"/*')
 
 
 def test_blocks_are_laid_out_as_terraform_formats_them() -> None:

@@ -68,8 +68,8 @@ def test_a_conversation_is_shown_as_a_dialogue_with_folded_tool_calls(
     assert lines[0] == "flats"
     assert lines[1].startswith(f"{conversation} · alice · idle · ")
     assert [line.split()[0] for line in lines[2:] if not line.startswith(" ")] == ["user", "assistant"] * 2
-    assert "  ▸ search(query=flats, limit=3) → 3 flats for flats" in lines
-    assert "  ▸ search(query=fail, limit=3) failed: no such district" in lines
+    assert "  ▸ search(limit=3, query=flats) → 3 flats for flats" in lines
+    assert "  ▸ search(limit=3, query=fail) failed: no such district" in lines
     assert "  Found: 3 flats for flats" in lines
 
 
@@ -78,7 +78,7 @@ def test_tool_calls_can_be_unfolded(cli: Cli, saver: DynamoDBConversationSaver) 
 
     out = cli("show", conversation, "--tools").out
 
-    assert '  ▾ search\n  {\n    "query": "flats",\n    "limit": 3\n  }\n  →\n  3 flats for flats\n' in out
+    assert '  ▾ search\n  {\n    "limit": 3,\n    "query": "flats"\n  }\n  →\n  3 flats for flats\n' in out
     assert "  failed:\n  no such district\n" in out
 
 
@@ -88,7 +88,7 @@ def test_a_pending_call_is_shown_as_such(cli: Cli, saver: DynamoDBConversationSa
     folded, unfolded = cli("show", conversation).out, cli("show", conversation, "--tools").out
 
     assert "· waiting ·" in folded
-    assert "▸ search(query=boats, limit=3) … no result yet" in folded
+    assert "▸ search(limit=3, query=boats) … no result yet" in folded
     assert "  … no result yet\n" in unfolded
 
 

@@ -59,7 +59,7 @@ def test_stats_of_a_conversation_are_of_one_users_share(cli: Cli, table: list[st
     assert (shared.code, "several users" in shared.error) == (2, True)
     runs = cli("stats", "--json").json["kinds"]["run pointers"]["items"]
     assert sum(parts) + cli("stats", other, "--json").json["items"] + runs == cli("stats", "--json").json["items"]
-    assert "1 conversations of 1 users" in bobs.out
+    assert "1 conversation of 1 user;" in bobs.out
     assert "checkpoints" in bobs.out
     assert "--price" in bobs.out
 
