@@ -6,6 +6,7 @@ steps. Whether a run is over is read from LangGraph's own channels: no node is a
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -65,6 +66,12 @@ class RowFollower:
         self._seals = seals
         self._lock = threading.Lock()
         self._early: OrderedDict[tuple[Scope, str], str] = OrderedDict()
+
+    def over(self, rows: Rows) -> RowFollower:
+        """The same follower, but of these rows."""
+        made = copy.copy(self)
+        made._rows = rows
+        return made
 
     def sealer(self, serializer: Serializer) -> Sealer | None:
         """What encrypts transcripts, or None."""
