@@ -107,7 +107,9 @@ class Tables:
     def write_units(self) -> Iterator[Row]:
         """Where this saver's write units go, a turn of the reference chat."""
         runs = [run for key in OURS if (run := self.results.run(key, REFERENCE.key))]
-        kinds = sorted({kind for run in runs for kind in run.write_units}, key=lambda kind: -runs[-1].write_units[kind])
+        kinds = sorted(
+            {kind for run in runs for kind in run.write_units}, key=lambda kind: (-runs[-1].write_units[kind], kind)
+        )
         for kind in kinds:
             yield Row(kind, [f"{run.write_units.get(kind, 0) / len(run.turns):.2f}" for run in runs])
         yield Row("all", [f"{mean(cost.wru for cost in run.turns):.2f}" for run in runs])
