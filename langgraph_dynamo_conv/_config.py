@@ -17,6 +17,22 @@ _NO_USER = (
 )
 
 
+class OwnedThreadId(str):
+    """The `thread_id` of a config that is given back: a string that also knows whose conversation it is.
+
+    Where LangGraph makes a config for a subgraph's state, it takes over the `thread_id` alone.
+    """
+
+    __slots__ = ("user_id",)
+
+    user_id: str | None
+
+    def __new__(cls, thread_id: str, user_id: str | None = None) -> OwnedThreadId:
+        made = super().__new__(cls, thread_id)
+        made.user_id = user_id
+        return made
+
+
 @dataclass(frozen=True)
 class Target:
     """What a config points at, its ids checked.
@@ -43,7 +59,7 @@ class Target:
         checkpoint_id, created_at = asked.get("checkpoint_id"), asked.get("created_at")
         return cls(
             user_of(asked, default_user_id),
-            None if thread_id is None else check_thread_id(thread_id),
+            None if thread_id is None else str(check_thread_id(thread_id)),
             None if ns is None else check_text("checkpoint_ns", ns),
             check_checkpoint_id(checkpoint_id) if checkpoint_id else None,
             None if created_at is None else check_text("created_at", created_at),
@@ -57,10 +73,11 @@ class Target:
 
 
 def user_of(configurable: Mapping[str, Any], default_user_id: str | None) -> str:
-    """The user that a config names."""
-    for name in ("user_id", "langgraph_auth_user_id"):
-        if configurable.get(name) is not None:
-            return check_user_id(configurable[name])
+    """The user that a config names, or whose config its `thread_id` was taken from."""
+    owner = getattr(configurable.get("thread_id"), "user_id", None)
+    for user_id in (configurable.get("user_id"), configurable.get("langgraph_auth_user_id"), owner):
+        if user_id is not None:
+            return check_user_id(user_id)
     if default_user_id is None:
         raise UserRequiredError(_NO_USER)
     return default_user_id
@@ -68,7 +85,8 @@ def user_of(configurable: Mapping[str, Any], default_user_id: str | None) -> str
 
 def config_for(scope: Scope, ns: str | None = None, checkpoint_id: str | None = None) -> RunnableConfig:
     """A config that points at a conversation or a checkpoint, with its user."""
-    configurable: dict[str, Any] = {"thread_id": scope.thread_id, "user_id": scope.user_id}
+    thread_id = OwnedThreadId(scope.thread_id, scope.user_id)
+    configurable: dict[str, Any] = {"thread_id": thread_id, "user_id": scope.user_id}
     if ns is not None:
         configurable["checkpoint_ns"] = ns
     if checkpoint_id is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
-from langchain_core.messages import HumanMessage
-from langgraph.graph import MessagesState
+from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import interrupt
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from langgraph_dynamo_conv.errors import ConversationNotFoundError, UserRequiredError
@@ -114,3 +116,22 @@ def test_two_users_with_the_same_thread_never_see_each_other(make_saver: MakeSav
     savers["alice2"].delete_thread(thread, user_id="alice2")
     assert tool_agent()(make_saver()).get_state(configs["alice2"]).values == {}
     assert len(tool_agent()(make_saver()).get_state(configs["alice"]).values["messages"]) == 6
+
+
+def test_the_state_of_subgraphs_is_that_of_the_configs_user(client: Any, table_name: str):
+    def ask(_: MessagesState) -> dict[str, Any]:
+        return {"messages": [AIMessage(interrupt("how?"), id="answer")]}
+
+    inner = StateGraph(MessagesState).add_node("ask", ask).add_edge(START, "ask").compile(checkpointer=True)
+    outer = StateGraph(MessagesState).add_node("inner", inner).add_edge(START, "inner")
+    with DynamoDBConversationSaver(table_name, client=client) as saver:
+        graph = outer.compile(checkpointer=saver)
+        config = saver.new_conversation("alice")
+        graph.invoke(say("hello"), config)
+
+        (task,) = graph.get_state(config, subgraphs=True).tasks
+        assert [message.content for message in task.state.values["messages"]] == ["hello"]
+        (task,) = graph.get_state(config).tasks
+        assert graph.get_state(task.state).next == ("ask",)
+        (task,) = asyncio.run(graph.aget_state(config, subgraphs=True)).tasks
+        assert task.state.next == ("ask",)

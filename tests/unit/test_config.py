@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import pickle
+
 import pytest
 
 from langgraph_dynamo_conv._config import Target, config_for
@@ -29,6 +33,19 @@ def test_the_user_is_the_users_then_langgraphs_then_the_default():
     assert target("d", langgraph_auth_user_id="l").user_id == "l"
     assert target("d").user_id == "d"
     assert target("d", user_id=None).user_id == "d"
+
+
+def test_a_thread_id_out_of_a_config_that_was_given_back_knows_its_user():
+    given = config_for(Scope("t", "alice"))["configurable"]["thread_id"]
+
+    for thread_id in (given, copy.deepcopy(given), pickle.loads(pickle.dumps(given))):
+        asked = target("default", thread_id=thread_id)
+        assert (asked.user_id, asked.thread_id, type(asked.thread_id)) == ("alice", "t", str)
+        assert target(thread_id=thread_id, user_id="bob").user_id == "bob"
+    assert given == "t"
+    assert json.dumps(given) == '"t"'
+    with pytest.raises(UserRequiredError):
+        target(thread_id=str(given))
 
 
 @pytest.mark.parametrize(
