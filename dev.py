@@ -7,6 +7,8 @@
     python3 dev.py lint               check format, lint, types and CloudFormation templates
     python3 dev.py docs               build the site of the documents (--serve: look at it while you write)
     python3 dev.py lowest             run the saver's tests on the oldest releases that pyproject.toml admits
+    python3 dev.py benchmark          measure this saver beside its peers (--quick: a short try)
+    python3 dev.py screenshots        play docs/cli.md: write its outputs and docs/images/*.svg
     python3 dev.py dynamodb-local     run DynamoDB Local in the foreground
 
 Each command first installs what it lacks into .venv, .venv-lowest or .cache; a second run installs nothing.
@@ -118,6 +120,10 @@ def parser() -> argparse.ArgumentParser:
     docs = command("docs", run_docs, "build the site of the documents into .cache/site; any warning fails")
     docs.add_argument("--serve", action="store_true", help="serve it at http://127.0.0.1:8001, anew after each change")
     command("lowest", run_lowest, "run the saver's tests against the oldest releases admitted")
+    benchmark = command("benchmark", run_benchmark, "measure this saver beside its peers; writes docs/benchmarks.md")
+    benchmark.add_argument("--turns", type=int, help="length of the reference chat (default: 400)")
+    benchmark.add_argument("--quick", action="store_true", help="20 turns, written into build/benchmark")
+    command("screenshots", run_screenshots, "play docs/cli.md: write its outputs and docs/images/*.svg")
     local = command("dynamodb-local", run_dynamodb_local, "run DynamoDB Local in the foreground")
     local.add_argument("--port", type=int, default=8000, help="default: %(default)s")
     return top
@@ -132,7 +138,7 @@ def run_example(_arguments: argparse.Namespace, rest: list[str]) -> int:
 
 
 def run_tests(arguments: argparse.Namespace, rest: list[str]) -> int:
-    install(CURRENT, extras=["example"], groups=["test", "integration", "lambda", "docs"])
+    install(CURRENT, extras=["cli", "example"], groups=["test", "integration", "benchmark", "lambda", "docs"])
     variables = {} if arguments.engine == "moto" else dynamodb_local(CURRENT.python).as_variables()
     everything = not rest and not arguments.engine
     options = [f"--engine={arguments.engine}"] if arguments.engine else []
@@ -142,7 +148,7 @@ def run_tests(arguments: argparse.Namespace, rest: list[str]) -> int:
 
 def run_lint(_arguments: argparse.Namespace, rest: list[str]) -> int:
     refuse(rest)
-    install(CURRENT, extras=["example"], groups=["test", "integration", "lambda", "docs", "lint"])
+    install(CURRENT, extras=["cli", "example"], groups=["test", "integration", "benchmark", "lambda", "docs", "lint"])
     templates = [str(path) for path in sorted(ROOT.glob("examples/lambda/*.yaml"))]
     checks = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"], ["cfn-lint", *templates])
     return max(call([CURRENT.python.with_name(check[0]), *check[1:]]) for check in checks)
@@ -160,6 +166,19 @@ def run_lowest(_arguments: argparse.Namespace, rest: list[str]) -> int:
     tests = rest or [*NOT_LOWEST, *LOWEST_TESTS]
     # Old releases use what newer ones have deprecated; that cannot be mended here.
     return call([LOWEST.python, "-m", "pytest", "--engine=moto", "-W", "default", *PARALLEL, *tests])
+
+
+def run_benchmark(arguments: argparse.Namespace, rest: list[str]) -> int:
+    refuse(rest)
+    install(CURRENT, extras=["example"], groups=["test", "benchmark"])
+    options = [*(["--turns", str(arguments.turns)] if arguments.turns else []), *["--quick"] * arguments.quick]
+    return call([CURRENT.python, "-m", "benchmarks", *options], dynamodb_local(CURRENT.python).as_variables())
+
+
+def run_screenshots(_arguments: argparse.Namespace, rest: list[str]) -> int:
+    refuse(rest)
+    install(CURRENT, extras=["cli", "example"])
+    return call([CURRENT.python, "docs/command_line.py"])
 
 
 def run_dynamodb_local(arguments: argparse.Namespace, rest: list[str]) -> int:

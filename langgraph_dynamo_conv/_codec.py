@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import ormsgpack
 import zstandard
@@ -21,6 +21,8 @@ from langgraph_dynamo_conv._dictionary import DICTIONARY
 from langgraph_dynamo_conv.errors import CorruptDataError, UnknownFormatError
 
 FORMAT_VERSION = 1
+Bytes: TypeAlias = "bytes | memoryview"
+"""A view where a copy of a large value is not needed."""
 _RAW, _ZSTD, _ZSTD_DICT, _SEALED = range(4)
 _HEADER_BYTES = 6
 _WORTH_COMPRESSING_BYTES = 48
@@ -90,9 +92,9 @@ class Codec:
             return _RAW, payload
         return (_ZSTD_DICT if small else _ZSTD), squeezed
 
-    def _expand(self, codec: int, body: bytes) -> bytes:
+    def _expand(self, codec: int, body: Bytes) -> bytes:
         if codec == _RAW:
-            return body
+            return bytes(body)
         tools = self._tools()
         expander = tools.expand_with_dictionary if codec == _ZSTD_DICT else tools.expand
         return expander.decompress(body, max_output_size=_MAX_PLAIN_BYTES)
@@ -131,11 +133,11 @@ def fingerprint(frame: bytes) -> bytes:
     return frame[1:_HEADER_BYTES] + len(frame).to_bytes(4, "big")
 
 
-def _checksum(codec: int, body: bytes, context: str) -> bytes:
+def _checksum(codec: int, body: Bytes, context: str) -> bytes:
     return zlib.crc32(body, zlib.crc32(context.encode(), codec)).to_bytes(4, "big")
 
 
-def _opened(frame: bytes, context: str) -> tuple[int, bytes]:
+def _opened(frame: bytes, context: str) -> tuple[int, Bytes]:
     if len(frame) < _HEADER_BYTES:
         raise CorruptDataError(f"stored bytes are cut short at {context}", key=context)
     version, codec = frame[0], frame[1]
@@ -145,13 +147,13 @@ def _opened(frame: bytes, context: str) -> tuple[int, bytes]:
             f"{FORMAT_VERSION}, codecs 0 to {_SEALED}): update langgraph_dynamo_conv, or the bytes are damaged",
             key=context,
         )
-    body = frame[_HEADER_BYTES:]
+    body = memoryview(frame)[_HEADER_BYTES:]
     if frame[2:_HEADER_BYTES] != _checksum(codec, body, context):
         raise CorruptDataError(f"stored bytes are damaged at {context}: the checksum differs", key=context)
     return codec, body
 
 
-def _unsealed(body: bytes, sealer: Sealer, context: str) -> tuple[int, bytes]:
+def _unsealed(body: Bytes, sealer: Sealer, context: str) -> tuple[int, Bytes]:
     try:
         typ, ciphertext = ormsgpack.unpackb(body)
         is_sealed = _CIPHER_MARK in typ
@@ -163,4 +165,4 @@ def _unsealed(body: bytes, sealer: Sealer, context: str) -> tuple[int, bytes]:
         ) from error
     if not is_sealed:
         raise CorruptDataError(_SEAL_REMEDY[False].format(context), key=context)
-    return plain[0], plain[1:]
+    return plain[0], memoryview(plain)[1:]

@@ -15,6 +15,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from langgraph_dynamo_conv import _adopt, _export, _listing
+from langgraph_dynamo_conv._bucket import bucket_of
 from langgraph_dynamo_conv._engine import Engine, Options, table_of
 from langgraph_dynamo_conv._keys import Scope, check_text, check_user_id
 from langgraph_dynamo_conv._listing import Listing
@@ -36,6 +37,9 @@ from langgraph_dynamo_conv.errors import ConflictError, ConversationNotFoundErro
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from typing_extensions import Unpack
+
+    from langgraph_dynamo_conv._bucket import BucketOptions
 
 
 class Conversations:
@@ -51,6 +55,7 @@ class Conversations:
         messages_channel: Name of the state's channel that holds the messages.
         ttl: How long conversations live that are written here; the same as that of the table's savers.
         clock: Seconds since the epoch.
+        s3: `s3_bucket` and the options that go with it, as the savers have them.
     """
 
     def __init__(
@@ -64,9 +69,10 @@ class Conversations:
         messages_channel: str = "messages",
         ttl: timedelta | None = None,
         clock: Callable[[], float] = time.time,
+        **s3: Unpack[BucketOptions],
     ) -> None:
-        table = table_of(table_name, client, region_name, endpoint_url)
-        engine = Engine(table, Options(messages_channel=messages_channel, ttl=ttl, clock=clock))
+        table, bucket = table_of(table_name, client, region_name, endpoint_url), bucket_of(client, region_name, **s3)
+        engine = Engine(table, Options(messages_channel=messages_channel, ttl=ttl, clock=clock), bucket)
         self._use(engine, BaseCheckpointSaver(serde=serde))
 
     @classmethod

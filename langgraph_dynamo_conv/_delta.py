@@ -39,7 +39,7 @@ class SegmentRef(NamedTuple):
 
 
 class ValueRef(NamedTuple):
-    """A value of its own: digest of its stored bytes (hex), how many bytes, in how many parts."""
+    """A value of its own: digest of its stored bytes (hex), how many bytes, in how many parts (0: in the bucket)."""
 
     digest: str
     size: int

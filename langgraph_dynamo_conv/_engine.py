@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from langgraph_dynamo_conv import _keys
+from langgraph_dynamo_conv._bucket import Bucket
 from langgraph_dynamo_conv._cache import ImageCache
 from langgraph_dynamo_conv._checkpoints import Checkpoints
 from langgraph_dynamo_conv._codec import Codec, Sealer
@@ -97,12 +98,12 @@ class Options:
 class Engine:
     """Everything that a saver shares with its clones: caches, threads, and what stores and reads."""
 
-    def __init__(self, table: Table, options: Options) -> None:
+    def __init__(self, table: Table, options: Options, bucket: Bucket | None = None) -> None:
         self.table = table
         self.expiry = expiry = Expiry(options.ttl, options.clock)
         codec = Codec()
         cache = ImageCache(options.cache_bytes)
-        self.parts = Parts(table, codec, expiry)
+        self.parts = Parts(table, codec, expiry, bucket)
         self.writes = TaskWrites(table, codec, self.parts, expiry)
         liveness = Liveness(table, self.writes, expiry)
         self.checkpoints = Checkpoints(table, codec, cache, self.parts, self.writes, expiry, liveness)
@@ -219,7 +220,7 @@ class Engine:
             ExpressionAttributeValues={":user": {"S": user_id}, ":prefix": {"S": f"{user_id}#"}},
         ):
             for key in map(key_of, page):
-                if key.pk not in seen and not _keys.is_run(key.pk):
+                if key.pk not in seen and _keys.is_conversation(key.pk):
                     seen.add(key.pk)
                     yield Scope(key.pk, user_id)
 

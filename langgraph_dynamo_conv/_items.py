@@ -6,7 +6,7 @@ Attribute names of our own items are one letter, since every item pays for its n
                  n namespace if digested; where a time to live is set: u when the conversation is over,
                  l when it is no longer listed, being kept only for those that build on it
     task writes  w<idx> frame of a regular write, x<idx> of a special one (idx 1 to 4), t task id if digested, u
-    segment, part  d frame, or bytes
+    segment, part  d frame, or bytes; t when it was written; a pointer to an object: d the object's name
     run pointer  t thread
     all          expires_at when DynamoDB may delete it, where a time to live is set; times are in epoch seconds
 """

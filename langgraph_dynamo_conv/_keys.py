@@ -9,10 +9,13 @@ overloaded; each component is escaped, so `#` only ever separates:
     <user>#s#<ns>#<checkpoint>#<n>.<digest>  a segment: sealed elements that later checkpoints refer to
     <user>#m#<number>                        older messages, by the number of the first one
     <user>#b#<digest>#<part>                 a part of a large value, by the digest of its bytes
+    <user>#b#<digest>#s3                     a pointer: the value is, or may be, an object in the bucket
 
 and, in the partition `run#<run>` (a `thread_id` has no `#`, so no conversation can be there):
 
     <user>#r#<thread>                        which conversations a run wrote to
+
+The object is named `<digest of thread and user>/<digest>` below the bucket's prefix: no id stands in it.
 
 Every prefix ends in `#`, so `alice` never matches `alice2`. A user id has no `#`, no control characters and is in
 Unicode's composed form as given: it is compared byte by byte, never normalised.
@@ -27,6 +30,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from langgraph_dynamo_conv._limits import (
+    MAX_BUCKET_PREFIX_BYTES,
     MAX_CHECKPOINT_ID_BYTES,
     MAX_COMPONENT_BYTES,
     MAX_THREAD_ID_BYTES,
@@ -41,6 +45,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CHECKPOINT_ID = re.compile(r"[A-Za-z0-9._:@+=-]+\Z")
 _PLAIN = " !$&'()*+,-./:;<=>?@[]^_`{|}\"\\"
 _DIGESTED = "~"
+_IN_BUCKET = "s3"
+_OWNER_DIGEST_BYTES = 20
+_NO_FOLDERS = frozenset({"", ".", ".."})
 _AFTER_HASH = "$"
 """The character after `#`: `prefix[:-1] + "$"` bounds all keys that start with `prefix`."""
 
@@ -164,6 +171,10 @@ class Scope:
         """A part of a large value."""
         return Key(self.thread_id, f"{self.value(digest)}{number:05d}")
 
+    def pointer(self, digest: str) -> Key:
+        """The item by which a large value's object in the bucket is found again."""
+        return Key(self.thread_id, self.value(digest) + _IN_BUCKET)
+
     def messages(self, number: int) -> Key:
         """Older messages, the first of which has this number (from 0)."""
         return Key(self.thread_id, f"{self.user_id}#m#{number:010d}")
@@ -173,14 +184,43 @@ class Scope:
         return Key(f"run#{component(run_id)}", f"{self.user_id}#r#{component(self.thread_id)}")
 
 
+def is_pointer(key: Key) -> bool:
+    """Whether an item is the pointer to an object in the bucket."""
+    parsed = parse(key.sk)
+    return parsed.kind == "b" and parsed.parts[1] == _IN_BUCKET
+
+
+def object_name(pointer: Key) -> str:
+    """What the object of a pointer is called below the bucket's prefix.
+
+    Thread and user are digested together: the name tells neither, and nothing in an id can lead out of the prefix.
+    """
+    parsed = parse(pointer.sk)
+    owner = f"{pointer.pk}\0{parsed.user_id}".encode()  # no id has a NUL, so no two pairs are the same text
+    return f"{blake2b(owner, digest_size=_OWNER_DIGEST_BYTES).hexdigest()}/{parsed.parts[0]}"
+
+
+def bucket_prefix(prefix: str) -> str:
+    """A prefix of object keys as it is used: empty, or ending in `/`. Raises `ValueError` for other shapes."""
+    clean = prefix.removesuffix("/")
+    if not clean and not prefix:
+        return ""
+    if _CONTROL.search(clean) or len(clean.encode()) > MAX_BUCKET_PREFIX_BYTES or set(clean.split("/")) & _NO_FOLDERS:
+        raise ValueError(
+            "s3_prefix is made of names with '/' between them, without '.', '..' or control characters, at most "
+            f"{MAX_BUCKET_PREFIX_BYTES} bytes; got {_shown(prefix)}"
+        )
+    return f"{clean}/"
+
+
 def run_partition(run_id: str) -> str:
     """The partition of a run's pointers."""
     return f"run#{component(run_id)}"
 
 
-def is_run(pk: str) -> bool:
-    """Whether a partition holds a run's pointers."""
-    return pk.startswith("run#")
+def is_conversation(pk: str) -> bool:
+    """Whether a partition can be a conversation's: not a run's pointers, nor another program's."""
+    return "#" not in pk and not _CONTROL.search(pk)
 
 
 def segment_id(checkpoint_id: str, number: int, digest: str) -> str:

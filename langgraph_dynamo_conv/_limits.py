@@ -35,11 +35,20 @@ MAX_CHECKPOINT_ID_BYTES = 128
 MAX_COMPONENT_BYTES = 200
 """A namespace or task id longer than this (escaped) is digested, to keep sort keys below their limit."""
 
+MAX_BUCKET_PREFIX_BYTES = 900
+"""An object's key has at most 1,024 bytes (Amazon S3 User Guide, "Naming objects"); 73 of them are ours."""
+
 INLINE_FRAME_BYTES = 300 * 1024
 """A frame above this is stored as parts; leaves room for keys and bookkeeping in a 400 KB item."""
 
 PART_BYTES = 350 * 1024
 """Bytes of one part of a large value."""
+
+BUCKET_BYTES = PART_BYTES
+"""Where a bucket is given, a value above this is an object in it: what needs one part is read sooner from the table."""
+
+OBJECT_RANGE_BYTES = 16 * 1024 * 1024
+"""Objects are read in ranges of so many bytes, side by side; the S3 guide on performance advises 8 to 16 MB."""
 
 LARGE_ELEMENT_BYTES = 24 * 1024
 """A compressed element above this is stored once as a value of its own and referred to."""

@@ -14,13 +14,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from langgraph_dynamo_conv._items import Wire
-from langgraph_dynamo_conv._keys import PK, SK
+from langgraph_dynamo_conv._keys import PK, SK, check_thread_id
 from langgraph_dynamo_conv._records import ConversationPage, ConversationSummary
 from langgraph_dynamo_conv._row import Row, live
 from langgraph_dynamo_conv._table import Table
 
 SORTED_AT_MOST = 2000
 """Conversations that are read to be sorted by `updated_at`: the newest by `created_at`."""
+
+_LONGEST_TIME = 64
+"""Characters of a time in a row, whoever wrote it; more can't be a key of the index."""
 
 _CREATED, _UPDATED = "created_at", "updated_at"
 _SHOWN = (
@@ -169,8 +172,11 @@ def _start(asked: Listing, cursor: str | None) -> dict[str, str] | None:
     try:
         body = json.loads(base64.urlsafe_b64decode(cursor))
         wanted = (asked.user_id, asked.order_by, asked.newest_first)
-        if (body["u"], body["o"], body["n"]) != wanted or not all(isinstance(body[name], str) for name in ("id", "at")):
+        if (body["u"], body["o"], body["n"]) != wanted:
             raise ValueError("it belongs to another list")
+        if not isinstance(body["at"], str) or not 0 < len(body["at"]) <= _LONGEST_TIME:
+            raise ValueError("it names no time")
+        check_thread_id(body["id"])
     except (binascii.Error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             "the cursor is broken, or is of another user or order: give the one that the page before came with, and "

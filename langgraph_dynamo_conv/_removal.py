@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -22,7 +23,7 @@ from langgraph_dynamo_conv._delta import ValueRef
 from langgraph_dynamo_conv._expiry import Expiry
 from langgraph_dynamo_conv._image import Image
 from langgraph_dynamo_conv._items import CHANGE, CheckpointItem, Wire, WritesItem, key_of, parse_value, stamp
-from langgraph_dynamo_conv._keys import PK, SK, Key, Scope
+from langgraph_dynamo_conv._keys import PK, SK, Key, Scope, is_pointer
 from langgraph_dynamo_conv._parts import Parts, Serializer
 from langgraph_dynamo_conv._table import Table
 from langgraph_dynamo_conv._writes import TaskWrites
@@ -69,6 +70,7 @@ class Removal:
         others: list[Key] = []
         checkpoints: list[Link] = []
         for page in self._share(thread_id, user_id):
+            self._parts.check(map(key_of, page))
             self._delete_all(_run_pointers(page))
             checkpoints += [link_of(item) for item in page if _kind(item) == "c"]
             others += [key_of(item) for item in page if _kind(item) not in ("row", "c")]
@@ -128,7 +130,9 @@ class Removal:
             raise ValueError(f"{target!r} has a conversation already; name another thread, or delete that one")
         rows: list[Wire] = []
         for page in self._share(source, user_id):
-            items = [{**item, PK: {"S": target}} for item in page]
+            pointers = [item for item in page if is_pointer(key_of(item))]
+            self._table.side_by_side(*(partial(self._parts.copy_object, pointer, target) for pointer in pointers))
+            items = [{**item, PK: {"S": target}} for item in page if not is_pointer(key_of(item))]
             rows += [item for item in items if _kind(item) == "row"]
             for item in items:
                 for key in _run_pointers([item]):
@@ -238,7 +242,7 @@ class Removal:
     def _delete_all(self, keys: Iterable[Key]) -> None:
         remaining = iter(keys)
         while batch := list(islice(remaining, _BATCH)):
-            self._table.side_by_side(*(_call(self._table.delete, key) for key in batch))
+            self._table.side_by_side(*(_call(self._parts.delete, key) for key in batch))
 
     def _put_all(self, items: Iterable[Wire]) -> None:
         remaining = iter(items)

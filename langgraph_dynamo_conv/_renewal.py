@@ -185,10 +185,11 @@ class _Needs:
         return None if item.key in self.heads else min(ends, default=None)
 
     def add_values(self, refs: Iterable[object]) -> None:
-        """The parts of those that are large values."""
+        """The parts, or the pointers to objects, of those that are large values."""
         for ref in refs:
             if isinstance(ref, ValueRef):
-                self.others |= {self.scope.part(ref.digest, number) for number in range(ref.parts)}
+                parts = {self.scope.part(ref.digest, number) for number in range(ref.parts)}
+                self.others |= parts or {self.scope.pointer(ref.digest)}
 
 
 def _change(times: Times, until: str | None, listed_until: int | None) -> dict[str, Any]:

@@ -43,7 +43,7 @@ from langgraph_dynamo_conv.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -240,6 +240,21 @@ class Table:
         specification = {"Enabled": True, "AttributeName": attribute}
         self._send("update_time_to_live", "", TimeToLiveSpecification=specification)
 
+    def recovers(self) -> bool:
+        """Whether point-in-time recovery is on."""
+        description = self._send("describe_continuous_backups", "")["ContinuousBackupsDescription"]
+        recovery = description.get("PointInTimeRecoveryDescription", {})
+        return bool(recovery.get("PointInTimeRecoveryStatus") == "ENABLED")
+
+    def enable_recovery(self) -> None:
+        """Let DynamoDB keep what is needed to restore the table as it was at any second of the last 35 days."""
+        specification = {"PointInTimeRecoveryEnabled": True}
+        self._send("update_continuous_backups", "", PointInTimeRecoverySpecification=specification)
+
+    def tag(self, table_arn: str, tags: Mapping[str, str]) -> None:
+        """Set these tags; others stay."""
+        self._send("tag_resource", "", ResourceArn=table_arn, Tags=tag_list(tags))
+
     def side_by_side(self, *calls: Callable[[], T]) -> list[T]:
         """Run calls at once and give their results in order; an error is raised once all have ended."""
         if len(calls) < 2:
@@ -291,14 +306,16 @@ class Table:
             return session.client("dynamodb", endpoint_url=self._endpoint_url, config=config)
         except NoRegionError as error:
             raise CredentialsError(
-                "no AWS region is known: give region_name, or set AWS_REGION", table=self.name
+                "no AWS region is known: give region_name, or set AWS_DEFAULT_REGION", table=self.name
             ) from error
 
     def _send(self, method: str, key: str, **params: Any) -> dict[str, Any]:
         operation = "".join(word.capitalize() for word in method.split("_"))
         where: dict[str, Any] = {"operation": operation, "table": self.name, "key": key}
+        # tag_resource alone names the table by its ARN
+        named = {} if "ResourceArn" in params else {"TableName": self.name}
         try:
-            answer: dict[str, Any] = getattr(self.client, method)(TableName=self.name, **params)
+            answer: dict[str, Any] = getattr(self.client, method)(**named, **params)
         except ClientError as error:
             self._raise_refused(error, where)
         except _NO_CREDENTIALS as error:
@@ -329,6 +346,11 @@ class Table:
             raise TableExists(f"there is a {place} already, or it is being changed", **where) from error
         kind = kind_of(code, said, error.response["ResponseMetadata"].get("HTTPStatusCode", 0))
         raise kind(f"{remedy(kind, operation, place, said)} ({code}: {said})", **where) from error
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as requests and templates have them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def _with_old(params: dict[str, Any]) -> dict[str, Any]:

@@ -163,5 +163,5 @@ class Verifier:
         for ref in refs:
             if ref.digest not in self._values:
                 self._values.add(ref.digest)
-                self._items += ref.parts
+                self._items += ref.parts or 1
                 self._engine.parts.fetch(self._scope, [ref], self._serializer.sealer)

@@ -4,7 +4,9 @@
     ├── TableNotFoundError            create it: `setup()`; or check name, region and endpoint
     ├── TableMismatchError            a table of that name has other keys or no such index
     ├── IndexNotReadyError            wait: the index is still being built
-    ├── AccessDeniedError             allow the named action on the table and its index
+    ├── BucketNotFoundError           create it; or check its name, region and account
+    ├── BucketRequiredError           a value is in S3: give the saver its `s3_bucket`
+    ├── AccessDeniedError             allow the named action on the table and its index, or on the bucket's prefix
     ├── CredentialsError              give the process AWS credentials and a region
     ├── EndpointError                 the endpoint can't be reached or did not answer
     ├── ThrottledError                retries ended; slow down or raise the capacity
@@ -23,6 +25,8 @@ from __future__ import annotations
 
 __all__ = [
     "AccessDeniedError",
+    "BucketNotFoundError",
+    "BucketRequiredError",
     "ConflictError",
     "ConversationNotFoundError",
     "CorruptDataError",
@@ -45,18 +49,26 @@ class DynamoConvError(Exception):
 
     Args:
         message: What happened and the remedy, in one sentence each.
-        operation: The DynamoDB action that failed, such as `"PutItem"`, or None.
+        operation: The action of DynamoDB or S3 that failed, such as `"PutItem"`, or None.
         table: The table's name, or None.
-        key: The key of the item in question as `conversation_id / sort key`, or None.
+        key: The key of the item in question as `conversation_id / sort key`, or of the object in S3, or None.
+        bucket: The S3 bucket's name, or None.
     """
 
     def __init__(
-        self, message: str, *, operation: str | None = None, table: str | None = None, key: str | None = None
+        self,
+        message: str,
+        *,
+        operation: str | None = None,
+        table: str | None = None,
+        key: str | None = None,
+        bucket: str | None = None,
     ) -> None:
         super().__init__(message)
         self.operation = operation
         self.table = table
         self.key = key
+        self.bucket = bucket
 
 
 class TableNotFoundError(DynamoConvError):
@@ -69,6 +81,14 @@ class TableMismatchError(DynamoConvError):
 
 class IndexNotReadyError(DynamoConvError):
     """The index `user_id-created_at-index` is missing or still being built."""
+
+
+class BucketNotFoundError(DynamoConvError):
+    """The S3 bucket of large values does not exist."""
+
+
+class BucketRequiredError(DynamoConvError):
+    """A value of the conversation is in S3, and no `s3_bucket` was given."""
 
 
 class AccessDeniedError(DynamoConvError):
@@ -84,7 +104,7 @@ class EndpointError(DynamoConvError):
 
 
 class ThrottledError(DynamoConvError):
-    """DynamoDB refused the request for want of capacity, and the retries ended."""
+    """DynamoDB or S3 refused the request for want of capacity, and the retries ended."""
 
 
 class ConflictError(DynamoConvError):
@@ -112,4 +132,4 @@ class UserRequiredError(DynamoConvError, ValueError):
 
 
 class RequestFailedError(DynamoConvError):
-    """DynamoDB answered with an error that has no class of its own here."""
+    """DynamoDB or S3 answered with an error that has no class of its own here."""

@@ -3,21 +3,60 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from langgraph_dynamo_conv._keys import INDEX, PK, SK
+from langgraph_dynamo_conv._keys import INDEX, PK, SK, bucket_prefix
+from langgraph_dynamo_conv._table import Table, tag_list
 from langgraph_dynamo_conv.errors import IndexNotReadyError, RequestFailedError, TableMismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from langgraph_dynamo_conv._table import Table
+    from collections.abc import Callable, Mapping
 
 TTL_ATTRIBUTE = "expires_at"
+
+RUNTIME_ACTIONS = ("PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan")
+OBJECT_ACTIONS = ("GetObject", "PutObject", "DeleteObject")
 
 _WAIT_SECONDS = 600.0
 _POLL_SECONDS = 2.0
 _CREATED_AT = "created_at"
+_BACKUPS_NOT_YET = "ContinuousBackupsUnavailableException"
+_INDEXES = "GlobalSecondaryIndexes"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a table shall have besides its keys and its index.
+
+    Args:
+        ttl: Time-to-live on `expires_at`. False leaves it as it is.
+        recovery: Point-in-time recovery. False leaves it as it is.
+        tags: Tags to set; others stay.
+        wait: Whether to wait until table and index are active. Without, what can't be set yet is left out.
+    """
+
+    ttl: bool = True
+    recovery: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    wait: bool = True
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """What was done to a table.
+
+    Args:
+        created: Whether it was created now.
+        active: Whether table and index can be used.
+        changed: What was turned on or set: "ttl", "pitr", "tags".
+        pending: What could not be done before the table is active: the same words.
+    """
+
+    created: bool
+    active: bool
+    changed: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
 
 
 def table_definition(table_name: str) -> dict[str, Any]:
@@ -37,21 +76,77 @@ def table_definition(table_name: str) -> dict[str, Any]:
     }
 
 
-def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Create the table if it is missing, else check it; wait until it is active; turn on time-to-live.
+def iam_policy(table_arn: str, *, s3_bucket: str | None = None, s3_prefix: str = "") -> dict[str, Any]:
+    """The policy of a runtime role, and no more: six actions on the table and its index, three on the bucket's prefix.
+
+    Args:
+        table_arn: ARN of the table.
+        s3_bucket: The savers' bucket, or None.
+        s3_prefix: The savers' prefix in it.
+
+    Raises:
+        ValueError: `table_arn` is no ARN, or the prefix is none that a saver takes.
+    """
+    if not table_arn.startswith("arn:") or ":table/" not in table_arn:
+        raise ValueError(
+            f"table_arn is a table's ARN, arn:aws:dynamodb:<region>:<account>:table/<name>; got {table_arn!r}"
+        )
+    statements = [
+        {
+            "Effect": "Allow",
+            "Action": [f"dynamodb:{action}" for action in RUNTIME_ACTIONS],
+            "Resource": [table_arn, f"{table_arn}/index/*"],
+        }
+    ]
+    if s3_bucket is not None:
+        partition = table_arn.split(":")[1]
+        statements.append(
+            {
+                "Effect": "Allow",
+                "Action": [f"s3:{action}" for action in OBJECT_ACTIONS],
+                "Resource": [f"arn:{partition}:s3:::{s3_bucket}/{bucket_prefix(s3_prefix)}*"],
+            }
+        )
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wanted: Wanted | None = None) -> SetUp:
+    """Create the table if it is missing, else check it; wait until it is active; turn on what is wanted.
 
     Raises:
         TableMismatchError: A table of that name differs from `table_definition` in a way that matters, or its
             time-to-live is on another attribute.
         IndexNotReadyError: Table or index did not become active in 10 minutes.
     """
+    wanted = wanted if wanted is not None else Wanted()
     description = table.describe()
+    created = description is None
     if description is None:
-        table.create(table_definition(table.name))
+        tags = {"Tags": tag_list(wanted.tags)} if wanted.tags else {}
+        table.create({**table_definition(table.name), **tags})
     else:
         _check(table.name, description)
-    _check(table.name, _wait_until_active(table, sleep))
-    _expire(table)
+    found = _wait_until_active(table, sleep) if wanted.wait else table.describe() or {}
+    if wanted.wait or found:
+        _check(table.name, found)
+    todo = [name for name, on in (("ttl", wanted.ttl), ("pitr", wanted.recovery)) if on]
+    todo += ["tags"] if wanted.tags and not created else []
+    if not is_active(found):
+        return SetUp(created, False, pending=tuple(todo))
+    changed = tuple(name for name in todo if _turned_on(table, name, found, wanted, sleep))
+    return SetUp(created, True, changed)
+
+
+def is_active(description: Mapping[str, Any]) -> bool:
+    """Whether table and index (DescribeTable's `Table`) can be used."""
+    return description.get("TableStatus") in ("ACTIVE", "UPDATING") and index_status(description) == "ACTIVE"
+
+
+def index_status(description: Mapping[str, Any]) -> str | None:
+    """The index's status in DescribeTable's `Table`; None if there is no such index."""
+    states = {one["IndexName"]: one.get("IndexStatus", "ACTIVE") for one in description.get(_INDEXES, ())}
+    status = states.get(INDEX)
+    return None if status is None else str(status)
 
 
 def differences(description: dict[str, Any]) -> list[str]:
@@ -88,14 +183,44 @@ def _check(table_name: str, description: dict[str, Any]) -> None:
         )
 
 
-def _expire(table: Table) -> None:
-    """Turn time-to-live on, unless it is on, or another process turns it on at the same time."""
-    if not _expires(table):
+def _turned_on(
+    table: Table, name: str, description: Mapping[str, Any], wanted: Wanted, sleep: Callable[[float], None]
+) -> bool:
+    """Do one of the things that are wanted; gives whether anything was changed."""
+    if name == "tags":
+        table.tag(str(description["TableArn"]), wanted.tags)
+        return True
+    if name == "ttl" and not _expires(table):
+        _expire(table)
+        return True
+    if name == "pitr" and not table.recovers():
+        _recover(table, sleep)
+        return True
+    return False
+
+
+def _recover(table: Table, sleep: Callable[[float], None]) -> None:
+    """Turn point-in-time recovery on, which a new table refuses for some seconds."""
+    waited = 0.0
+    while True:
         try:
-            table.enable_time_to_live(TTL_ATTRIBUTE)
-        except RequestFailedError:
-            if not _expires(table):
+            table.enable_recovery()
+        except RequestFailedError as error:
+            if _BACKUPS_NOT_YET not in str(error) or waited >= _WAIT_SECONDS:
                 raise
+        else:
+            return
+        sleep(_POLL_SECONDS)
+        waited += _POLL_SECONDS
+
+
+def _expire(table: Table) -> None:
+    """Turn time-to-live on, unless another process turns it on at the same time."""
+    try:
+        table.enable_time_to_live(TTL_ATTRIBUTE)
+    except RequestFailedError:
+        if not _expires(table):
+            raise
 
 
 def _expires(table: Table) -> bool:
@@ -115,15 +240,12 @@ def _wait_until_active(table: Table, sleep: Callable[[float], None]) -> dict[str
     waited = 0.0
     while True:
         description = table.describe() or {}
-        indexes = description.get("GlobalSecondaryIndexes", ())
-        states = {one["IndexName"]: one.get("IndexStatus", "ACTIVE") for one in indexes}
-        status = description.get("TableStatus")
-        if status in ("ACTIVE", "UPDATING") and states.get(INDEX) == "ACTIVE":
+        if is_active(description):
             return description
         if waited >= _WAIT_SECONDS:
             raise IndexNotReadyError(
-                f"after {waited:.0f} s the table '{table.name}' is {status} and {INDEX} is "
-                f"{states.get(INDEX)}: run setup() again later",
+                f"after {waited:.0f} s the table '{table.name}' is {description.get('TableStatus')} and {INDEX} is "
+                f"{index_status(description)}: run setup() again later",
                 operation="DescribeTable",
                 table=table.name,
             )

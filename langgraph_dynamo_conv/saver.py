@@ -21,10 +21,12 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from langgraph_dynamo_conv import _calls, provision
+from langgraph_dynamo_conv._bucket import bucket_of
 from langgraph_dynamo_conv._config import Target, config_for, user_of
 from langgraph_dynamo_conv._conversations import Conversations
 from langgraph_dynamo_conv._engine import Engine, Options, table_of
 from langgraph_dynamo_conv._keys import Scope, check_text, check_thread_id, check_user_id
+from langgraph_dynamo_conv._limits import BUCKET_BYTES
 from langgraph_dynamo_conv._rows import ROW_BYTES
 from langgraph_dynamo_conv._state import serializer_of
 from langgraph_dynamo_conv._titles import TitleFunction
@@ -32,6 +34,7 @@ from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
 
 T = TypeVar("T")
 
@@ -67,6 +70,11 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
             is gone for every read at once; DynamoDB deletes its items after a quarter of `ttl` more (up to a day: all
             of it) and some days of its own. Savers of one table should have the same. See docs/expiry.md.
         clock: Gives the time in seconds since the epoch.
+        s3_bucket: A bucket for large values; the table holds them if None. Every saver and `Conversations` that reads
+            or deletes a conversation needs the one that it was written with (docs/large-values.md).
+        s3_prefix: What the keys of all objects begin with, so that the bucket can be shared.
+        s3_threshold_bytes: Values whose stored, compressed bytes are more than these are objects; 350 KB.
+        s3_client: A ready boto3 S3 client; made like `client`, in its region, at the first large value if None.
 
     Raises:
         ValueError: No table name, or contradicting or impossible options.
@@ -90,6 +98,10 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         consistent: bool = True,
         ttl: timedelta | None = None,
         clock: Callable[[], float] = time.time,
+        s3_bucket: str | None = None,
+        s3_prefix: str = "",
+        s3_threshold_bytes: int = BUCKET_BYTES,
+        s3_client: S3Client | None = None,
     ) -> None:
         super().__init__(serde=serde)
         if default_user_id is not None:
@@ -97,7 +109,8 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         options = Options(messages_channel, transcript, encrypt_transcript, title, row_bytes, cache_bytes, ttl, clock)
         table = table_of(table_name, client, region_name, endpoint_url, consistent=consistent)
         self._default_user_id = default_user_id
-        self._engine = Engine(table, options)
+        bucket = bucket_of(client, region_name, s3_bucket, s3_prefix, s3_threshold_bytes, s3_client)
+        self._engine = Engine(table, options, bucket)
 
     def setup(self) -> None:
         """Create the table and its index if they are missing, and wait until both are active. Can be repeated.

@@ -46,10 +46,10 @@ class Prose:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
 
-def chat_graph(prose: Prose) -> StateGraph[Any]:
+def chat_graph(prose: Prose, schema: Any = MessagesState) -> StateGraph[Any]:
     """An agent that calls one tool for each of the user's messages, then answers."""
 
-    def agent(state: MessagesState) -> dict[str, Any]:
+    def agent(state: Any) -> dict[str, Any]:
         if isinstance(state["messages"][-1], ToolMessage):
             answer = AIMessage(prose.text(350), id=f"lc_run--{prose.uuid()}")
             answer.usage_metadata = {"input_tokens": 900, "output_tokens": 80, "total_tokens": 980}
@@ -61,16 +61,16 @@ def chat_graph(prose: Prose) -> StateGraph[Any]:
         }
         return {"messages": [AIMessage("", tool_calls=[call], id=f"lc_run--{prose.uuid()}")]}
 
-    def tools(state: MessagesState) -> dict[str, Any]:
+    def tools(state: Any) -> dict[str, Any]:
         call = state["messages"][-1].tool_calls[0]
         return {
             "messages": [ToolMessage(prose.text(1000), tool_call_id=call["id"], name=call["name"], id=prose.uuid())]
         }
 
-    def route(state: MessagesState) -> str:
+    def route(state: Any) -> str:
         return "tools" if getattr(state["messages"][-1], "tool_calls", None) else END
 
-    builder = StateGraph(MessagesState)
+    builder = StateGraph(schema)
     builder.add_node("agent", agent)
     builder.add_node("tools", tools)
     builder.add_edge(START, "agent")

@@ -8,6 +8,7 @@ a failed condition like a write.
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,8 @@ class Request:
         request_bytes: Size of the request's body.
         response_bytes: Size of the answer's body; 0 if none came.
         error: DynamoDB's code, or the exception's name where no answer came; None if it succeeded.
+        started: When it was sent, in seconds of `time.perf_counter`.
+        ended: When its answer was there.
     """
 
     operation: str
@@ -43,6 +46,8 @@ class Request:
     request_bytes: int
     response_bytes: int
     error: str | None
+    started: float
+    ended: float
 
     @property
     def units(self) -> float:
@@ -62,7 +67,7 @@ class RequestLog:
         self._lock = threading.Lock()
         self._events = client.meta.events
         self._handlers: dict[str, Any] = {
-            "provide-client-params.dynamodb": self._ask_for_capacity,
+            "before-parameter-build.dynamodb": self._ask_for_capacity,
             "before-call.dynamodb": self._sent,
             "after-call.dynamodb": self._answered,
             "after-call-error.dynamodb": self._unanswered,
@@ -113,14 +118,13 @@ class RequestLog:
 
     def _ask_for_capacity(
         self, params: dict[str, Any], model: OperationModel, context: dict[str, Any], **_: Any
-    ) -> dict[str, Any]:
-        context[_CONTEXT] = {"table_key": _table_key(params), "request_bytes": 0}
-        if model.input_shape is None or "ReturnConsumedCapacity" not in model.input_shape.members:
-            return params
-        return {**params, "ReturnConsumedCapacity": "INDEXES"}
+    ) -> None:
+        context[_CONTEXT] = {"table_key": _table_key(params), "request_bytes": 0, "started": time.perf_counter()}
+        if model.input_shape is not None and "ReturnConsumedCapacity" in model.input_shape.members:
+            params["ReturnConsumedCapacity"] = "INDEXES"
 
     def _sent(self, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-        context[_CONTEXT]["request_bytes"] = len(params["body"])
+        context[_CONTEXT] |= {"request_bytes": len(params["body"]), "started": time.perf_counter()}
 
     def _answered(
         self,
@@ -151,8 +155,9 @@ class RequestLog:
         )
 
     def _record(self, **fields: Any) -> None:
+        request = Request(**fields, ended=time.perf_counter())
         with self._lock:
-            self.requests.append(Request(**fields))
+            self.requests.append(request)
 
 
 def _table_key(params: dict[str, Any]) -> tuple[str, str] | None:

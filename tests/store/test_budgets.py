@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
-from langgraph_dynamo_conv._items import from_wire
-from langgraph_dynamo_conv._values import size_of
 from tests.conftest import MakeSaver, Report
 from tests.reference_chat import Prose, chat_graph, user_message
 from tests.requests_log import RequestLog
+from tests.table_size import table_size
 
 pytestmark = pytest.mark.engine("dynamodb-local")
 
@@ -38,20 +37,6 @@ def play(saver: BaseCheckpointSaver[Any], client: Any, config: Any, turns: int) 
     return played
 
 
-def stored_bytes(client: Any, table_name: str) -> int:
-    """Bytes of all items as DynamoDB counts them: names and values."""
-    pages = client.get_paginator("scan").paginate(TableName=table_name)
-    return sum(_attribute_bytes(item) for page in pages for item in page["Items"])
-
-
-def _attribute_bytes(item: dict[str, Any]) -> int:
-    plain = {name: next(iter(value.values())) for name, value in item.items() if "B" in value}
-    rest = {name: value for name, value in item.items() if "B" not in value}
-    return sum(len(name) + len(data) for name, data in plain.items()) + sum(
-        len(name) + size_of(from_wire(value)) for name, value in rest.items()
-    )
-
-
 @pytest.mark.timeout(600)
 def test_a_turn_of_the_reference_chat_stays_within_its_budgets_and_costs_the_same_at_any_length(
     make_saver: MakeSaver, client: Any, table_name: str, report: Report
@@ -59,7 +44,7 @@ def test_a_turn_of_the_reference_chat_stays_within_its_budgets_and_costs_the_sam
     saver = make_saver()
     config = saver.new_conversation("alice")
     turns = play(saver, client, config, 100)
-    bytes_100 = stored_bytes(client, table_name)
+    bytes_100 = table_size(client, table_name).item_bytes
     graph = chat_graph(Prose()).compile(checkpointer=saver)
     with RequestLog(client) as warm:
         assert len(graph.get_state(config).values["messages"]) == 400

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import uuid
 from datetime import datetime, timedelta, timezone
@@ -140,7 +141,15 @@ def test_order_by_update_puts_the_last_used_first_and_pages(chats: Conversations
     assert [one.title for one in chats.list("alice", order_by="updated_at", newest_first=False)][-1] == "1"
 
 
-@pytest.mark.parametrize("bad", ["", "x", "e30=", "bm90IGpzb24="])
+def cursor(**changes: object) -> str:
+    body = {"u": "alice", "o": "created_at", "n": True, "id": "thread", "at": "2026", **changes}
+    return base64.urlsafe_b64encode(json.dumps(body).encode()).decode()
+
+
+MADE_UP = [cursor(**{name: value}) for name in ("id", "at") for value in ("", 7, None, [], "x" * 3000)]
+
+
+@pytest.mark.parametrize("bad", ["", "x", "e30=", "bm90IGpzb24=", *MADE_UP])
 def test_a_broken_cursor_is_refused(chats: Conversations, bad: str) -> None:
     with pytest.raises(ValueError, match="cursor"):
         chats.list("alice", cursor=bad)
@@ -264,6 +273,16 @@ def test_delete_user_with_scan_finds_what_has_no_row(make_saver: MakeSaver, clie
     assert saver.conversations.delete_user("alice").items == 0
     assert saver.conversations.delete_user("alice", scan=True).items > 0
     assert client.scan(TableName=table_name)["Items"] == []
+
+
+def test_delete_user_with_scan_passes_over_partitions_of_other_programs(
+    make_saver: MakeSaver, client: Any, table_name: str
+) -> None:
+    foreign = {"conversation_id": {"S": "audit#2026"}, "user_id": {"S": "alice"}, "note": {"S": "theirs"}}
+    client.put_item(TableName=table_name, Item=foreign)
+
+    assert make_saver().conversations.delete_user("alice", scan=True).items == 0
+    assert client.scan(TableName=table_name)["Items"] == [foreign]
 
 
 def test_the_agent_sees_a_message_that_was_added_from_outside(make_saver: MakeSaver, chats: Conversations) -> None:

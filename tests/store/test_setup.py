@@ -174,7 +174,7 @@ def test_no_region_is_an_error_at_the_first_call(monkeypatch: pytest.MonkeyPatch
 
     with (
         DynamoDBConversationSaver("table", default_user_id="demo") as saver,
-        pytest.raises(CredentialsError, match="no AWS region is known: give region_name, or set AWS_REGION"),
+        pytest.raises(CredentialsError, match="no AWS region is known: give region_name, or set AWS_DEFAULT_REGION"),
     ):
         saver.get_tuple(config())
 

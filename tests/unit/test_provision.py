@@ -11,7 +11,15 @@ from botocore.stub import Stubber
 
 from langgraph_dynamo_conv._table import Table
 from langgraph_dynamo_conv.errors import IndexNotReadyError, RequestFailedError, TableMismatchError
-from langgraph_dynamo_conv.provision import TTL_ATTRIBUTE, differences, setup_table, table_definition
+from langgraph_dynamo_conv.provision import (
+    TTL_ATTRIBUTE,
+    SetUp,
+    Wanted,
+    differences,
+    iam_policy,
+    setup_table,
+    table_definition,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -107,6 +115,66 @@ def test_an_index_that_is_still_built_on_an_existing_table_is_waited_for(
     assert set_up(client) == 4
 
 
+def recovering(answers: Stubber, status: str) -> None:
+    recovery = {"PointInTimeRecoveryStatus": status}
+    backups = {"ContinuousBackupsStatus": "ENABLED", "PointInTimeRecoveryDescription": recovery}
+    answers.add_response("describe_continuous_backups", {"ContinuousBackupsDescription": backups})
+
+
+def test_without_waiting_what_a_new_table_refuses_is_left_to_do(client: DynamoDBClient, answers: Stubber) -> None:
+    wanted = Wanted(recovery=True, tags={"team": "chat"}, wait=False)
+    answers.add_client_error("describe_table", "ResourceNotFoundException")
+    tags = [{"Key": "team", "Value": "chat"}]
+    answers.add_response("create_table", {}, {**table_definition("conversations"), "Tags": tags})
+    described(answers, description("CREATING", "CREATING"))
+
+    done = setup_table(Table("conversations", client=client), wanted=wanted)
+
+    assert done == SetUp(created=True, active=False, pending=("ttl", "pitr"))
+
+
+def test_without_waiting_a_table_that_is_not_visible_yet_is_left_to_do(
+    client: DynamoDBClient, answers: Stubber
+) -> None:
+    answers.add_client_error("describe_table", "ResourceNotFoundException")
+    answers.add_response("create_table", {})
+    answers.add_client_error("describe_table", "ResourceNotFoundException")
+
+    done = setup_table(Table("conversations", client=client), wanted=Wanted(ttl=False, wait=False))
+
+    assert done == SetUp(created=True, active=False)
+
+
+def test_recovery_is_turned_on_once_a_new_table_allows_it(client: DynamoDBClient, answers: Stubber) -> None:
+    clock = Clock()
+    described(answers, description(), description())
+    recovering(answers, "DISABLED")
+    answers.add_client_error("update_continuous_backups", "ContinuousBackupsUnavailableException")
+    answers.add_response("update_continuous_backups", {})
+
+    done = setup_table(Table("conversations", client=client), clock.sleep, Wanted(ttl=False, recovery=True))
+
+    assert (done.changed, clock.slept) == (("pitr",), 2)
+
+
+def test_recovery_that_is_on_is_left_alone(client: DynamoDBClient, answers: Stubber) -> None:
+    described(answers, description(), description())
+    recovering(answers, "ENABLED")
+
+    done = setup_table(Table("conversations", client=client), wanted=Wanted(ttl=False, recovery=True))
+
+    assert done == SetUp(created=False, active=True)
+
+
+def test_a_refusal_to_turn_recovery_on_is_told(client: DynamoDBClient, answers: Stubber) -> None:
+    described(answers, description(), description())
+    recovering(answers, "DISABLED")
+    answers.add_client_error("update_continuous_backups", "ValidationException", "not here")
+
+    with pytest.raises(RequestFailedError, match="not here"):
+        setup_table(Table("conversations", client=client), wanted=Wanted(ttl=False, recovery=True))
+
+
 def test_waiting_ends_after_ten_minutes(client: DynamoDBClient, answers: Stubber) -> None:
     described(answers, *[description("UPDATING", "CREATING")] * 302)
 
@@ -196,3 +264,32 @@ def test_an_index_with_other_keys_or_projection_is_told() -> None:
         f"the key of {INDEX} is user_id (HASH), and must be user_id (HASH) and created_at (RANGE)",
         f"{INDEX} projects KEYS_ONLY, and must project ALL",
     ]
+
+
+TABLE_ARN = "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/conversations"
+
+
+def test_the_policy_has_six_actions_on_the_table_and_its_index() -> None:
+    (statement,) = iam_policy(TABLE_ARN)["Statement"]
+
+    assert {action.partition(":")[0] for action in statement["Action"]} == {"dynamodb"}
+    assert len(statement["Action"]) == 6
+    assert statement["Resource"] == [TABLE_ARN, f"{TABLE_ARN}/index/*"]
+
+
+@pytest.mark.parametrize(("prefix", "resource"), [("", "values/*"), ("a/b", "values/a/b/*"), ("a/b/", "values/a/b/*")])
+def test_with_a_bucket_it_has_three_more_on_the_prefix_and_none_on_the_bucket(prefix: str, resource: str) -> None:
+    of_table, of_bucket = iam_policy(TABLE_ARN, s3_bucket="values", s3_prefix=prefix)["Statement"]
+
+    assert [of_table] == iam_policy(TABLE_ARN)["Statement"]
+    assert of_bucket == {
+        "Effect": "Allow",
+        "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
+        "Resource": [f"arn:aws-cn:s3:::{resource}"],
+    }
+
+
+@pytest.mark.parametrize(("arn", "prefix"), [("conversations", ""), ("arn:aws:s3:::x", ""), (TABLE_ARN, "/a")])
+def test_a_policy_of_something_else_is_refused(arn: str, prefix: str) -> None:
+    with pytest.raises(ValueError, match="table_arn is a table's ARN|s3_prefix is made of names"):
+        iam_policy(arn, s3_bucket="values", s3_prefix=prefix)

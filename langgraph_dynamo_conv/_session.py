@@ -1,0 +1,69 @@
+"""Clients for the command line: the chosen profile, region and endpoint, and what is wrong with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoRegionError,
+    ProfileNotFound,
+)
+from botocore.exceptions import ConnectionError as BotoConnectionError
+
+from langgraph_dynamo_conv.errors import CredentialsError, EndpointError
+
+_ATTEMPTS = 3
+"""Fewer than a saver's: a person is waiting."""
+
+
+def client_of(
+    service: str, *, region_name: str | None = None, endpoint_url: str | None = None, profile_name: str | None = None
+) -> Any:
+    """A boto3 client. Sends nothing.
+
+    Args:
+        service: "dynamodb", "sts", ….
+        region_name: Its region; that of the profile or the environment if None.
+        endpoint_url: Its endpoint; AWS's, or that of the environment, if None.
+        profile_name: The profile of the shared configuration; `AWS_PROFILE`, or none, if None.
+
+    Raises:
+        CredentialsError: No such profile, or no region.
+        ValueError: The endpoint is no URL.
+    """
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
+        connect_timeout=5,
+        read_timeout=15,
+        user_agent_extra="langgraph-dynamo-conv",
+    )
+    try:
+        session: Any = boto3.session.Session(profile_name=profile_name, region_name=region_name)
+        return session.client(service, endpoint_url=endpoint_url, config=config)
+    except ProfileNotFound as error:
+        raise CredentialsError(f"{error}: give another --profile, or add it with `aws configure --profile`") from error
+    except NoRegionError as error:
+        raise CredentialsError("no AWS region is known: give --region, or set AWS_REGION") from error
+    except BotoCoreError as error:
+        raise CredentialsError(f"no client can be made: {error}. Check --profile, and the AWS_* variables") from error
+
+
+def caller(sts: Any) -> tuple[str, str]:
+    """The account and the ARN of whoever sends the requests of a client of STS. Needs no permission.
+
+    Raises:
+        CredentialsError: There are none, or AWS does not accept them.
+        EndpointError: STS did not answer.
+    """
+    try:
+        answer: dict[str, Any] = sts.get_caller_identity()
+    except (BotoConnectionError, HTTPClientError) as error:
+        raise EndpointError(f"no answer from STS at {sts.meta.endpoint_url}: {error}. Check the network") from error
+    except (ClientError, BotoCoreError) as error:
+        raise CredentialsError(f"AWS does not say who this is: {error}. Renew or correct the credentials") from error
+    return str(answer["Account"]), str(answer["Arn"])

@@ -1,0 +1,81 @@
+"""Checkpoints as a tree, drawn from the newest down as `git log --graph` draws commits. Pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Node:
+    """One checkpoint.
+
+    Args:
+        checkpoint_id: Its id; ids sort by time.
+        ns: Its namespace, "" for the root graph.
+        parent_id: The checkpoint it builds on, or None.
+        created_at: ISO 8601.
+        step: Its step, or None.
+        source: "input", "loop", "update" or "fork", or None.
+        messages: Pending task writes.
+        item_bytes: The bytes of its item.
+        write_bytes: The bytes of its task writes.
+    """
+
+    checkpoint_id: str
+    ns: str
+    parent_id: str | None
+    created_at: str
+    step: int | None
+    source: str | None
+    item_bytes: int
+    write_bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return dict(vars(self))
+
+
+def drawn(nodes: Iterable[Node]) -> Iterator[tuple[str, Node | None]]:
+    """Lines of the tree, newest first: the graph, and the checkpoint; None for a line of the graph alone.
+
+    The line of the newest checkpoint runs straight down on the left. A fork stands above the checkpoint that it left
+    the line at. A checkpoint whose parent is not among the nodes is the end of its line.
+    """
+    known = {node.checkpoint_id: node for node in nodes}
+    children: dict[str | None, list[Node]] = defaultdict(list)
+    for node in known.values():
+        children[node.parent_id if node.parent_id in known else None].append(node)
+    newest = _newest_below(known, children)
+    # of several roots, the one that the newest checkpoint stands on comes first
+    for root in sorted(children[None], key=lambda node: newest[node.checkpoint_id], reverse=True):
+        yield from _line(root, children, newest, "")
+
+
+def _newest_below(known: Mapping[str, Node], children: Mapping[str | None, list[Node]]) -> dict[str, str]:
+    """For each checkpoint, the newest of those that build on it, itself included."""
+    newest: dict[str, str] = {}
+    # ids sort by time, so children come before their parents
+    for checkpoint_id in sorted(known, reverse=True):
+        below = [newest.get(child.checkpoint_id, child.checkpoint_id) for child in children.get(checkpoint_id, ())]
+        newest[checkpoint_id] = max([checkpoint_id, *below])
+    return newest
+
+
+def _line(
+    start: Node, children: Mapping[str | None, list[Node]], newest: Mapping[str, str], prefix: str
+) -> Iterator[tuple[str, Node | None]]:
+    """A line from its newest checkpoint down to `start`, with the forks that left it."""
+    line, forks = [start], []
+    while below := children.get(line[-1].checkpoint_id):
+        *others, main = sorted(below, key=lambda node: newest[node.checkpoint_id])
+        forks.append(others)
+        line.append(main)
+    forks.append([])
+    for node, others in zip(reversed(line), reversed(forks), strict=True):
+        for other in reversed(others):
+            yield from _line(other, children, newest, f"{prefix}│ ")
+            yield f"{prefix}├─╯", None
+        yield f"{prefix}●", node

@@ -1,0 +1,327 @@
+"""`setup`, `doctor` and the commands that print policies and templates."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+import yaml
+from botocore.stub import Stubber
+
+from langgraph_dynamo_conv._templates import RUNTIME_ACTIONS
+from langgraph_dynamo_conv.cli._output import Exit
+from langgraph_dynamo_conv.provision import table_definition
+from tests.cli.chats import chat
+from tests.store.test_permissions import Role, iam_enforced, use_all_of_the_runtime
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from langgraph_dynamo_conv import DynamoDBConversationSaver
+    from tests.cli.conftest import Cli, Ended
+    from tests.conftest import MakeSaver
+
+ACCOUNT = "123456789012"
+
+__all__ = ["iam_enforced"]  # a fixture
+
+
+class Person(Role):
+    """An IAM user with a policy as it is printed."""
+
+    def put(self, policy: str) -> None:
+        self._iam.put_user_policy(UserName=self._name, PolicyName="runtime", PolicyDocument=policy)
+
+    def act(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let the environment hold this user's credentials."""
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", self._key["AccessKeyId"])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", self._key["SecretAccessKey"])
+
+
+@pytest.fixture
+def new_name(client: DynamoDBClient) -> Iterator[str]:
+    """A name of no table; one of that name is deleted at the end."""
+    name = f"new-{uuid.uuid4()}"
+    yield name
+    if name in client.list_tables()["TableNames"]:
+        client.delete_table(TableName=name)
+
+
+def tags_of(client: DynamoDBClient, table_name: str) -> dict[str, str]:
+    arn = client.describe_table(TableName=table_name)["Table"]["TableArn"]
+    return {one["Key"]: one["Value"] for one in client.list_tags_of_resource(ResourceArn=arn)["Tags"]}
+
+
+def recovery_of(client: DynamoDBClient, table_name: str) -> str:
+    description = client.describe_continuous_backups(TableName=table_name)["ContinuousBackupsDescription"]
+    return description["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
+
+
+def findings_of(ended: Ended) -> dict[str, tuple[str, str]]:
+    """Verdict and words by check."""
+    return {one["check"]: (one["verdict"], one["said"]) for one in ended.json["findings"]}
+
+
+def test_setup_creates_the_table_and_can_be_repeated(cli: Cli, new_name: str) -> None:
+    made = cli("setup", "--table", new_name)
+    again = cli("setup", "--table", new_name, "--json")
+
+    assert made.out == f"{new_name}: created, active\nturned on: time-to-live on expires_at\n"
+    assert again.json == {"table": new_name, "created": False, "active": True, "changed": [], "pending": []}
+    assert cli("list", "alice", "--table", new_name, "--json").json["conversations"] == []
+
+
+@pytest.mark.engine("moto")
+def test_setup_turns_on_recovery_and_sets_tags(cli: Cli, client: DynamoDBClient, new_name: str) -> None:
+    options = ("--table", new_name, "--pitr", "--tag", "team=chat", "--tag", "cost=a=b")
+
+    made = cli("setup", *options)
+    again = cli("setup", *options, "--json").json
+
+    assert "turned on: point-in-time recovery\n" in made.out
+    assert tags_of(client, new_name) == {"team": "chat", "cost": "a=b"}
+    assert recovery_of(client, new_name) == "ENABLED"
+    assert again["changed"] == ["tags"]
+
+
+@pytest.mark.engine("moto")
+def test_setup_sets_up_a_table_that_is_there(cli: Cli, client: DynamoDBClient, table_name: str) -> None:
+    ended = cli("setup", "--pitr", "--tag", "team=chat", "--no-ttl")
+
+    assert ended.out == f"{table_name}: was there, active\nturned on: point-in-time recovery\nset: tags\n"
+    assert tags_of(client, table_name) == {"team": "chat"}
+    ttl = client.describe_time_to_live(TableName=table_name)["TimeToLiveDescription"]
+    assert ttl["TimeToLiveStatus"] == "DISABLED"
+
+
+def test_setup_refuses_a_table_with_other_keys(cli: Cli, client: DynamoDBClient, new_name: str) -> None:
+    client.create_table(**wrong_table(new_name))
+
+    ended = cli("setup", "--table", new_name)
+
+    assert ended.code == Exit.FAILED
+    assert "it has no index user_id-created_at-index" in ended.error
+
+
+def test_setup_that_does_not_wait_tells_what_is_left_to_do(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = boto3.client("dynamodb")
+    definition = table_definition("slow")
+    creating = {"TableStatus": "CREATING", "KeySchema": definition["KeySchema"]}
+    indexes = [{**definition["GlobalSecondaryIndexes"][0], "IndexStatus": "CREATING"}]
+    monkeypatch.setattr("langgraph_dynamo_conv.cli._context.client_of", lambda *_, **__: slow)
+
+    with Stubber(slow) as answers:
+        answers.add_client_error("describe_table", "ResourceNotFoundException")
+        answers.add_response("create_table", {})
+        answers.add_response("describe_table", {"Table": {**creating, "GlobalSecondaryIndexes": indexes}})
+        ended = cli("setup", "--no-wait", "--pitr", "--table", "slow")
+
+    assert ended.out.splitlines() == [
+        "slow: created, not active yet",
+        "not yet: time-to-live on expires_at (run setup again once the table is active)",
+        "not yet: point-in-time recovery (run setup again once the table is active)",
+    ]
+
+
+@pytest.mark.parametrize("tag", ["nothing", "=value"])
+def test_a_tag_without_key_or_value_is_a_wrong_argument(cli: Cli, tag: str) -> None:
+    ended = cli("setup", "--tag", tag)
+
+    assert (ended.code, ended.error) == (Exit.USAGE, f"error: --tag is KEY=VALUE; got '{tag.partition('=')[0]}'")
+
+
+def test_doctor_finds_nothing_wrong_with_a_table_that_was_set_up(
+    cli: Cli, client: DynamoDBClient, new_name: str
+) -> None:
+    cli("setup", "--table", new_name)
+
+    ended = cli("doctor", "--table", new_name)
+    found = findings_of(cli("doctor", "--table", new_name, "--json"))
+
+    assert ended.code == 0
+    assert ended.out.endswith("nothing is wrong\n")
+    assert {verdict for check, (verdict, _) in found.items() if check != "recovery"} == {"ok"}
+    assert found["expiry"][1] == "time-to-live is on expires_at"
+    assert found["index"][1] == "user_id-created_at-index: ACTIVE"
+    assert found["PutItem"][1] == "allowed (nothing was written)"
+    assert set(found) >= set(RUNTIME_ACTIONS)
+    assert client.scan(TableName=new_name)["Count"] == 0
+
+
+def test_doctor_writes_nothing_into_a_table_in_use(
+    cli: Cli, client: DynamoDBClient, table_name: str, saver: DynamoDBConversationSaver
+) -> None:
+    chat(saver, "alice", "flats")
+    before = client.scan(TableName=table_name)["Items"]
+
+    cli("doctor")
+
+    assert client.scan(TableName=table_name)["Items"] == before
+
+
+@pytest.mark.engine("moto")
+def test_doctor_tells_who_asks_and_whether_recovery_is_on(cli: Cli, client: DynamoDBClient, new_name: str) -> None:
+    cli("setup", "--table", new_name)
+    without = cli("doctor", "--table", new_name)
+    cli("setup", "--table", new_name, "--pitr")
+    found = findings_of(cli("doctor", "--table", new_name, "--json"))
+
+    assert "!  recovery" in without.out
+    assert "→ `setup --pitr` turns it on" in without.out
+    assert found["recovery"] == ("ok", "point-in-time recovery is on")
+    assert found["identity"] == ("ok", f"arn:aws:sts::{ACCOUNT}:user/moto in us-east-1")
+
+
+@pytest.mark.engine("dynamodb-local")
+def test_doctor_asks_no_other_host_when_the_endpoint_is_not_aws(cli: Cli) -> None:
+    found = findings_of(cli("doctor", "--json"))
+
+    assert found["identity"][0] == "ok"
+    assert found["identity"][1].endswith("is not AWS")
+    assert found["recovery"][0] == "note"
+
+
+def test_doctor_says_that_there_is_no_table(cli: Cli) -> None:
+    ended = cli("doctor", "--table", "no-such-table")
+
+    assert ended.code == Exit.FOUND
+    assert "there is no table no-such-table in us-east-1 at http" in ended.out
+    assert "→ make it with `setup`" in ended.out
+    assert ended.out.endswith("1 wrong\n")
+
+
+def test_doctor_says_what_is_wrong_with_keys_and_what_can_not_be_done(
+    cli: Cli, client: DynamoDBClient, new_name: str
+) -> None:
+    client.create_table(**wrong_table(new_name))
+
+    ended = cli("doctor", "--table", new_name, "--json")
+
+    found = findings_of(ended)
+    assert (ended.code, ended.json["ok"]) == (Exit.FOUND, False)
+    assert found["keys"] == ("wrong", "it has no index user_id-created_at-index")
+    assert found["Query of the index"][0] == "wrong"
+    assert found["GetItem"] == ("ok", "allowed")
+
+
+@pytest.mark.engine("moto")
+def test_doctor_notes_provisioned_capacity_and_another_expiry(cli: Cli, client: DynamoDBClient, new_name: str) -> None:
+    units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 6}
+    definition = {**table_definition(new_name), "BillingMode": "PROVISIONED", "ProvisionedThroughput": units}
+    definition["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"] = units
+    client.create_table(**definition)
+    specification: Any = {"Enabled": True, "AttributeName": "ttl"}
+    client.update_time_to_live(TableName=new_name, TimeToLiveSpecification=specification)
+
+    found = findings_of(cli("doctor", "--table", new_name, "--json"))
+
+    assert found["billing"] == ("note", "provisioned: 5 read and 6 write units a second")
+    assert found["expiry"] == ("wrong", "time-to-live is on ttl, and must be on expires_at")
+
+
+@pytest.mark.engine("moto")
+@pytest.mark.parametrize("missing", RUNTIME_ACTIONS)
+def test_doctor_names_each_action_that_is_not_allowed(
+    cli: Cli, role: Person, iam: Callable[[], None], monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    role.allow(*(action for action in RUNTIME_ACTIONS if action != missing))
+    role.act(monkeypatch)
+    iam()
+
+    ended = cli("doctor", "--json")
+
+    found = findings_of(ended)
+    wrong = {check for check, (verdict, _) in found.items() if verdict == "wrong"}
+    assert ended.code == Exit.FOUND
+    assert {check.split()[0] for check in wrong} == {missing}
+    assert f"allow dynamodb:{missing} on the table" in found[missing][1]
+    assert found["table"] == ("note", "this role may not describe it, so it is only tried")
+
+
+@pytest.mark.engine("moto")
+def test_the_runtime_works_under_the_policy_that_is_printed(
+    cli: Cli, make_saver: MakeSaver, role: Person, iam: Callable[[], None]
+) -> None:
+    policy = cli("iam-policy", "--account", ACCOUNT).out
+    client = role.allow("GetItem")
+    role.put(policy)
+    iam()
+
+    use_all_of_the_runtime(make_saver(client=client))
+
+
+@pytest.mark.engine("moto")
+def test_setup_and_doctor_work_under_the_policy_that_is_printed_for_them(
+    cli: Cli, role: Person, iam: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = cli("iam-policy", "--for", "setup")
+    role.put(ended.out)
+    role.act(monkeypatch)
+    iam()
+
+    assert cli("setup", "--pitr").code == 0
+    found = findings_of(cli("doctor", "--json"))
+    assert {found[check][0] for check in ("table", "keys", "index", "expiry", "recovery")} == {"ok"}
+
+
+@pytest.mark.engine("moto")
+def test_the_policy_names_the_table_its_index_and_objects(cli: Cli, table_name: str) -> None:
+    asked = cli("iam-policy").json
+    bucket = ("--s3-bucket", "chat-values", "--s3-prefix", "conversations/")
+    elsewhere = cli("iam-policy", "--account", "1", "--region", "cn-north-1", *bucket).json
+
+    arn = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{table_name}"
+    assert [one["Resource"] for one in asked["Statement"]] == [arn, f"{arn}/index/user_id-created_at-index"]
+    assert asked["Statement"][0]["Action"] == [f"dynamodb:{action}" for action in sorted(RUNTIME_ACTIONS)]
+    assert asked["Statement"][1]["Action"] == ["dynamodb:Query"]
+    assert [one["Resource"] for one in elsewhere["Statement"]] == [
+        f"arn:aws-cn:dynamodb:cn-north-1:1:table/{table_name}",
+        f"arn:aws-cn:dynamodb:cn-north-1:1:table/{table_name}/index/user_id-created_at-index",
+        "arn:aws-cn:s3:::chat-values/conversations/*",
+    ]
+    assert elsewhere["Statement"][2]["Action"] == ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+    assert cli("iam-policy", "--s3-prefix", "a/").code == Exit.USAGE
+
+
+def test_templates_are_printed_without_asking_anyone(terminal: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("boto3.session.Session", None)
+
+    yaml_text = terminal("cloudformation", "--table", "chats", "--tag", "team=chat").out
+    as_json = terminal("cloudformation", "--table", "chats", "--tag", "team=chat", "--json").json
+    hcl = terminal("terraform", "--table", "chats").out
+    terraform = terminal("terraform", "--table", "chats", "--json").json
+
+    assert yaml.safe_load(yaml_text) == as_json
+    assert "&id" not in yaml_text
+    assert as_json["Parameters"]["TableName"]["Default"] == "chats"
+    assert 'resource "aws_dynamodb_table" "conversations" {' in hcl
+    assert terraform["variable"]["table_name"]["default"] == "chats"
+
+
+@pytest.fixture
+def role(client: DynamoDBClient, table_name: str) -> Iterator[Person]:
+    role = Person(client.describe_table(TableName=table_name)["Table"]["TableArn"])
+    yield role
+    role.close()
+
+
+@pytest.fixture
+def iam(role: Person, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
+    """Turns moto's enforcement of policies on, once the test's tables and roles are made; off before they go."""
+
+    def enforce() -> None:
+        request.getfixturevalue("iam_enforced")
+
+    yield enforce
+    monkeypatch.undo()
+
+
+def wrong_table(name: str) -> dict[str, Any]:
+    """A table without the index."""
+    definition = table_definition(name)
+    del definition["GlobalSecondaryIndexes"]
+    definition["AttributeDefinitions"] = definition["AttributeDefinitions"][:2]
+    return definition
