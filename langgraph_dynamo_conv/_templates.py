@@ -84,11 +84,12 @@ def runtime_policy(arn: Any, index_arn: Any, bucket: Bucket | None = None, parti
         partition: Of the bucket's ARN.
     """
     statements = [
-        _statement("Table", "dynamodb", RUNTIME_ACTIONS, arn),
+        _statement("Table", "dynamodb", sorted(RUNTIME_ACTIONS), arn),
         _statement("Index", "dynamodb", INDEX_ACTIONS, index_arn),
     ]
     if bucket is not None:
-        statements.append(_statement("LargeValues", "s3", OBJECT_ACTIONS, f"arn:{partition}:s3:::{bucket.objects}"))
+        objects = f"arn:{partition}:s3:::{bucket.objects}"
+        statements.append(_statement("LargeValues", "s3", sorted(OBJECT_ACTIONS), objects))
     return _policy(statements)
 
 

@@ -67,6 +67,24 @@ SerdeOption = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+BucketOption = Annotated[
+    str | None,
+    typer.Option(
+        "--s3-bucket",
+        envvar="LANGGRAPH_DYNAMO_CONV_S3_BUCKET",
+        help="The savers' bucket, if they keep large values in S3.",
+        rich_help_panel=_PANEL,
+    ),
+]
+PrefixOption = Annotated[
+    str,
+    typer.Option(
+        "--s3-prefix",
+        envvar="LANGGRAPH_DYNAMO_CONV_S3_PREFIX",
+        help="The savers' prefix in that bucket.",
+        rich_help_panel=_PANEL,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=_PANEL)]
 
 ConversationArgument = Annotated[
@@ -83,6 +101,8 @@ _SHARED: dict[str, tuple[Any, Any]] = {
     "endpoint_url": (EndpointOption, None),
     "profile": (ProfileOption, None),
     "serde": (SerdeOption, None),
+    "s3_bucket": (BucketOption, None),
+    "s3_prefix": (PrefixOption, ""),
     "as_json": (JsonOption, False),
 }
 
@@ -96,6 +116,8 @@ class Place:
     endpoint_url: str | None = None
     profile: str | None = None
     serde: str | None = None
+    s3_bucket: str | None = None
+    s3_prefix: str = ""
 
 
 class Run:
@@ -128,7 +150,15 @@ class Run:
         name = self.table_name
         client = self.client("dynamodb", self.place.endpoint_url)
         serde = serializer_named(self.place.serde) if self.place.serde else strict_serializer()
-        return DynamoDBConversationSaver(name, client=client, serde=serde)
+        place = self.place
+        return DynamoDBConversationSaver(
+            name,
+            client=client,
+            serde=serde,
+            s3_bucket=place.s3_bucket,
+            s3_prefix=place.s3_prefix,
+            s3_client=self.client("s3") if place.s3_bucket else None,
+        )
 
     @property
     def conversations(self) -> Conversations:

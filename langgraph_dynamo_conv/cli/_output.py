@@ -15,6 +15,8 @@ from rich.text import Text
 
 from langgraph_dynamo_conv.errors import (
     AccessDeniedError,
+    BucketNotFoundError,
+    BucketRequiredError,
     ConflictError,
     ConversationNotFoundError,
     CorruptDataError,
@@ -61,6 +63,7 @@ class Exit(IntEnum):
 
 _CODES: tuple[tuple[type[DynamoConvError], Exit], ...] = (
     (TableNotFoundError, Exit.MISSING),
+    (BucketNotFoundError, Exit.MISSING),
     (ConversationNotFoundError, Exit.MISSING),
     (AccessDeniedError, Exit.REFUSED),
     (CredentialsError, Exit.REFUSED),
@@ -69,6 +72,7 @@ _CODES: tuple[tuple[type[DynamoConvError], Exit], ...] = (
     (ConflictError, Exit.AGAIN),
     (IndexNotReadyError, Exit.AGAIN),
     (CorruptDataError, Exit.DAMAGED),
+    (BucketRequiredError, Exit.USAGE),
 )
 
 

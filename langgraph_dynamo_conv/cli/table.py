@@ -15,7 +15,7 @@ from langgraph_dynamo_conv import _templates, provision
 from langgraph_dynamo_conv._diagnosis import NOTE, OK, WRONG, Finding, diagnose
 from langgraph_dynamo_conv._session import caller
 from langgraph_dynamo_conv._templates import Bucket, Wish
-from langgraph_dynamo_conv.cli._context import Run, command
+from langgraph_dynamo_conv.cli._context import Place, Run, command
 from langgraph_dynamo_conv.cli._output import Exit, one_line
 
 _MARKS = {OK: ("✓", "green"), NOTE: ("!", "yellow"), WRONG: ("✗", "bold red")}
@@ -24,8 +24,6 @@ _WORDS = {"ttl": "time-to-live on expires_at", "pitr": "point-in-time recovery",
 TagOption = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="A tag; can be repeated.")]
 TtlOption = Annotated[bool, typer.Option("--ttl/--no-ttl", help="Let DynamoDB delete what has expired.")]
 PitrOption = Annotated[bool, typer.Option("--pitr/--no-pitr", help="Point-in-time recovery: restore any second.")]
-BucketOption = Annotated[str | None, typer.Option(help="Also allow objects in this bucket, where large values go.")]
-PrefixOption = Annotated[str, typer.Option(help="Only objects whose keys begin with this, such as 'conversations/'.")]
 
 
 class Role(str, Enum):
@@ -109,8 +107,6 @@ def iam_policy(
     run: Run,
     account: Annotated[str | None, typer.Option(help="The AWS account's number; asked of STS if not given.")] = None,
     role: Annotated[Role, typer.Option("--for", help="An agent's role, or whoever sets up.")] = Role.RUNTIME,
-    s3_bucket: BucketOption = None,
-    s3_prefix: PrefixOption = "",
 ) -> None:
     """Print the least that a role needs, as an IAM policy (always JSON)."""
     sts = run.client("sts")
@@ -123,7 +119,7 @@ def iam_policy(
         policy = _templates.setup_policy(arn)
     else:
         index_arn = _templates.index_arn_of(arn)
-        policy = _templates.runtime_policy(arn, index_arn, bucket_of(s3_bucket, s3_prefix), partition)
+        policy = _templates.runtime_policy(arn, index_arn, bucket_of(run.place), partition)
     run.out.document(policy)
 
 
@@ -132,11 +128,9 @@ def cloudformation(
     ttl: TtlOption = True,
     pitr: PitrOption = True,
     tag: TagOption = None,
-    s3_bucket: BucketOption = None,
-    s3_prefix: PrefixOption = "",
 ) -> None:
     """Print a CloudFormation template: the table, its index, and a policy for the agent's role. Sends nothing."""
-    wish = Wish(run.table_name, ttl, pitr, tags_of(tag), bucket_of(s3_bucket, s3_prefix))
+    wish = Wish(run.table_name, ttl, pitr, tags_of(tag), bucket_of(run.place))
     template = _templates.cloudformation_template(wish)
     # parsed anew, it shares no parts, which YAML would write as anchors
     text = yaml.safe_dump(json.loads(json.dumps(template)), sort_keys=False, width=120)
@@ -148,11 +142,9 @@ def terraform(
     ttl: TtlOption = True,
     pitr: PitrOption = True,
     tag: TagOption = None,
-    s3_bucket: BucketOption = None,
-    s3_prefix: PrefixOption = "",
 ) -> None:
     """Print Terraform: the table, its index, and a policy for the agent's role. Sends nothing."""
-    wish = Wish(run.table_name, ttl, pitr, tags_of(tag), bucket_of(s3_bucket, s3_prefix))
+    wish = Wish(run.table_name, ttl, pitr, tags_of(tag), bucket_of(run.place))
     blocks = _templates.terraform_blocks(wish)
     run.out.document(_templates.to_terraform_json(blocks), _templates.to_hcl(blocks))
 
@@ -166,11 +158,11 @@ def tags_of(given: list[str] | None) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-def bucket_of(name: str | None, prefix: str) -> Bucket | None:
+def bucket_of(place: Place) -> Bucket | None:
     """The bucket of a command line. Raises `ValueError` for a prefix without a bucket."""
-    if name is None and prefix:
+    if place.s3_bucket is None and place.s3_prefix:
         raise ValueError("--s3-prefix needs --s3-bucket")
-    return None if name is None else Bucket(name, prefix)
+    return None if place.s3_bucket is None else Bucket(place.s3_bucket, place.s3_prefix)
 
 
 def _cells(finding: Finding) -> tuple[Text, Text, Text]:

@@ -1,4 +1,4 @@
-"""`list`, `rename`, `delete` and `delete-user`, on both engines."""
+"""`list`, `rename`, `delete` and `delete-user`, on DynamoDB Local."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from langgraph_dynamo_conv.cli._output import Exit
+from tests.buckets import new_bucket
 from tests.cli.chats import HOSTILE, chat, id_of
+from tests.conftest import MakeSaver
+from tests.factories import USER, noise, put
 
 if TYPE_CHECKING:
     from langgraph_dynamo_conv import DynamoDBConversationSaver
     from tests.cli.conftest import Cli
+
+
+pytestmark = pytest.mark.engine("dynamodb-local")
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
@@ -221,3 +227,20 @@ def test_a_user_is_deleted_with_everything(
     assert ended.out.startswith("deleted: 2 conversations, ")
     assert (titles(saver), titles(saver, "bob")) == ([], ["his own"])
     assert cli("delete-user", "alice", "--yes", "--json").json == {"user_id": "alice", "conversations": 0, "items": 0}
+
+
+@pytest.mark.engine("moto")
+def test_a_conversation_with_a_value_in_a_bucket_is_deleted_with_it(
+    cli: Cli, make_saver: MakeSaver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with new_bucket() as bucket:
+        saver = make_saver(s3_bucket=bucket.name, s3_prefix="chats", s3_client=bucket.client)
+        put(saver, 1, {"document": noise(400_000)})
+
+        without = cli("delete", "thread", "--user", USER, "--yes")
+        assert (without.code, bucket.keys != []) == (Exit.USAGE, True)
+        assert "give s3_bucket" in without.err
+        monkeypatch.setenv("LANGGRAPH_DYNAMO_CONV_S3_BUCKET", bucket.name)
+        assert cli("verify", "thread", "--user", USER, "--s3-prefix", "chats").code == 0
+        assert cli("delete", "thread", "--user", USER, "--yes", "--s3-prefix", "chats").code == 0
+        assert bucket.keys == []

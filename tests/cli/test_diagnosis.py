@@ -18,6 +18,9 @@ from langgraph_dynamo_conv._table import Table
 from langgraph_dynamo_conv.errors import EndpointError
 from langgraph_dynamo_conv.provision import table_definition
 
+pytestmark = pytest.mark.engine("dynamodb-local")
+
+
 LEAST = "boto3>=1.34.0"
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Cli
     from tests.cli.test_table import Person
 
+pytestmark = pytest.mark.engine("dynamodb-local")
+
+
 __all__ = ["iam", "iam_enforced", "role"]  # fixtures
 
 COMMANDS = (
@@ -170,6 +173,8 @@ def test_each_error_of_the_package_has_its_exit_code() -> None:
 
     assert codes == {
         "AccessDeniedError": Exit.REFUSED,
+        "BucketNotFoundError": Exit.MISSING,
+        "BucketRequiredError": Exit.USAGE,
         "ConflictError": Exit.AGAIN,
         "ConversationNotFoundError": Exit.MISSING,
         "CorruptDataError": Exit.DAMAGED,

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Cli
     from tests.engines import Engine
 
+pytestmark = pytest.mark.engine("dynamodb-local")
+
+
 MODULE = [sys.executable, "-m", "langgraph_dynamo_conv"]
 PROGRAM = [os.path.join(os.path.dirname(sys.executable), "langgraph-dynamo-conv")]  # noqa: PTH118,PTH120 - as given
 COMMANDS = sorted(command.name or "" for command in app_of().registered_commands)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Cli, Ended
     from tests.conftest import MakeSaver
 
+pytestmark = pytest.mark.engine("dynamodb-local")
+
+
 ACCOUNT = "123456789012"
 
 __all__ = ["iam_enforced"]  # a fixture

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Cli
 
 
+pytestmark = pytest.mark.engine("dynamodb-local")
+
+
 def waiting(saver: DynamoDBConversationSaver) -> RunnableConfig:
     """A conversation in which a tool call waits for a person."""
 

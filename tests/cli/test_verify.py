@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from langgraph_dynamo_conv.cli._output import Exit
 from tests.cli.chats import chat, id_of
 
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
 
     from langgraph_dynamo_conv import DynamoDBConversationSaver
     from tests.cli.conftest import Cli
+
+
+pytestmark = pytest.mark.engine("dynamodb-local")
 
 
 def test_a_whole_conversation_is_told_so(cli: Cli, saver: DynamoDBConversationSaver) -> None:
