@@ -33,6 +33,9 @@ PAGES = {
 ORIGINS = {page: origin for origin, page in PAGES.items()}
 LINK = re.compile(r'(?P<before>\]\(|(?:src|srcset|href)=")(?P<path>[^)"#:\s]+)(?P<anchor>#[^)"\s]*)?(?P<after>[)"])')
 FENCE = re.compile(r"^( *)(`{3,})[^\n]*\n.*?^\1\2 *$", re.MULTILINE | re.DOTALL)
+MOST_COLOURED = 100_000
+"""Characters of a file up to which its page has colours: they make it ten times as large."""
+
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".json": "json", ".toml": "toml"}
 
 
@@ -84,8 +87,8 @@ def page_of(path: str) -> str:
 
 def source_page(path: str) -> str:
     """A page with the text of a file, left out of the search."""
-    language = LANGUAGES.get(posixpath.splitext(path)[1], "text")
     text = (ROOT / path).read_text(encoding="utf-8").rstrip("\n")
+    language = LANGUAGES.get(posixpath.splitext(path)[1], "text") if len(text) <= MOST_COLOURED else "text"
     return f"---\nsearch: {{exclude: true}}\n---\n\n# {path}\n\n``````{language}\n{text}\n``````\n"
 
 
