@@ -138,7 +138,7 @@ def run_example(_arguments: argparse.Namespace, rest: list[str]) -> int:
 
 
 def run_tests(arguments: argparse.Namespace, rest: list[str]) -> int:
-    install(CURRENT, extras=["cli", "example"], groups=["test", "integration", "benchmark", "lambda", "docs"])
+    install(CURRENT, extras=["cli", "example"], groups=["test", "integration", "benchmark", "lambda", "peers", "docs"])
     variables = {} if arguments.engine == "moto" else dynamodb_local(CURRENT.python).as_variables()
     everything = not rest and not arguments.engine
     options = [f"--engine={arguments.engine}"] if arguments.engine else []
@@ -148,7 +148,7 @@ def run_tests(arguments: argparse.Namespace, rest: list[str]) -> int:
 
 def run_lint(_arguments: argparse.Namespace, rest: list[str]) -> int:
     refuse(rest)
-    install(CURRENT, extras=["cli", "example"], groups=["test", "integration", "benchmark", "lambda", "docs", "lint"])
+    install(CURRENT, extras=["cli", "example"], groups=["test", "integration", "benchmark", "lambda", "peers", "docs", "lint"])
     templates = [str(path) for path in sorted(ROOT.glob("examples/lambda/*.yaml"))]
     checks = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"], ["cfn-lint", *templates])
     return max(call([CURRENT.python.with_name(check[0]), *check[1:]]) for check in checks)

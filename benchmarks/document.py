@@ -18,6 +18,7 @@ TEMPLATE = "benchmarks.md.jinja"
 MARKS = (20, 100, 400)
 AROUND = 20
 NOTHING = "-"
+TRANSCRIPT_KINDS = ("conversation row", "index", "older messages")
 
 Cell = Callable[[Run], str]
 OfTurns = Callable[[list[Cost]], float]
@@ -106,10 +107,25 @@ class Tables:
     def write_units(self) -> Iterator[Row]:
         """Where this saver's write units go, a turn of the reference chat."""
         runs = [run for key in OURS if (run := self.results.run(key, REFERENCE.key))]
-        kinds = sorted({kind for run in runs for kind in run.write_units}, key=lambda kind: -runs[-1].write_units[kind])
+        kinds = sorted(
+            {kind for run in runs for kind in run.write_units}, key=lambda kind: (-runs[-1].write_units[kind], kind)
+        )
         for kind in kinds:
             yield Row(kind, [f"{run.write_units.get(kind, 0) / len(run.turns):.2f}" for run in runs])
         yield Row("all", [f"{mean(cost.wru for cost in run.turns):.2f}" for run in runs])
+
+    def kinds(self) -> list[str]:
+        """Kinds of items, those that the transcript writes last."""
+        found = {kind for shape in SHAPES if (run := self.results.run(OURS[-1], shape.key)) for kind in run.write_units}
+        return sorted(found, key=lambda kind: (kind in TRANSCRIPT_KINDS, kind))
+
+    def write_units_of_shapes(self) -> Iterator[Row]:
+        """Where this saver's write units go, a turn of each shape, with the transcript on."""
+        for shape in SHAPES:
+            run = self.results.run(OURS[-1], shape.key)
+            if run and run.turns:
+                units = [run.write_units.get(kind, 0) / len(run.turns) for kind in self.kinds()]
+                yield Row(shape.title, [*(number(unit) if unit else NOTHING for unit in units), growth(run)])
 
     def entropy(self) -> Iterator[Row]:
         """Bits a character of the workloads' text and of English."""
@@ -175,6 +191,15 @@ def sum_of(name: str) -> OfTurns:
 def number(value: float) -> str:
     """Three figures or so."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
+
+
+def growth(run: Run) -> str:
+    """Write units of the last quarter of the turns by those of the second quarter."""
+    quarter = len(run.turns) // 4
+    if not quarter:
+        return NOTHING
+    wru = mean_of("wru")
+    return number(wru(run.turns[-quarter:]) / wru(run.turns[quarter : 2 * quarter]))
 
 
 def stored(run: Run, mark: int) -> str:

@@ -13,10 +13,10 @@ LEVEL = 3
 _CHARACTERS = 300_000
 
 
-def bits_a_character() -> dict[str, dict[int, float]]:
+def bits_a_character() -> dict[str, dict[str, float]]:
     """Bits that zstd needs for a character, by the size of what it compresses, of both texts."""
     texts = {"workloads": prose(), "English": english()}
-    return {name: {size: round(bits(text, size), 2) for size in SIZES} for name, text in texts.items()}
+    return {name: {str(size): round(bits(text, size), 2) for size in SIZES} for name, text in texts.items()}
 
 
 def prose() -> str:

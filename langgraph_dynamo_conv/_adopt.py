@@ -55,7 +55,7 @@ def materialize(engine: Engine, scope: Scope, serializer: Serializer, checkpoint
     found = _checkpoint(engine, scope, serializer)
     if found is not None and found["id"] == checkpoint_id:
         tree = tree_of(found, {**_METADATA, "user_id": scope.user_id}, serializer)
-        engine.save(scope, "", checkpoint_id, None, tree, serializer)
+        engine.save(scope, "", checkpoint_id, None, None, tree, serializer)
 
 
 def append(engine: Engine, scope: Scope, message: Message, next_version: Any, serializer: Serializer) -> Image | None:
@@ -92,8 +92,8 @@ def _save_after(
     checkpoint["channel_versions"][channel] = next_version(checkpoint["channel_versions"].get(channel), None)
     checkpoint["updated_channels"] = [channel]
     tree = tree_of(checkpoint, metadata, serializer)
-    parent = loaded.image.checkpoint_id
-    return engine.save(scope, "", checkpoint["id"], parent, tree, serializer)
+    parent = loaded.image
+    return engine.save(scope, "", checkpoint["id"], parent.checkpoint_id, parent, tree, serializer)
 
 
 def _with(held: Any, new: Sequence[BaseMessage]) -> Any:

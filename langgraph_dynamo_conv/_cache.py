@@ -50,6 +50,8 @@ class ImageCache:
 
     def put(self, place: Place, image: Image) -> None:
         """Keep an image."""
+        if self.get(place, image.checkpoint_id) is image:
+            return
         weight = image.weight()
         with self._lock:
             entries = [e for e in self._images.pop(place, []) if self._keep(e, image)]

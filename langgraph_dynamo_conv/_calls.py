@@ -23,7 +23,7 @@ from langgraph_dynamo_conv._engine import Engine
 from langgraph_dynamo_conv._history import Asked, metadata_matches
 from langgraph_dynamo_conv._keys import Scope, check_checkpoint_id, check_text
 from langgraph_dynamo_conv._parts import Serializer
-from langgraph_dynamo_conv._state import checkpoint_of, metadata_of, tree_of
+from langgraph_dynamo_conv._state import checkpoint_of, grown, metadata_of, sections_of
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
 
@@ -82,16 +82,18 @@ def put(
             table=engine.table.name,
         )
     merged = cast("dict[str, Any]", get_checkpoint_metadata(config, metadata))
-    tree = tree_of(checkpoint, merged, serializer)
+    parent_id = target.checkpoint_id
+    sections_of(checkpoint, merged)  # refuses what is no checkpoint before any request
+    checkpoint_id = check_checkpoint_id(checkpoint["id"])
     run_id = merged.get("run_id")
     run_id = run_id if isinstance(run_id, str) and run_id else None
     if run_id is not None:
         engine.note_run(scope, run_id)
     if ns == "" and adopt.is_offered(target.checkpoint_id):
         adopt.materialize(engine, scope, serializer, target.checkpoint_id)
-    image = engine.save(
-        scope, ns, check_checkpoint_id(checkpoint["id"]), target.checkpoint_id, tree, serializer, run_id
-    )
+    parent = engine.checkpoints.image(scope, ns, serializer, parent_id) if parent_id else None
+    tree, marks = grown(checkpoint, merged, serializer, parent)
+    image = engine.save(scope, ns, checkpoint_id, parent_id, parent, tree, serializer, run_id, marks)
     if ns == "":
         row = engine.follower.saved(scope, image, checkpoint["channel_values"], merged.get("source"), serializer)
         engine.titler.consider(row, engine.follower.sealer(serializer))

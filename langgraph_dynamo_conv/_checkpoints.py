@@ -7,7 +7,7 @@ has seen the conversation before, it asks only for what came since, and for proo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import ormsgpack
@@ -24,14 +24,15 @@ from langgraph_dynamo_conv._items import CHANGE, FULL, CheckpointItem
 from langgraph_dynamo_conv._keys import Scope
 from langgraph_dynamo_conv._limits import LARGE_ELEMENT_BYTES
 from langgraph_dynamo_conv._liveness import Liveness
+from langgraph_dynamo_conv._marks import Mark
 from langgraph_dynamo_conv._parts import Parts, Serializer, Spilled, value_refs, with_digests
 from langgraph_dynamo_conv._segments import Segments
 from langgraph_dynamo_conv._table import ConditionFailed, Table
 from langgraph_dynamo_conv._writes import TaskWrites, Writes
 from langgraph_dynamo_conv.errors import CorruptDataError
 
-CHAIN_PAGE = _image.CHAIN_ITEMS + 1
-"""A whole chain of ordinary length, in the first page."""
+CHAIN_PAGE = _image.CHAIN_ITEMS + _image.CHAIN_ITEMS // 3 + 1
+"""A whole chain of ordinary length, in the first page: it is full again at the first or second check."""
 
 _UNSEEN = "attribute_not_exists(#pk) OR #d = :d"
 
@@ -111,6 +112,7 @@ class Checkpoints:
         serializer: Serializer,
         run_id: str | None,
         times: Times,
+        marks: Mapping[str, Mark] | None = None,
     ) -> Image:
         """Store a checkpoint. Storing the same one again is harmless.
 
@@ -124,6 +126,7 @@ class Checkpoints:
             serializer: How its values became bytes.
             run_id: The run that made it, or None.
             times: When the conversation is over, and when the item may be deleted: not after what it builds on.
+            marks: Those of the tree's messages.
 
         Cost: one PutItem, of about 1 write unit for an ordinary step; before it, side by side, one for each new
         segment and each part of a large value.
@@ -132,14 +135,14 @@ class Checkpoints:
         newest = self._cache.newest(place)
         spilled = Spilled()
         draft = Draft(self._codec, scope, ns, checkpoint_id, parent_id, serializer.sealer)
-        tree = as_of_its_step(tree, parent)
-        spilled_tree = self._with_values_of(parent, tree, scope, serializer, spilled)
+        settled = as_of_its_step(tree, parent)
+        spilled_tree = self._with_values_of(parent, settled, scope, serializer, spilled)
         draft.plan(spilled_tree, parent, linear=_is_linear(checkpoint_id, parent_id, newest))
         item = draft.item(self._parts, spilled, run_id, times)
         before = [*self._parts.puts(scope, spilled), *self._segment_puts(scope, ns, draft)]
         self._table.side_by_side(*before)
         self._commit(scope, ns, item, serializer)
-        image = draft.image(item)
+        image = replace(draft.image(item), marks=_marks_of(settled, tree, marks or {}))
         self._remember(place, image)
         return image
 
@@ -222,7 +225,13 @@ class Checkpoints:
         first = scope.checkpoint(ns, known.checkpoint_id).sk if known else None
         items = Descending(
             self._table.query(
-                scope.thread_id, scope.checkpoints(ns), first=first, last=last, newest_first=True, page_items=CHAIN_PAGE
+                scope.thread_id,
+                scope.checkpoints(ns),
+                first=first,
+                last=last,
+                newest_first=True,
+                page_items=CHAIN_PAGE,
+                doubling=True,
             ),
             self._expiry.is_past,
         )
@@ -363,3 +372,9 @@ def _referring(state: Node, stored: Mapping[bytes, ValueRef]) -> Node:
         return placed
 
     return _delta.with_leaves(state, place)
+
+
+def _marks_of(settled: dict[str, Any], tree: dict[str, Any], marks: Mapping[str, Mark]) -> dict[str, Mark]:
+    """The marks that still hold: a channel that was given the parent's value has no longer what was marked."""
+    now, then = settled["channel_values"], tree["channel_values"]
+    return {channel: mark for channel, mark in marks.items() if now[channel] is then[channel]}

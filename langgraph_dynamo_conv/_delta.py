@@ -24,7 +24,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, NamedTuple, TypeAlias
+from itertools import chain
+from operator import is_
+from typing import Any, NamedTuple, TypeAlias, cast
 
 _LEAF, _LIST, _SEALED, _RUN, _VALUE, _PATCH, _SPLICE, _KEPT = range(8)
 _NATIVE = "msgpack"
@@ -103,7 +105,7 @@ UNCHANGED: Any = [_PATCH, {}, [], None]
 
 def grow(value: Any, dumps: Dumps, depth: int) -> Node:
     """A value as a tree, taken apart `depth` levels deep. Raises what `dumps` raises."""
-    if depth > 0 and type(value) is dict and all(type(key) is str for key in value):
+    if depth > 0 and type(value) is dict and set(map(type, value)) <= {str}:
         return {key: grow(item, dumps, depth - 1) for key, item in value.items()}
     if depth > 0 and type(value) is list:
         return [Leaf(*dumps(item)) for item in value]
@@ -132,13 +134,8 @@ def to_python(node: Node, loads: Loads, values: Mapping[str, bytes]) -> Any:
 def leaves(node: Node) -> Iterator[Leaf]:
     """Every leaf, in order."""
     if type(node) is dict:
-        for item in node.values():
-            yield from leaves(item)
-    elif type(node) is list:
-        yield from node
-    else:
-        assert isinstance(node, Leaf)
-        yield node
+        return chain.from_iterable(map(leaves, node.values()))
+    return iter(node if type(node) is list else [cast("Leaf", node)])
 
 
 def with_leaves(node: Node, instead: Callable[[Leaf], Leaf]) -> Node:
@@ -187,9 +184,7 @@ def _dict_difference(old: dict[str, Any], new: dict[str, Any]) -> Difference:
 
 def _list_difference(old: list[Any], new: list[Any]) -> Difference:
     shortest = min(len(old), len(new))
-    before = 0
-    while before < shortest and old[before].same(new[before]):
-        before += 1
+    before = common_head(old, new)
     behind = 0
     while behind < shortest - before and old[-1 - behind].same(new[-1 - behind]):
         behind += 1
@@ -199,6 +194,16 @@ def _list_difference(old: list[Any], new: list[Any]) -> Difference:
     tail = old[len(old) - behind :]
     tree = [*old[:before], *(leaf for leaf, _ in middle), *tail]
     return Difference([_SPLICE, before, behind, _encoded_middle(middle)], tree)
+
+
+def common_head(old: list[Leaf], new: list[Leaf]) -> int:
+    """How many leaves at the head of two lists are the same."""
+    shortest = min(len(old), len(new))
+    known = list(map(is_, old, new))
+    before = known.index(False) if False in known else shortest
+    while before < shortest and old[before].same(new[before]):
+        before += 1
+    return before
 
 
 def _recalled(old: list[Leaf], middle: list[Leaf], left: range) -> list[tuple[Leaf, int | None]]:

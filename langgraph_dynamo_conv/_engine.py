@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import copy
 import os
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +27,7 @@ from langgraph_dynamo_conv._image import Image
 from langgraph_dynamo_conv._items import key_of, stamp, wire_key
 from langgraph_dynamo_conv._keys import SK, Scope
 from langgraph_dynamo_conv._liveness import Liveness
+from langgraph_dynamo_conv._marks import Mark
 from langgraph_dynamo_conv._older import OlderMessages
 from langgraph_dynamo_conv._parts import Parts, Serializer
 from langgraph_dynamo_conv._removal import Removal
@@ -134,6 +136,16 @@ class Engine:
                 self._pool = ThreadPoolExecutor(self.table.connections, "dynamo-conv-call")
             return self._pool
 
+    def dated(self, now: Callable[[], str]) -> Engine:
+        """The same engine, but rows take their times from `now`: for states stored later than they came about.
+
+        Shares caches, threads and requests; close the original alone.
+        """
+        made = copy.copy(self)
+        made.rows = self.rows.dated(now)
+        made.follower = self.follower.over(made.rows)
+        return made
+
     def close(self) -> None:
         """Wait for calls under way and stop all threads."""
         with self._lock:
@@ -153,14 +165,17 @@ class Engine:
         ns: str,
         checkpoint_id: str,
         parent_id: str | None,
+        parent: Image | None,
         tree: dict[str, Any],
         serializer: Serializer,
         run_id: str | None = None,
+        marks: Mapping[str, Mark] | None = None,
     ) -> Image:
         """Store a checkpoint; what it builds on lives on with it. See `Checkpoints.save`."""
-        parent = self.checkpoints.image(scope, ns, serializer, parent_id) if parent_id else None
         times = self.renewal.times(scope, ns, checkpoint_id, parent, serializer)
-        return self.checkpoints.save(scope, ns, checkpoint_id, parent_id, parent, tree, serializer, run_id, times)
+        return self.checkpoints.save(
+            scope, ns, checkpoint_id, parent_id, parent, tree, serializer, run_id, times, marks
+        )
 
     def save_writes(
         self,

@@ -6,6 +6,7 @@ steps. Whether a run is over is read from LangGraph's own channels: no node is a
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -65,6 +66,12 @@ class RowFollower:
         self._seals = seals
         self._lock = threading.Lock()
         self._early: OrderedDict[tuple[Scope, str], str] = OrderedDict()
+
+    def over(self, rows: Rows) -> RowFollower:
+        """The same follower, but of these rows."""
+        made = copy.copy(self)
+        made._rows = rows
+        return made
 
     def sealer(self, serializer: Serializer) -> Sealer | None:
         """What encrypts transcripts, or None."""
@@ -186,8 +193,7 @@ class RowFollower:
         left = image.tree["channel_values"].get(self.channel, [])
         if type(held) is not list or type(left) is not list:
             return None
-        grown = len(left) >= len(held) and all(old.same(new) for old, new in zip(held, left, strict=False))
-        return None if grown else before
+        return None if _delta.common_head(held, left) == len(held) else before
 
     def _messages(self, scope: Scope, image: Image, row: Row | None, serializer: Serializer) -> list[Any]:
         """The state's messages; of a `DeltaChannel`, those that task writes brought since the row was written."""
@@ -236,18 +242,19 @@ def _has_stopped(row: Row | None, image: Image) -> bool:
 def _newest_of(messages: list[Any], row: Row) -> list[Any]:
     """The messages from the first one on that the row may still have to learn: later ones are all it can show.
 
-    They begin with a message of the user that the row has, so that folding them gives what folding all would.
+    They begin with a message of the user, and the oldest of which the row has something, so that folding them gives
+    what folding all would.
     """
     known = {name for message in row.messages for name in str(message.get("ids") or "").split()}
-    start = 0
+    start, has_known = 0, False
     for position in range(len(messages) - 1, -1, -1):
         message = messages[position]
+        has_known = has_known or digest_of(str(getattr(message, "id", None))) in known
         if getattr(message, "type", None) == "human":
-            if digest_of(str(getattr(message, "id", None))) not in known:
-                if start:
-                    break
-                continue
-            start = position
+            if has_known:
+                start, has_known = position, False
+            elif start:
+                break
     return messages[start:]
 
 

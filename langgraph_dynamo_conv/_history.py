@@ -97,7 +97,7 @@ class History:
         """
         last = scope.checkpoint(ns, checkpoint_id).sk if checkpoint_id else None
         pages = self._table.query(
-            scope.thread_id, scope.checkpoints(ns), last=last, newest_first=True, page_items=_DELTA_PAGE
+            scope.thread_id, scope.checkpoints(ns), last=last, newest_first=True, page_items=_DELTA_PAGE, doubling=True
         )
         walk = _Walk(self, scope, ns, Descending(pages, self._expiry.is_past), serializer)
         found: dict[str, tuple[list[Write], _delta.Node | None]] = {channel: ([], None) for channel in channels}
@@ -125,7 +125,12 @@ class History:
             bound = asked.checkpoint_id or asked.before
             last = scope.checkpoint(asked.ns, bound).sk if bound else None
             pages = self._table.query(
-                scope.thread_id, scope.checkpoints(asked.ns), last=last, newest_first=True, page_items=page
+                scope.thread_id,
+                scope.checkpoints(asked.ns),
+                last=last,
+                newest_first=True,
+                page_items=page,
+                doubling=True,
             )
             yield asked.ns, Descending(pages, self._expiry.is_past)
             return

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from langgraph_dynamo_conv import _delta
 from langgraph_dynamo_conv._delta import Leaf, Node, SegmentRef
+from langgraph_dynamo_conv._marks import Mark
 
 CHAIN_ITEMS = 24
 """No chain is rewritten before it has so many items; a reader takes them in one page (see `_load`)."""
@@ -26,6 +27,9 @@ SEAL_BYTES = 16 * 1024
 
 SEALABLE_BYTES = 64
 """A leaf below this is cheaper written again than referred to."""
+
+RUN_LEAVES = 32
+"""In a list of so many leaves the small ones are sealed as well: one reference stands for many in a row."""
 
 SEGMENT_BYTES = 256 * 1024
 """Serialized bytes of one segment at most (before compression), so that it fits into an item."""
@@ -56,6 +60,7 @@ class Image:
         fingerprint: Tells whether the stored item is still the one seen.
         full_check_at: `chain_items` at which a full checkpoint is considered next.
         expires_at: When DynamoDB may delete the item, or None. What it needs, it may not delete before.
+        marks: Marks of the messages that were serialized for the tree, by channel.
     """
 
     checkpoint_id: str
@@ -68,6 +73,7 @@ class Image:
     fingerprint: bytes = b""
     full_check_at: int = CHAIN_ITEMS
     expires_at: int | None = None
+    marks: Mapping[str, Mark] = field(default_factory=dict)
 
     @property
     def is_fresh(self) -> bool:
@@ -76,7 +82,8 @@ class Image:
 
     def weight(self) -> int:
         """About how many bytes of memory it holds."""
-        return sum(leaf.size + 120 for leaf in _delta.leaves(self.tree))
+        held = [leaf.data for leaf in _delta.leaves(self.tree)]
+        return sum(map(len, filter(None, held))) + 120 * len(held)
 
 
 @dataclass(frozen=True)
@@ -117,7 +124,7 @@ def plan_full(tree: dict[str, Any], sizes: Mapping[str, int], new_segment_id: An
     """
     half_dead, small = _half_dead(tree, sizes), _mergeable(sizes)
     dissolved = half_dead | small
-    moving = [leaf for leaf in _sealable(tree) if _is_loose(leaf, dissolved)]
+    moving = list(_moving(tree, dissolved))
     if not dissolved and sum(leaf.size for leaf in moving) < SEAL_BYTES:
         moving = []
     segments, places = {}, {}
@@ -168,16 +175,27 @@ def fill(node: Node, segments: Mapping[str, list[Any]]) -> None:
             leaf.typ, leaf.data = found.typ, found.data
 
 
-def _sealable(tree: dict[str, Any]) -> Iterable[Leaf]:
-    """Leaves that fit into a segment: a channel's large ones are values of their own, unless they compress well."""
+def _moving(tree: dict[str, Any], dissolved: set[str]) -> Iterable[Leaf]:
+    """Leaves that go to a segment if there are enough, and fit into one.
+
+    A channel's large ones are values of their own, unless they compress well.
+    """
     for section, node in tree.items():
-        for leaf in _delta.leaves(node):
-            if section == "channel_values" or leaf.size <= SEGMENT_BYTES:
-                yield leaf
+        for group in _groups(node):
+            least = SEALABLE_BYTES if len(group) < RUN_LEAVES else 0
+            for leaf in group:
+                is_loose = leaf.size >= least if leaf.at is None else _is_in(leaf, dissolved)
+                if is_loose and (section == "channel_values" or leaf.size <= SEGMENT_BYTES):
+                    yield leaf
 
 
-def _is_loose(leaf: Leaf, dissolved: set[str]) -> bool:
-    return leaf.size >= SEALABLE_BYTES if leaf.at is None else _is_in(leaf, dissolved)
+def _groups(node: Node) -> Iterable[list[Leaf]]:
+    """The leaves of each list together, and others alone."""
+    if type(node) is dict:
+        for item in node.values():
+            yield from _groups(item)
+    else:
+        yield node if type(node) is list else [cast("Leaf", node)]
 
 
 def _is_in(leaf: Leaf, segments: set[str]) -> bool:

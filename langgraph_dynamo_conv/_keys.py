@@ -218,6 +218,11 @@ def run_partition(run_id: str) -> str:
     return f"run#{component(run_id)}"
 
 
+def is_run(pk: str) -> bool:
+    """Whether a partition holds a run's pointers."""
+    return pk.startswith("run#")
+
+
 def is_conversation(pk: str) -> bool:
     """Whether a partition can be a conversation's: not a run's pointers, nor another program's."""
     return "#" not in pk and not _CONTROL.search(pk)

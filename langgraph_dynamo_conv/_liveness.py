@@ -16,7 +16,7 @@ from langgraph_dynamo_conv._keys import Scope
 from langgraph_dynamo_conv._table import Table
 from langgraph_dynamo_conv._writes import TaskWrites
 
-_REMEMBERED = 1024
+_REMEMBERED = 512
 
 
 class Liveness:
@@ -56,6 +56,8 @@ class Liveness:
 
     def saw(self, scope: Scope, ns: str, checkpoint_id: str, expires_at: int | None) -> None:
         """Remember when a checkpoint may be deleted that was read or stored last."""
+        if expires_at is None and not self._expiry.is_on:
+            return
         with self._lock:
             self._seen.pop((scope, ns), None)
             self._seen[scope, ns] = checkpoint_id, expires_at

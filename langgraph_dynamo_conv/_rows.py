@@ -7,6 +7,7 @@ behind the state, and the next turn mends it. Messages that leave the row move t
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -73,13 +74,20 @@ class Rows:
         self._codec = codec
         self._older = older
         self._expiry = expiry
+        self._now: Callable[[], str] = lambda: iso(expiry.clock())
         self._row_bytes = row_bytes
         self._lock = threading.Lock()
         self._known: OrderedDict[Scope, Row | None] = OrderedDict()
 
     def now(self) -> str:
         """The time in ISO 8601, UTC, with `Z`."""
-        return iso(self._expiry.clock())
+        return self._now()
+
+    def dated(self, now: Callable[[], str]) -> Rows:
+        """The same rows with another clock."""
+        made = copy.copy(self)
+        made._now = now
+        return made
 
     def known(self, scope: Scope) -> Row | None:
         """The row as this process last saw it, or None."""

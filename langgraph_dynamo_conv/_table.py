@@ -105,6 +105,8 @@ class Table:
         self._consistent = consistent
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
+        # A request too many does not wait in botocore: it opens a connection and throws it away afterwards.
+        self._free = threading.BoundedSemaphore(self.connections)
 
     @property
     def client(self) -> DynamoDBClient:
@@ -162,6 +164,7 @@ class Table:
         last: str | None = None,
         newest_first: bool = False,
         page_items: int | None = None,
+        doubling: bool = False,
         keys_only: bool = False,
     ) -> Iterator[list[Wire]]:
         """Pages of a partition's items in the order of their sort keys. Pages can be empty.
@@ -173,6 +176,8 @@ class Table:
             last: Upper bound within the prefix, inclusive.
             newest_first: Descending order.
             page_items: At most so many items in the first page. 1 MB in any case, also in later pages.
+            doubling: At most twice as many items in each later page as in the one before: whoever stops at an item
+                has read few more than twice as many as were needed.
             keys_only: Give the keys alone (costs the same).
         """
         low = first if first is not None else prefix
@@ -193,7 +198,8 @@ class Table:
         if keys_only:
             params["ProjectionExpression"] = "#pk, #sk"
             names["#sk"] = SK
-        yield from self._pages("query", f"{pk} / {prefix}", params, page_items)
+        for answer in self._answers("query", f"{pk} / {prefix}", params, page_items, doubling=doubling):
+            yield answer.get("Items", [])
 
     def query_index(self, user_id: str, page_items: int | None = None, **params: Any) -> Iterator[dict[str, Any]]:
         """Answers of the index for one user, newest first unless told otherwise. Never consistent."""
@@ -211,7 +217,8 @@ class Table:
 
     def scan(self, **params: Any) -> Iterator[list[Wire]]:
         """Pages of the whole table."""
-        yield from self._pages("scan", "*", dict(params), None)
+        for answer in self._answers("scan", "*", dict(params), None):
+            yield answer.get("Items", [])
 
     def describe(self) -> dict[str, Any] | None:
         """DescribeTable's `Table`, or None if there is no such table."""
@@ -269,22 +276,19 @@ class Table:
             raise errors[0]
         return [*(future.result() for future in futures), *own]
 
-    def _pages(self, method: str, key: str, params: dict[str, Any], page_items: int | None) -> Iterator[list[Wire]]:
-        for answer in self._answers(method, key, params, page_items):
-            yield answer.get("Items", [])
-
     def _answers(
-        self, method: str, key: str, params: dict[str, Any], page_items: int | None
+        self, method: str, key: str, params: dict[str, Any], page_items: int | None, *, doubling: bool = False
     ) -> Iterator[dict[str, Any]]:
-        if page_items:
-            params["Limit"] = page_items
         while True:
+            if page_items:
+                params["Limit"] = page_items
             answer = self._send(method, key, **params)
             yield answer
             if "LastEvaluatedKey" not in answer:
                 return
             params["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
             params.pop("Limit", None)
+            page_items = page_items * 2 if page_items and doubling else None
 
     def _threads(self) -> ThreadPoolExecutor:
         with self._lock:
@@ -315,7 +319,9 @@ class Table:
         # tag_resource alone names the table by its ARN
         named = {} if "ResourceArn" in params else {"TableName": self.name}
         try:
-            answer: dict[str, Any] = getattr(self.client, method)(**named, **params)
+            send = getattr(self.client, method)
+            with self._free:
+                answer: dict[str, Any] = send(**named, **params)
         except ClientError as error:
             self._raise_refused(error, where)
         except _NO_CREDENTIALS as error:

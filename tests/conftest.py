@@ -32,6 +32,7 @@ _FIGURES = "figures"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine", choices=ENGINES, help="run the store tests on this engine only")
+    parser.addoption("--postgres", action="store_true", help="also run what needs a Postgres server's programs")
 
 
 def pytest_configure() -> None:
@@ -58,7 +59,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     chosen = config.getoption("--engine")
-    left_out = [item for item in items if chosen and engine_of(item) not in {None, chosen}]
+    postgres = config.getoption("--postgres")
+    left_out = [
+        item
+        for item in items
+        if chosen
+        and engine_of(item) not in {None, chosen}
+        or not postgres
+        and item.get_closest_marker("postgres") is not None
+    ]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]

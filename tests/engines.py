@@ -72,12 +72,16 @@ class Engine:
             aws_secret_access_key="dummy",
             config=Config(**options),
         )
+        self.calm(client)
+        return client
+
+    def calm(self, client: Any) -> None:
+        """Let a client that was made elsewhere send moto one request at a time, as those made here do."""
         if self.endpoint_url is None:
             # Instead of moto's own handler: botocore calls all that are registered, so both would act.
             events: Any = client.meta.events
             events.unregister("before-send", botocore_stubber)
             events.register("before-send", _one_request_at_a_time)
-        return client
 
 
 @contextmanager

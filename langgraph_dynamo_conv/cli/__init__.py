@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 import langgraph_dynamo_conv
-from langgraph_dynamo_conv.cli import checkpoints, conversations, table, transcripts
+from langgraph_dynamo_conv.cli import checkpoints, conversations, costs, migration, table, transcripts
 from langgraph_dynamo_conv.cli._context import program_name
 from langgraph_dynamo_conv.cli._output import fail
 
-GROUPS = (table, conversations, transcripts, checkpoints)
+GROUPS = (table, conversations, transcripts, checkpoints, costs, migration)
 """The modules of commands, in the order of the help."""
 
 

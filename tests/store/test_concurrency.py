@@ -6,6 +6,7 @@ Where the engine must answer many at once it is DynamoDB Local: moto answers one
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from langchain_core.messages import HumanMessage
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from tests.conftest import MakeSaver
+from tests.engines import Engine
 from tests.factories import USER, checkpoint, checkpoint_id, config, items_of, noise, put, read, values_of
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 THREADS = 16
 TASKS = 50
+CALLERS = int(os.environ.get("CONCURRENT_CONVERSATIONS", "40"))
+CONNECTIONS = 4
 
 
 def at_once(count: int, work: Callable[[int], object]) -> None:
@@ -64,6 +68,36 @@ def test_many_threads_share_a_saver(make_saver: MakeSaver) -> None:
 
 
 @pytest.mark.engine("dynamodb-local")
+@pytest.mark.parametrize("caller", ["threads", "tasks"])
+def test_many_more_callers_than_connections_wait_their_turn_and_open_no_others(
+    make_saver: MakeSaver, engine: Engine, caplog: pytest.LogCaptureFixture, caller: str
+) -> None:
+    client = engine.client(max_pool_connections=CONNECTIONS)
+    saver = make_saver(client=client)
+
+    async def converse_in_task(number: int) -> None:
+        for step in (1, 2):
+            at = config(f"thread-{number}", step - 1 or None)
+            await saver.aput(at, checkpoint(step, {"items": [number, step]}), {"step": step}, {})
+            found = await saver.aget_tuple(config(f"thread-{number}"))
+            assert found is not None
+            assert found.checkpoint["channel_values"] == {"items": [number, step]}
+
+    async def all_tasks() -> None:
+        await asyncio.gather(*map(converse_in_task, range(CALLERS)))
+
+    with caplog.at_level("DEBUG", "urllib3.connectionpool"):
+        if caller == "tasks":
+            asyncio.run(all_tasks())
+        else:
+            at_once(CALLERS, lambda number: converse(saver, f"thread-{number}", 2))
+
+    opened = [record for record in caplog.records if record.msg.startswith("Starting new HTTP connection")]
+    assert len(opened) <= CONNECTIONS
+    assert not [record for record in caplog.records if "discarding" in record.msg]
+    client.close()
+
+
 async def test_many_tasks_share_a_saver(make_saver: MakeSaver) -> None:
     saver = make_saver()
 

@@ -384,3 +384,17 @@ def new_segment(number: int, batch: Iterable[Leaf]) -> str:
 
 def segments_of(batches: Iterable[tuple[str, list[Leaf]]]) -> dict[str, list[Any]]:
     return {segment: ormsgpack.unpackb(ormsgpack.packb(encode_segment(batch))) for segment, batch in batches}
+
+
+def test_small_elements_of_a_long_list_are_sealed_with_the_large_ones_between_them() -> None:
+    items = [text(40 if number % 2 else 2000, number) for number in range(64)]
+    plan = plan_full(tree_of({"items": items}), {}, new_segment)
+
+    assert all(isinstance(leaf.at, SegmentRef) for leaf in plan.tree["items"])
+    assert len(ormsgpack.packb(plan.payload)) < 100
+
+
+def test_small_elements_of_a_short_list_stay_in_the_checkpoint() -> None:
+    plan = plan_full(tree_of({"items": [text(40, 1), text(20_000, 2)]}), {}, new_segment)
+
+    assert [leaf.at is None for leaf in plan.tree["items"]] == [True, False]

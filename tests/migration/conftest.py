@@ -1,0 +1,69 @@
+"""The savers that threads come from."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph_checkpoint_aws import DynamoDBSaver as AwsSaver
+from langgraph_dynamodb_checkpoint import DynamoDBSaver as OtherSaver
+
+from tests.engines import REGION, Engine
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+PEERS = ("sqlite", "aws", "dynamodb")
+
+Saver = BaseCheckpointSaver[Any]
+MakePeer = Callable[[str], Saver]
+
+
+@pytest.fixture
+def make_peer(
+    engine: Engine, client: DynamoDBClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MakePeer]:
+    """Makes a saver of one of `PEERS` on new tables."""
+    opened: list[sqlite3.Connection] = []
+    tables: list[str] = []
+
+    def make(name: str) -> Saver:
+        if name == "sqlite":
+            opened.append(sqlite3.connect(tmp_path / "threads.sqlite", check_same_thread=False))
+            return SqliteSaver(opened[-1])
+        tables.append(f"{name}-{uuid.uuid4()}")
+        create_peer_table(client, tables[-1])
+        if name == "aws":
+            aws = AwsSaver(tables[-1], region_name=REGION, endpoint_url=engine.endpoint_url)
+            engine.calm(aws.client)
+            return aws
+        if engine.endpoint_url:
+            monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint_url)
+        other = OtherSaver(tables[-1])
+        engine.calm(other.table.meta.client)
+        return other
+
+    yield make
+    for connection in opened:
+        connection.close()
+    for table in tables:
+        client.delete_table(TableName=table)
+
+
+def create_peer_table(client: DynamoDBClient, name: str) -> None:
+    """The table that both DynamoDB savers ask for."""
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "PK", "AttributeType": "S"},
+            {"AttributeName": "SK", "AttributeType": "S"},
+        ],
+        KeySchema=[{"AttributeName": "PK", "KeyType": "HASH"}, {"AttributeName": "SK", "KeyType": "RANGE"}],
+    )

@@ -1,0 +1,91 @@
+"""Threads of every kind arrive whole, and go on where they were."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from langgraph.types import Command
+
+from langgraph_dynamo_conv.migration import by_mapping, by_metadata, everyone, migrate
+from tests.conftest import MakeSaver, Report
+from tests.migration.conftest import PEERS, MakePeer
+from tests.migration.threads import (
+    KINDS,
+    MANY,
+    kinds_of,
+    outcome_of,
+    played,
+    snapshots,
+    source_config,
+    target_config,
+    thread_id_of,
+    user_of,
+)
+
+WANTED = os.environ.get("MIGRATION_THREADS")
+THREADS = int(WANTED or len(KINDS))
+
+BY_ID = by_mapping({thread_id_of(number): user_of(number) for number in range(THREADS)})
+ASSIGN = {"sqlite": by_metadata("owner"), "aws": by_metadata("owner"), "dynamodb": BY_ID}
+"""langgraph-dynamodb-checkpoint keeps nothing of a run's config in the metadata."""
+
+STEPS = [f"step {number}" for number in range(MANY)]
+WORKERS = [f"worker {number}" for number in range(MANY)]
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("peer", PEERS)
+def test_all_threads_are_equal_through_the_graph_api_and_go_on_alike(
+    make_peer: MakePeer, make_saver: MakeSaver, peer: str, report: Report
+) -> None:
+    source, kinds = make_peer(peer), kinds_of(peer)
+    threads = played(source, kinds, THREADS)
+
+    results = list(migrate(source, make_saver(default_user_id=None), assign=ASSIGN[peer]))
+
+    assert [(one.outcome, one.reason) for one in results] == [("copied", None)] * THREADS
+    assert sorted(one.thread_id for one in results) == threads
+    for number in range(THREADS):
+        kind, old, new = kinds[number % len(kinds)], source_config(number), target_config(number)
+        # LangGraph leaves the user out of the configs by which it reads the states of subgraphs.
+        cold = make_saver(default_user_id=user_of(number))
+        assert snapshots(kind.build(cold), new) == snapshots(kind.build(source), old)
+    for number, kind in enumerate(kinds):
+        old, new = source_config(number), target_config(number)
+        kind.go_on(kind.build(source), old)
+        kind.go_on(kind.build(make_saver(default_user_id=None)), new)
+        assert outcome_of(kind.build(make_saver(default_user_id=None)), new) == outcome_of(kind.build(source), old)
+    checkpoints, writes = sum(one.checkpoints for one in results), sum(one.writes for one in results)
+    report(f"migrated from {peer}: {THREADS} threads, {checkpoints} checkpoints, {writes} pending writes, all equal")
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_writes_arrive_in_the_order_in_which_the_run_applied_them_also_where_the_peer_lost_it(
+    make_peer: MakePeer, make_saver: MakeSaver, peer: str
+) -> None:
+    source, kind = make_peer(peer), KINDS["wide"]
+    ended = kind.build(source).invoke({"messages": [("user", "go")]}, source_config(0))
+
+    list(migrate(source, make_saver(), assign=everyone(user_of(0))))
+
+    state = kind.build(make_saver()).get_state(target_config(0))
+    assert state.values["log"] == ended["log"] == [*STEPS, *WORKERS]
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_an_interrupted_subgraph_arrives_with_its_own_checkpoints_and_resumes(
+    make_peer: MakePeer, make_saver: MakeSaver, peer: str
+) -> None:
+    source, kind = make_peer(peer), KINDS["subgraph"]
+    kind.build(source).invoke({"messages": [("user", "a shirt")]}, source_config(0))
+
+    list(migrate(source, make_saver(), assign=everyone(user_of(0))))
+
+    graph = kind.build(make_saver(default_user_id=user_of(0)))
+    (task,) = graph.get_state(target_config(0), subgraphs=True).tasks
+    assert task.interrupts[0].value == {"question": "Which size?"}
+    assert task.state.values["notes"] == ["quick is done"]
+    graph.invoke(Command(resume="large"), target_config(0))
+    ended = graph.invoke(Command(resume="blue"), target_config(0))
+    assert ended["notes"] == ["quick is done", "large, blue"]

@@ -1,0 +1,67 @@
+"""What a saver keeps in memory is bounded, however many turns and conversations it has seen.
+
+`MEMORY_TURNS=5000` plays as many; what it holds then is compared with what it held once all of its caches were full.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+from langchain_core.messages import HumanMessage
+
+import langgraph_dynamo_conv
+from langgraph_dynamo_conv import DynamoDBConversationSaver
+from tests.conftest import Report
+from tests.factories import config, put, read
+from tests.instant_table import InstantClient, InstantTable
+
+TURNS = int(os.environ.get("MEMORY_TURNS", "1500"))
+FULL_AT = 1100
+"""Turns after which rows and runs, the largest caches by count, are full."""
+
+CACHE_BYTES = 256 * 1024
+MOST_GROWTH_BYTES = 64 * 1024
+
+PACKAGE = str(Path(langgraph_dynamo_conv.__file__).parent / "*")
+
+
+def play(saver: DynamoDBConversationSaver, table: InstantTable, first: int, last: int) -> None:
+    """Turns of conversations, two in each, after which the table forgets it."""
+    for turn in range(first, last):
+        thread, step = f"thread-{turn // 2:06}", turn % 2 + 1
+        at = config(thread, run_id=f"run-{turn:06}")
+        messages = [HumanMessage(f"in turn {turn:06} " * 15, id=str(number)) for number in range(step * 2)]
+        put(saver, step, {"messages": messages}, at=at, parent=step - 1 or None, metadata={"run_id": f"run-{turn:06}"})
+        saver.put_writes(config(thread, step), [("messages", messages[-1]), ("__interrupt__", [turn])], "task")
+        assert len(read(saver, config(thread)).checkpoint["channel_values"]["messages"]) == step * 2
+        if step == 2:
+            table.forget(thread)
+        table.forget(f"run#run-{turn:06}")
+
+
+def held() -> int:
+    """Bytes that were allocated by the package's code and are still there."""
+    gc.collect()
+    snapshot = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, PACKAGE)])
+    return sum(statistic.size for statistic in snapshot.statistics("filename"))
+
+
+def test_memory_does_not_grow_with_the_turns(report: Report) -> None:
+    table = InstantTable()
+    client: Any = InstantClient(table)
+    with DynamoDBConversationSaver("table", client=client, cache_bytes=CACHE_BYTES) as saver:
+        tracemalloc.start()
+        try:
+            play(saver, table, 0, FULL_AT)
+            early = held()
+            play(saver, table, FULL_AT, TURNS)
+            late = held()
+        finally:
+            tracemalloc.stop()
+    figures = f"{early / 1024:.0f} KB after {FULL_AT} turns, {late / 1024:.0f} KB after {TURNS}"
+    report(f"memory held by the package: {figures}")
+    assert late - early <= MOST_GROWTH_BYTES
