@@ -148,7 +148,11 @@ def run_tests(arguments: argparse.Namespace, rest: list[str]) -> int:
 
 def run_lint(_arguments: argparse.Namespace, rest: list[str]) -> int:
     refuse(rest)
-    install(CURRENT, extras=["cli", "example"], groups=["test", "integration", "benchmark", "lambda", "peers", "docs", "lint"])
+    install(
+        CURRENT,
+        extras=["cli", "example"],
+        groups=["test", "integration", "benchmark", "lambda", "peers", "docs", "lint"],
+    )
     templates = [str(path) for path in sorted(ROOT.glob("examples/lambda/*.yaml"))]
     checks = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"], ["cfn-lint", *templates])
     return max(call([CURRENT.python.with_name(check[0]), *check[1:]]) for check in checks)
