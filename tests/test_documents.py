@@ -37,3 +37,13 @@ def test_links_to_files_lead_to_files(document: Path) -> None:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 250
+
+
+def test_the_map_of_the_code_has_every_module() -> None:
+    package = ROOT / "langgraph_dynamo_conv"
+    modules = {path.stem for path in package.glob("*.py")} - {"__init__", "__main__"}
+    modules |= {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    text = (ROOT / "CONTRIBUTING.md").read_text().partition("## Map of the code")[2].partition("\n## ")[0]
+    rows = [line.split("|")[2] for line in text.splitlines() if line.startswith("|")]
+
+    assert set(re.findall(r"`([\w/]+)`", " ".join(rows[1:]))) ^ modules == set()
