@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -20,6 +19,7 @@ from langgraph_dynamo_conv._checkpoints import Checkpoints
 from langgraph_dynamo_conv._codec import Codec, Sealer
 from langgraph_dynamo_conv._expiry import Expiry
 from langgraph_dynamo_conv._follow import RowFollower
+from langgraph_dynamo_conv._forks import Lock, renew_in_children
 from langgraph_dynamo_conv._history import History
 from langgraph_dynamo_conv._image import Image
 from langgraph_dynamo_conv._items import key_of, stamp, wire_key
@@ -121,9 +121,14 @@ class Engine:
             seals=options.encrypt_transcript,
         )
         self.titler = Titler(self.rows, options.title, self._submit)
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._runs: OrderedDict[tuple[Scope, str], None] = OrderedDict()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """In a forked child: without the parent's threads."""
+        self._pool = None
 
     @property
     def pool(self) -> ThreadPoolExecutor:

@@ -7,7 +7,6 @@ behind the state, and the next turn mends it. Messages that leave the row move t
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import Any
 
 from langgraph_dynamo_conv._codec import Codec, Sealer
 from langgraph_dynamo_conv._expiry import EXPIRES_AT, NEVER, Expiry
+from langgraph_dynamo_conv._forks import Lock
 from langgraph_dynamo_conv._items import Wire, bytes_of, from_wire, to_wire
 from langgraph_dynamo_conv._keys import PK, SK, Scope
 from langgraph_dynamo_conv._messages import Message
@@ -74,7 +74,7 @@ class Rows:
         self._older = older
         self._expiry = expiry
         self._row_bytes = row_bytes
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._known: OrderedDict[Scope, Row | None] = OrderedDict()
 
     def now(self) -> str:
