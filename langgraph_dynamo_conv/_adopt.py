@@ -16,6 +16,7 @@ from langgraph.checkpoint.base import Checkpoint, CheckpointTuple
 from langgraph.checkpoint.base.id import uuid6
 
 from langgraph_dynamo_conv._checkpoints import Loaded
+from langgraph_dynamo_conv._codec import is_refused
 from langgraph_dynamo_conv._config import config_for
 from langgraph_dynamo_conv._engine import Engine
 from langgraph_dynamo_conv._image import Image
@@ -59,7 +60,7 @@ def materialize(engine: Engine, scope: Scope, serializer: Serializer, checkpoint
 
 
 def append(engine: Engine, scope: Scope, message: Message, next_version: Any, serializer: Serializer) -> Image | None:
-    """Let the newest state have one more message; None where there is no state, or it has no messages channel.
+    """Let the newest state have one more message, unless it has it; None without a state or its messages channel.
 
     Cost: what reading the newest state costs, and one PutItem; for a `DeltaChannel`, one UpdateItem more.
     """
@@ -72,6 +73,8 @@ def append(engine: Engine, scope: Scope, message: Message, next_version: Any, se
     held = checkpoint["channel_values"].get(channel)
     if held is None:
         engine.save_writes(scope, "", loaded.image.checkpoint_id, str(uuid.uuid4()), "", [(channel, new)], serializer)
+    elif _has(held, new[0].id):
+        return loaded.image
     else:
         checkpoint["channel_values"][channel] = _with(held, new)
     return _save_after(engine, scope, loaded, checkpoint, next_version, serializer)
@@ -102,10 +105,15 @@ def _with(held: Any, new: Sequence[BaseMessage]) -> Any:
     return held._replace(value=_with(held.value, new))  # a DeltaChannel's snapshot
 
 
+def _has(held: Any, message_id: str | None) -> bool:
+    messages = getattr(held, "value", held)  # a DeltaChannel's snapshot has one
+    return any(getattr(message, "id", None) == message_id for message in messages)
+
+
 def _checkpoint(engine: Engine, scope: Scope, serializer: Serializer) -> Checkpoint | None:
     sealer = engine.follower.sealer(serializer)
     row = engine.rows.get(scope, sealer)
-    if row is None or not row.message_count or (sealer is not None and "sealed" not in row.found):
+    if row is None or not row.message_count or is_refused(sealer, "sealed" in row.found):
         return None
     messages = to_langchain(engine.rows.messages(row, 0, row.message_count, sealer))
     channel = engine.follower.channel

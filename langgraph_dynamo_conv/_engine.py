@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from langgraph.checkpoint.serde.base import SerializerProtocol
+
 from langgraph_dynamo_conv import _keys
 from langgraph_dynamo_conv._cache import ImageCache
 from langgraph_dynamo_conv._checkpoints import Checkpoints
@@ -31,6 +33,7 @@ from langgraph_dynamo_conv._removal import Removal
 from langgraph_dynamo_conv._renewal import Renewal
 from langgraph_dynamo_conv._row import Row
 from langgraph_dynamo_conv._rows import ROW_BYTES, Rows
+from langgraph_dynamo_conv._state import serializer_of
 from langgraph_dynamo_conv._table import Table
 from langgraph_dynamo_conv._titles import TitleFunction, Titler
 from langgraph_dynamo_conv._writes import TaskWrites
@@ -78,6 +81,7 @@ class Options:
         cache_bytes: Bytes that the cache of images may hold.
         ttl: How long a conversation lives after its last turn, or None.
         clock: Seconds since the epoch.
+        accept_plaintext: Whether data that is not encrypted is read where all should be.
     """
 
     messages_channel: str = "messages"
@@ -88,6 +92,7 @@ class Options:
     cache_bytes: int = 64 * 1024 * 1024
     ttl: timedelta | None = None
     clock: Callable[[], float] = time.time
+    accept_plaintext: bool = False
 
     def __post_init__(self) -> None:
         if self.row_bytes < 512 or self.cache_bytes < 0:
@@ -121,6 +126,7 @@ class Engine:
             seals=options.encrypt_transcript,
         )
         self.titler = Titler(self.rows, options.title, self._submit)
+        self._accepts_plaintext = options.accept_plaintext
         self._lock = Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._runs: OrderedDict[tuple[Scope, str], None] = OrderedDict()
@@ -150,6 +156,10 @@ class Engine:
         """Run a call in a thread of the pool, in the caller's context."""
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(self.pool, context.run, call)
+
+    def serializer(self, serde: SerializerProtocol) -> Serializer:
+        """How values become bytes at this call: `with_allowlist` gives a clone another one."""
+        return serializer_of(serde, accept_plaintext=self._accepts_plaintext)
 
     def save(
         self,

@@ -14,7 +14,7 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
-from langgraph_dynamo_conv._codec import Codec, Sealer
+from langgraph_dynamo_conv._codec import Codec, Sealer, refuse_plain
 from langgraph_dynamo_conv._expiry import EXPIRES_AT, NEVER, Expiry
 from langgraph_dynamo_conv._forks import Lock
 from langgraph_dynamo_conv._items import Wire, bytes_of, from_wire, to_wire
@@ -107,6 +107,8 @@ class Rows:
         if "sealed" in plain:
             opened = self._codec.unframe(bytes_of(item, "sealed"), context=plain[SK], sealer=sealer)
             title, messages = unpacked(opened)
+        elif messages or title not in (None, DEFAULT_TITLE, SEALED_TITLE):
+            refuse_plain(sealer, plain[SK])
         count, created = plain.get("message_count"), str(plain.get("created_at", ""))
         return Row(
             Scope(plain[PK], plain[SK]),

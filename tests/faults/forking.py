@@ -1,6 +1,6 @@
 """A program whose saver has threads and connections under way when it forks, or when it ends.
 
-    python -m tests.faults.forking ENDPOINT TABLE fork|exit THREAD
+python -m tests.faults.forking ENDPOINT TABLE fork|exit THREAD
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def work(saver: DynamoDBConversationSaver, thread_id: str) -> None:
 def fork(saver: DynamoDBConversationSaver, thread_id: str) -> None:
     """Work before, in children, and in the parent while the children work."""
     work(saver, thread_id)
-    pids = [child(lambda number=number: work(saver, f"{thread_id} {'x' * number}")) for number in range(1, CHILDREN + 1)]
+    pids = [
+        child(lambda number=number: work(saver, f"{thread_id} {'x' * number}")) for number in range(1, CHILDREN + 1)
+    ]
     work(saver, thread_id)
     codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
     saver.close()
