@@ -1,4 +1,4 @@
-"""What happens to a run when somebody else works on its conversation meanwhile: the guarantees of docs/reliability.md."""
+"""What happens to a run when somebody else works on its conversation: the guarantees of docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -62,12 +62,16 @@ def held(saver: DynamoDBConversationSaver, config: RunnableConfig) -> list[str]:
     return [message.content for message in found.checkpoint["channel_values"]["messages"]] if found else []
 
 
+def ever_held(saver: DynamoDBConversationSaver, config: RunnableConfig) -> set[str]:
+    return {m.content for one in saver.list(config) for m in one.checkpoint["channel_values"].get("messages", ())}
+
+
 def damage(saver: DynamoDBConversationSaver, config: RunnableConfig) -> Any:
     return saver.conversations.verify(config["configurable"]["thread_id"], "alice").damage
 
 
 @pytest.mark.engine("dynamodb-local")
-def test_runs_at_once_leave_the_state_of_one_and_the_messages_of_all(make_saver: MakeSaver) -> None:
+def test_runs_at_once_are_forks_of_which_one_is_gone_on_with(make_saver: MakeSaver) -> None:
     config = new_config()
     ask(answering(make_saver()), config, "first")
     savers = [make_saver() for _ in range(RUNS)]
@@ -76,14 +80,13 @@ def test_runs_at_once_leave_the_state_of_one_and_the_messages_of_all(make_saver:
 
     state, transcript = held(make_saver(), config), shown(make_saver(), config)
     assert state[:2] == transcript[:2] == ["first", "answer to first"]
-    own = {number: [f"question {number}", f"answer to question {number}"] for number in range(RUNS)}
-    assert sorted(transcript) == sorted([*transcript[:2], *(text for texts in own.values() for text in texts)])
-    assert set(state) <= set(transcript)
-    assert any(set(texts) <= set(state) for texts in own.values())
+    assert len(set(transcript)) == len(transcript)
     assert damage(make_saver(), config) == ()
+    for number in range(RUNS):
+        assert f"answer to question {number}" in ever_held(make_saver(), config)
     ask(answering(make_saver()), config, "next")
     assert held(make_saver(), config) == [*state, "next", "answer to next"]
-    assert shown(make_saver(), config) == [*transcript, "next", "answer to next"]
+    assert shown(make_saver(), config) == [*state, "next", "answer to next"]
 
 
 @pytest.mark.engine("dynamodb-local")
@@ -108,9 +111,7 @@ def test_an_interrupt_that_is_resumed_twice_at_once_is_answered_once(make_saver:
 
 
 @pytest.mark.parametrize("turns", [1, 30])
-def test_what_is_added_during_a_run_stays_in_the_transcript_and_the_run_wins_the_state(
-    make_saver: MakeSaver, turns: int
-) -> None:
+def test_what_is_added_during_a_run_is_a_fork_that_the_run_leaves_behind(make_saver: MakeSaver, turns: int) -> None:
     config, other = new_config(), make_saver()
     for number in range(turns):
         ask(answering(other), config, f"before {number}")
@@ -121,8 +122,9 @@ def test_what_is_added_during_a_run_stays_in_the_transcript_and_the_run_wins_the
     before = held(other, config)
     ask(answering(make_saver(), add), config, "question")
 
-    assert held(make_saver(), config) == [*before, "question", "answer to question"]
-    assert sorted(shown(make_saver(), config)) == sorted([*before, "question", "added", "answer to question"])
+    expected = [*before, "question", "answer to question"]
+    assert held(make_saver(), config) == shown(make_saver(), config) == expected
+    assert "added" in ever_held(make_saver(), config)
     assert damage(make_saver(), config) == ()
 
 
@@ -196,7 +198,9 @@ def test_two_processes_talk_in_one_conversation(engine: Engine, make_saver: Make
     children = [subprocess.Popen([sys.executable, "-c", TALK, *where, name]) for name in ("a", "b")]
     assert [child.wait(timeout=120) for child in children] == [0, 0]
 
-    said = [text for name in "ab" for n in range(5) for text in (f"{name} {n}", f"answer to {name} {n}")]
-    assert sorted(shown(make_saver(), config)) == sorted(said)
-    assert len(set(held(make_saver(), config))) == len(held(make_saver(), config))
+    said = {text for name in "ab" for n in range(5) for text in (f"{name} {n}", f"answer to {name} {n}")}
+    assert ever_held(make_saver(), config) == said
     assert damage(make_saver(), config) == ()
+    ask(answering(make_saver()), config, "next")
+    assert held(make_saver(), config) == shown(make_saver(), config)
+    assert len(set(held(make_saver(), config))) == len(held(make_saver(), config))
