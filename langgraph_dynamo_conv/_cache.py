@@ -5,9 +5,9 @@ Never trusted by itself: a reader still asks the table, and uses an image only i
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 
+from langgraph_dynamo_conv._forks import Lock
 from langgraph_dynamo_conv._image import Image
 
 Place = tuple[str, str, str]
@@ -28,7 +28,7 @@ class ImageCache:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._images: OrderedDict[Place, list[tuple[Image, int]]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def newest(self, place: Place) -> Image | None:
         """The image with the newest checkpoint id, or None."""

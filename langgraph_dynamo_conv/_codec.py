@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 import zlib
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import ormsgpack
@@ -74,9 +75,10 @@ class Codec:
                 is given, or encrypted though none is.
         """
         codec, body = _opened(frame, context)
-        if (codec == _SEALED) != (sealer is not None):
-            raise CorruptDataError(_SEAL_REMEDY[codec == _SEALED].format(context), key=context)
-        if sealer is not None:
+        if codec == _SEALED and sealer is None:
+            raise CorruptDataError(_SEAL_REMEDY[True].format(context), key=context)
+        refuse_plain(sealer, context, is_sealed=codec == _SEALED)
+        if codec == _SEALED and sealer is not None:
             codec, body = _unsealed(body, sealer, context)
         try:
             return self._expand(codec, body)
@@ -120,8 +122,37 @@ class _Tools:
 
 _SEAL_REMEDY = {
     True: "the data at {} is encrypted: give the saver the EncryptedSerializer that wrote it",
-    False: "the data at {} is not encrypted, but the saver has an EncryptedSerializer: refused, as it may be forged",
+    False: "the data at {} is not encrypted, but the saver has an EncryptedSerializer: refused, as it may be forged. "
+    "If it was written before the saver encrypted, read it with accept_plaintext=True",
 }
+
+
+@dataclass(frozen=True)
+class Migrating:
+    """A sealer for tables that hold data from before there was one: that is read too; all that is written is sealed.
+
+    Args:
+        sealer: Encrypts and decrypts.
+    """
+
+    sealer: Sealer
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        return self.sealer.dumps_typed(obj)
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        return self.sealer.loads_typed(data)
+
+
+def is_refused(sealer: Sealer | None, is_sealed: bool) -> bool:
+    """Whether data is not encrypted though it should be."""
+    return sealer is not None and not is_sealed and not isinstance(sealer, Migrating)
+
+
+def refuse_plain(sealer: Sealer | None, context: str, *, is_sealed: bool = False) -> None:
+    """Raises `CorruptDataError` for data that is not encrypted though it should be."""
+    if is_refused(sealer, is_sealed):
+        raise CorruptDataError(_SEAL_REMEDY[False].format(context), key=context)
 
 
 _CIPHER_MARK = "+"

@@ -30,7 +30,6 @@ from langgraph_dynamo_conv._records import (
     summary_of,
 )
 from langgraph_dynamo_conv._row import Change, Row
-from langgraph_dynamo_conv._state import serializer_of
 from langgraph_dynamo_conv._values import clean_text
 from langgraph_dynamo_conv._verification import Verification, Verifier
 from langgraph_dynamo_conv.errors import ConflictError, ConversationNotFoundError
@@ -52,6 +51,7 @@ class Conversations:
         endpoint_url: Endpoint of the client that is made.
         serde: The serializer of the savers that use this table; with an `EncryptedSerializer`, transcripts are
             decrypted and encrypted with it.
+        accept_plaintext: Also read transcripts that are not encrypted, as the saver's option does.
         messages_channel: Name of the state's channel that holds the messages.
         ttl: How long conversations live that are written here; the same as that of the table's savers.
         clock: Seconds since the epoch.
@@ -66,13 +66,15 @@ class Conversations:
         region_name: str | None = None,
         endpoint_url: str | None = None,
         serde: SerializerProtocol | None = None,
+        accept_plaintext: bool = False,
         messages_channel: str = "messages",
         ttl: timedelta | None = None,
         clock: Callable[[], float] = time.time,
         **s3: Unpack[BucketOptions],
     ) -> None:
         table, bucket = table_of(table_name, client, region_name, endpoint_url), bucket_of(client, region_name, **s3)
-        engine = Engine(table, Options(messages_channel=messages_channel, ttl=ttl, clock=clock), bucket)
+        options = Options(messages_channel=messages_channel, ttl=ttl, clock=clock, accept_plaintext=accept_plaintext)
+        engine = Engine(table, options, bucket)
         self._use(engine, BaseCheckpointSaver(serde=serde))
 
     @classmethod
@@ -84,7 +86,7 @@ class Conversations:
     def _use(self, engine: Engine, saver: BaseCheckpointSaver[Any]) -> None:
         self._engine = engine
         self._next_version = saver.get_next_version
-        self._serializer = serializer_of(saver.serde)
+        self._serializer = engine.serializer(saver.serde)
         self._sealer = engine.follower.sealer(self._serializer)
 
     def close(self) -> None:
@@ -247,8 +249,11 @@ class Conversations:
         *,
         user_id: str | None = None,
         tool_calls: Sequence[Mapping[str, Any]] | None = None,
+        message_id: str | None = None,
     ) -> None:
         """Add a message from outside the graph. The agent's next run has it in its state.
+
+        Repeated after a failure it can add the message twice, unless both calls give the same `message_id`.
 
         Args:
             conversation_id: An existing conversation.
@@ -256,6 +261,8 @@ class Conversations:
             content: Its text.
             user_id: The owner; if None, the one user of the conversation.
             tool_calls: For an assistant: `{"tool": str, "args": dict, "result": any}` each.
+            message_id: A name for the message, of your own: where the conversation has it, nothing is added. Any
+                text; a new one if None.
 
         Raises:
             ConversationNotFoundError: There is no such conversation.
@@ -266,11 +273,11 @@ class Conversations:
         message = stored_message(role, content, tool_calls, self._engine.rows.now())
         scope = self._engine.scope_of(conversation_id, user_id)
         self._engine.row(scope, self._sealer)
+        message["ids"] = digest_of(check_text("message_id", message_id or str(uuid.uuid4())))
         image = _adopt.append(self._engine, scope, message, self._next_version, self._serializer)
         if image is not None:
             self._engine.follower.follow(scope, image, None, self._serializer)
             return
-        message["ids"] = digest_of(str(uuid.uuid4()))
         change = Change([message], None, None, message["timestamp"])
         self._engine.rows.follow(scope, lambda _: change, self._sealer)
 

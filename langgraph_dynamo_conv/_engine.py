@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import copy
 import os
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -15,6 +14,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from langgraph.checkpoint.serde.base import SerializerProtocol
+
 from langgraph_dynamo_conv import _keys
 from langgraph_dynamo_conv._bucket import Bucket
 from langgraph_dynamo_conv._cache import ImageCache
@@ -22,6 +23,7 @@ from langgraph_dynamo_conv._checkpoints import Checkpoints
 from langgraph_dynamo_conv._codec import Codec, Sealer
 from langgraph_dynamo_conv._expiry import Expiry
 from langgraph_dynamo_conv._follow import RowFollower
+from langgraph_dynamo_conv._forks import Lock, renew_in_children
 from langgraph_dynamo_conv._history import History
 from langgraph_dynamo_conv._image import Image
 from langgraph_dynamo_conv._items import key_of, stamp, wire_key
@@ -34,6 +36,7 @@ from langgraph_dynamo_conv._removal import Removal
 from langgraph_dynamo_conv._renewal import Renewal
 from langgraph_dynamo_conv._row import Row
 from langgraph_dynamo_conv._rows import ROW_BYTES, Rows
+from langgraph_dynamo_conv._state import serializer_of
 from langgraph_dynamo_conv._table import Table
 from langgraph_dynamo_conv._titles import TitleFunction, Titler
 from langgraph_dynamo_conv._writes import TaskWrites
@@ -81,6 +84,7 @@ class Options:
         cache_bytes: Bytes that the cache of images may hold.
         ttl: How long a conversation lives after its last turn, or None.
         clock: Seconds since the epoch.
+        accept_plaintext: Whether data that is not encrypted is read where all should be.
     """
 
     messages_channel: str = "messages"
@@ -91,6 +95,7 @@ class Options:
     cache_bytes: int = 64 * 1024 * 1024
     ttl: timedelta | None = None
     clock: Callable[[], float] = time.time
+    accept_plaintext: bool = False
 
     def __post_init__(self) -> None:
         if self.row_bytes < 512 or self.cache_bytes < 0:
@@ -124,9 +129,15 @@ class Engine:
             seals=options.encrypt_transcript,
         )
         self.titler = Titler(self.rows, options.title, self._submit)
-        self._lock = threading.Lock()
+        self._accepts_plaintext = options.accept_plaintext
+        self._lock = Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._runs: OrderedDict[tuple[Scope, str], None] = OrderedDict()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """In a forked child: without the parent's threads."""
+        self._pool = None
 
     @property
     def pool(self) -> ThreadPoolExecutor:
@@ -158,6 +169,10 @@ class Engine:
         """Run a call in a thread of the pool, in the caller's context."""
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(self.pool, context.run, call)
+
+    def serializer(self, serde: SerializerProtocol) -> Serializer:
+        """How values become bytes at this call: `with_allowlist` gives a clone another one."""
+        return serializer_of(serde, accept_plaintext=self._accepts_plaintext)
 
     def save(
         self,

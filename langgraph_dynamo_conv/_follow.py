@@ -7,7 +7,6 @@ steps. Whether a run is over is read from LangGraph's own channels: no node is a
 from __future__ import annotations
 
 import copy
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +16,7 @@ from langgraph.checkpoint.serde.types import ERROR, INTERRUPT
 from langgraph_dynamo_conv import _delta
 from langgraph_dynamo_conv._checkpoints import Checkpoints
 from langgraph_dynamo_conv._codec import Sealer
+from langgraph_dynamo_conv._forks import Lock
 from langgraph_dynamo_conv._image import Image
 from langgraph_dynamo_conv._keys import Scope
 from langgraph_dynamo_conv._messages import Message, digest_of, fold
@@ -64,7 +64,7 @@ class RowFollower:
         self.channel = channel
         self._transcript = transcript
         self._seals = seals
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._early: OrderedDict[tuple[Scope, str], str] = OrderedDict()
 
     def over(self, rows: Rows) -> RowFollower:

@@ -6,11 +6,11 @@ where the time of one has come, the newest of the root decides. That costs a req
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 
 from langgraph_dynamo_conv._chain import Descending
 from langgraph_dynamo_conv._expiry import Expiry
+from langgraph_dynamo_conv._forks import Lock
 from langgraph_dynamo_conv._items import CheckpointItem
 from langgraph_dynamo_conv._keys import Scope
 from langgraph_dynamo_conv._table import Table
@@ -26,7 +26,7 @@ class Liveness:
         self._table = table
         self._writes = writes
         self._expiry = expiry
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._over: OrderedDict[Scope, None] = OrderedDict()
         self._seen: OrderedDict[tuple[Scope, str], tuple[str, int | None]] = OrderedDict()
 

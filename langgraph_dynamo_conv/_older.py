@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from langgraph_dynamo_conv import _keys
-from langgraph_dynamo_conv._codec import Codec, Sealer
+from langgraph_dynamo_conv._codec import Codec, Sealer, refuse_plain
 from langgraph_dynamo_conv._expiry import EXPIRES_AT, Expiry
 from langgraph_dynamo_conv._items import (
     Wire,
@@ -125,6 +125,7 @@ class OlderMessages:
             frame = bytes_of(item, "sealed")
             sealed: list[Message] = unpacked(self._codec.unframe(frame, context=item[SK]["S"], sealer=sealer))
             return sealed
+        refuse_plain(sealer, item[SK]["S"])
         messages: list[Message] = from_wire(item["messages"])
         return messages
 

@@ -10,7 +10,6 @@ says when it was written, so that `prune` leaves alone what a run under way is a
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -23,6 +22,7 @@ from langgraph_dynamo_conv._bucket import Bucket
 from langgraph_dynamo_conv._codec import Codec, Sealer
 from langgraph_dynamo_conv._delta import Dumps, Leaf, Loads, Node, ValueRef
 from langgraph_dynamo_conv._expiry import Expiry
+from langgraph_dynamo_conv._forks import Lock
 from langgraph_dynamo_conv._items import Wire, bytes_item, bytes_of, key_of, stamp
 from langgraph_dynamo_conv._keys import Key, Scope, is_pointer, object_name, parse
 from langgraph_dynamo_conv._limits import LARGE_ELEMENT_BYTES, OBJECT_RANGE_BYTES, PART_BYTES
@@ -71,7 +71,7 @@ class Parts:
         self._codec = codec
         self._expiry = expiry or Expiry()
         self._clock = self._expiry.clock
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._remembered: OrderedDict[tuple[Scope, bytes], tuple[ValueRef, float]] = OrderedDict()
 
     def spill(self, node: Node, scope: Scope, sealer: Sealer | None, spilled: Spilled) -> Node:

@@ -8,7 +8,6 @@ behind the state, and the next turn mends it. Messages that leave the row move t
 from __future__ import annotations
 
 import copy
-import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,8 +15,9 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
-from langgraph_dynamo_conv._codec import Codec, Sealer
+from langgraph_dynamo_conv._codec import Codec, Sealer, refuse_plain
 from langgraph_dynamo_conv._expiry import EXPIRES_AT, NEVER, Expiry
+from langgraph_dynamo_conv._forks import Lock
 from langgraph_dynamo_conv._items import Wire, bytes_of, from_wire, to_wire
 from langgraph_dynamo_conv._keys import PK, SK, Scope
 from langgraph_dynamo_conv._messages import Message
@@ -76,7 +76,7 @@ class Rows:
         self._expiry = expiry
         self._now: Callable[[], str] = lambda: iso(expiry.clock())
         self._row_bytes = row_bytes
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._known: OrderedDict[Scope, Row | None] = OrderedDict()
 
     def now(self) -> str:
@@ -115,6 +115,8 @@ class Rows:
         if "sealed" in plain:
             opened = self._codec.unframe(bytes_of(item, "sealed"), context=plain[SK], sealer=sealer)
             title, messages = unpacked(opened)
+        elif messages or title not in (None, DEFAULT_TITLE, SEALED_TITLE):
+            refuse_plain(sealer, plain[SK])
         count, created = plain.get("message_count"), str(plain.get("created_at", ""))
         return Row(
             Scope(plain[PK], plain[SK]),

@@ -11,6 +11,7 @@ from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from langgraph_dynamo_conv import _delta
+from langgraph_dynamo_conv._codec import Migrating
 from langgraph_dynamo_conv._delta import Leaf, Node
 from langgraph_dynamo_conv._image import Image
 from langgraph_dynamo_conv._marks import Mark, mark_of
@@ -20,10 +21,11 @@ _DEPTH = {"channel_values": 2, "versions_seen": 2, "channel_versions": 1, "metad
 """How deep each section is taken apart; what is not named is one leaf."""
 
 
-def serializer_of(serde: SerializerProtocol) -> Serializer:
+def serializer_of(serde: SerializerProtocol, *, accept_plaintext: bool = False) -> Serializer:
     """A saver's serializer, taken apart: an `EncryptedSerializer` seals frames, what it wraps makes the bytes."""
     if isinstance(serde, EncryptedSerializer):
-        return Serializer(serde.serde.dumps_typed, serde.serde.loads_typed, serde)
+        sealer = Migrating(serde) if accept_plaintext else serde
+        return Serializer(serde.serde.dumps_typed, serde.serde.loads_typed, sealer)
     return Serializer(serde.dumps_typed, serde.loads_typed)
 
 

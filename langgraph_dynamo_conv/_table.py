@@ -30,6 +30,7 @@ from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
 
+from langgraph_dynamo_conv._forks import Lock, renew_in_children
 from langgraph_dynamo_conv._items import Wire, wire_key
 from langgraph_dynamo_conv._keys import INDEX, PK, SK, Key, after
 from langgraph_dynamo_conv._refusals import kind_of, remedy
@@ -103,10 +104,18 @@ class Table:
         self._region_name = region_name
         self._endpoint_url = endpoint_url
         self._consistent = consistent
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._pool: ThreadPoolExecutor | None = None
         # A request too many does not wait in botocore: it opens a connection and throws it away afterwards.
         self._free = threading.BoundedSemaphore(self.connections)
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """In a forked child: without the parent's threads, and over connections of its own."""
+        self._pool = None
+        self._free = threading.BoundedSemaphore(self.connections)
+        if self._client is not None:
+            self._client.close()  # its connections; it opens others when it is used
 
     @property
     def client(self) -> DynamoDBClient:

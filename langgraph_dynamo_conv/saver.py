@@ -28,7 +28,6 @@ from langgraph_dynamo_conv._engine import Engine, Options, table_of
 from langgraph_dynamo_conv._keys import Scope, check_text, check_thread_id, check_user_id
 from langgraph_dynamo_conv._limits import BUCKET_BYTES
 from langgraph_dynamo_conv._rows import ROW_BYTES
-from langgraph_dynamo_conv._state import serializer_of
 from langgraph_dynamo_conv._titles import TitleFunction
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
@@ -60,6 +59,8 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
             has no messages.
         encrypt_transcript: Whether title and messages of the row are encrypted too where `serde` encrypts. False keeps
             them readable for other programs.
+        accept_plaintext: With an `EncryptedSerializer`, also read what is not encrypted: for a table from before there
+            was one. All that is written is encrypted. Whoever can write to the table can then forge state and messages.
         title: Makes a conversation's title from its first exchange, given as messages in the table's documented form;
             called in a thread of the saver's after the answer is stored. If it fails, the first message's title stays.
         row_bytes: The most bytes of messages that a row holds, at least 512; older ones move to message items.
@@ -92,6 +93,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         messages_channel: str = "messages",
         transcript: bool = True,
         encrypt_transcript: bool = True,
+        accept_plaintext: bool = False,
         title: TitleFunction | None = None,
         row_bytes: int = ROW_BYTES,
         cache_bytes: int = 64 * 1024 * 1024,
@@ -106,7 +108,8 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         super().__init__(serde=serde)
         if default_user_id is not None:
             check_user_id(default_user_id)
-        options = Options(messages_channel, transcript, encrypt_transcript, title, row_bytes, cache_bytes, ttl, clock)
+        shown = messages_channel, transcript, encrypt_transcript, title
+        options = Options(*shown, row_bytes, cache_bytes, ttl, clock, accept_plaintext)
         table = table_of(table_name, client, region_name, endpoint_url, consistent=consistent)
         self._default_user_id = default_user_id
         bucket = bucket_of(client, region_name, s3_bucket, s3_prefix, s3_threshold_bytes, s3_client)
@@ -137,7 +140,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         """
         scope = Scope(str(uuid.uuid4()), user_of({"user_id": user_id}, self._default_user_id))
         if title is not None:
-            sealer = self._engine.follower.sealer(serializer_of(self.serde))
+            sealer = self._engine.follower.sealer(self._engine.serializer(self.serde))
             self._engine.rows.create(scope, check_text("title", title), sealer)
         return config_for(scope)
 
@@ -198,7 +201,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         Cost: 2 requests side by side if this process has seen the conversation, else 3; more for large values. Read
         units: the size of the state, or of what came since, by 4 KB. One more Query where there is no `thread_id`.
         """
-        return _calls.get_tuple(self._engine, self._target(config), serializer_of(self.serde))
+        return _calls.get_tuple(self._engine, self._target(config), self._engine.serializer(self.serde))
 
     def list(
         self,
@@ -220,7 +223,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         Cost: one Query for each MB of changes, of task writes and of segments, whatever the number of checkpoints.
         """
         target = None if config is None else self._target(config)
-        return _calls.history(self._engine, target, filter, before, limit, serializer_of(self.serde))
+        return _calls.history(self._engine, target, filter, before, limit, self._engine.serializer(self.serde))
 
     def put(
         self,
@@ -242,7 +245,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         last such one in one or two requests more; the row costs one UpdateItem when it follows.
         """
         target = self._target(config)
-        return _calls.put(self._engine, target, config, checkpoint, metadata, serializer_of(self.serde))
+        return _calls.put(self._engine, target, config, checkpoint, metadata, self._engine.serializer(self.serde))
 
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
@@ -257,7 +260,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         Cost: one UpdateItem, 1 write unit for each KB of what the task has written.
         """
         target = self._target(config)
-        _calls.put_writes(self._engine, target, writes, task_id, task_path, serializer_of(self.serde))
+        _calls.put_writes(self._engine, target, writes, task_id, task_path, self._engine.serializer(self.serde))
 
     def delete_thread(self, thread_id: str, *, user_id: str | None = None) -> None:
         """Delete a conversation: state, writes, messages, row. The row goes last; can be repeated after a crash.
@@ -281,7 +284,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         Cost: one Query for each run, and one read of the checkpoints of each conversation it wrote to.
         """
         runs = [check_text("run_id", run) for run in run_ids]
-        self._engine.removal.delete_runs(runs, serializer_of(self.serde))
+        self._engine.removal.delete_runs(runs, self._engine.serializer(self.serde))
         self._engine.forget_runs(runs)
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str, *, user_id: str | None = None) -> None:
@@ -320,7 +323,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
             if strategy == "delete":
                 self.delete_thread(thread_id, user_id=user)
             else:
-                self._engine.removal.keep_latest(thread_id, user, serializer_of(self.serde))
+                self._engine.removal.keep_latest(thread_id, user, self._engine.serializer(self.serde))
                 self._engine.forget(thread_id, user)
 
     def get_delta_channel_history(
@@ -330,7 +333,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
 
         Cost: one Query for each MB of changes and of task writes in between, whatever the number of checkpoints.
         """
-        return _calls.delta_history(self._engine, self._target(config), channels, serializer_of(self.serde))
+        return _calls.delta_history(self._engine, self._target(config), channels, self._engine.serializer(self.serde))
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Async `get_tuple`."""

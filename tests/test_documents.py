@@ -35,6 +35,14 @@ def test_links_to_files_lead_to_files(document: Path) -> None:
         assert (document.parent / link).exists(), link
 
 
+@each_document
+def test_tests_that_a_document_names_exist(document: Path) -> None:
+    named = set(re.findall(r"\btest_\w+(?!\w|\.py)", document.read_text()))
+    sources = [path.read_text() for path in (ROOT / "tests").rglob("test_*.py")]
+
+    assert {name for name in named if not any(f"def {name}(" in source for source in sources)} == set()
+
+
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 250
 

@@ -16,6 +16,7 @@ NAME = PACKAGE.name
 # Each module imports only from those before it.
 LAYERS = (
     "errors",
+    "_forks",
     "_limits",
     "_keys",
     "_dictionary",

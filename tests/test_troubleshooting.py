@@ -14,7 +14,9 @@ from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph_dynamo_conv import DynamoDBConversationSaver, errors
 from langgraph_dynamo_conv._codec import Codec
 from langgraph_dynamo_conv.errors import DynamoConvError
+from tests.buckets import new_bucket
 from tests.engines import Engine, free_port
+from tests.factories import config, noise, put
 from tests.faults.failing import FailingClient
 from tests.faults.graphs import take_turn
 from tests.store.test_errors import always_overtaken, items_of, refused_with, table_without_index
@@ -71,6 +73,7 @@ def raised(
     found = [*refusals(make_saver, failing), *of_tables(client), *of_codec(), *of_conversations(make_saver, failing)]
     failing.close()
     found.append(damaged_parent(client, table_name, make_saver))
+    found += of_buckets(make_saver)
     nowhere = Engine("nowhere", f"http://127.0.0.1:{free_port()}").client(retries={"total_max_attempts": 1})
     with DynamoDBConversationSaver("t", client=nowhere) as saver:
         found.append(error_of(lambda: saver.resume("alice")))
@@ -140,9 +143,19 @@ def of_conversations(make_saver: MakeSaver, failing: FailingClient) -> Iterator[
     yield error_of(lambda: saver._engine.table.put({"conversation_id": {"S": "c"}, "user_id": {"S": 7}}))  # type: ignore[dict-item]
 
 
+def of_buckets(make_saver: MakeSaver) -> Iterator[DynamoConvError]:
+    with new_bucket() as bucket:
+        s3: Any = {"s3_bucket": bucket.name, "s3_client": bucket.client}
+        put(make_saver(**s3), 1, {"document": noise(400_000)})
+        yield error_of(lambda: make_saver().get_tuple(config()))
+        elsewhere = make_saver(**{**s3, "s3_bucket": f"{bucket.name}-not"})
+        yield error_of(lambda: put(elsewhere, 2, {"document": noise(400_000, 2)}))
+        make_saver(**s3).delete_thread("thread")
+
+
 def damaged_parent(client: DynamoDBClient, table_name: str, make_saver: MakeSaver) -> DynamoConvError:
-    config: Any = {"configurable": {"thread_id": str(uuid.uuid4()), "user_id": "alice"}}
-    take_turn(make_saver(), config, 1)
-    oldest = items_of(client, table_name, config)[0]
+    at: Any = {"configurable": {"thread_id": str(uuid.uuid4()), "user_id": "alice"}}
+    take_turn(make_saver(), at, 1)
+    oldest = items_of(client, table_name, at)[0]
     client.delete_item(TableName=table_name, Key={name: oldest[name] for name in ("conversation_id", "user_id")})
-    return error_of(lambda: make_saver().get_tuple(config))
+    return error_of(lambda: make_saver().get_tuple(at))

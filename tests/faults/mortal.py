@@ -14,6 +14,7 @@ import random
 import signal
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
@@ -21,6 +22,8 @@ from tests.engines import Engine
 from tests.faults.graphs import finish_turn, spoken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from langchain_core.runnables import RunnableConfig
 
 SMALL_ROW = 512
@@ -42,12 +45,12 @@ def live(endpoint: str, table: str, config: RunnableConfig, turns: int) -> None:
                 saver.prune([config["configurable"]["thread_id"]])
 
 
-def one_life(endpoint: str, table: str, config: RunnableConfig, turns: int, seconds: float | None) -> int:
+def one_life(live: Callable[[], None], seconds: float | None) -> int:
     """Fork a child, kill it after so many seconds (None: never), and give its exit code; negative: the signal."""
     pid = os.fork()
     if pid == 0:
         try:
-            live(endpoint, table, config, turns)
+            live()
         except BaseException as error:  # noqa: BLE001 - nothing of the parent must run in the child
             print(repr(error), file=sys.stderr, flush=True)
             os._exit(1)
@@ -61,16 +64,17 @@ def one_life(endpoint: str, table: str, config: RunnableConfig, turns: int, seco
 def main(endpoint: str, table: str, thread_id: str, turns: int, kills: int, seed: int) -> None:
     chance = random.Random(seed)
     config: RunnableConfig = {"configurable": {"thread_id": thread_id, "user_id": "alice"}}
+    go_on = partial(live, endpoint, table, config, turns)
     killed = 0
     Engine("dynamodb-local", endpoint).client().close()  # so that children need not read botocore's models
     while killed < kills:
-        code = one_life(endpoint, table, config, turns, chance.uniform(0, LONGEST_LIFE))
+        code = one_life(go_on, chance.uniform(0, LONGEST_LIFE))
         if code == 0:
             break
         if code != -signal.SIGKILL:
             sys.exit(f"a child failed by itself: {code}")
         killed += 1
-    code = one_life(endpoint, table, config, turns, None)
+    code = one_life(go_on, None)
     print(json.dumps({"killed": killed, "code": code}))
 
 

@@ -137,3 +137,21 @@ def test_copies_of_a_thread_go_on_by_themselves(twins: MakeTwins, make_saver: Ma
     assert len(graph.get_state(pair.config).values["messages"]) == 4
     assert len(transcript(saver, copied)) == 6
     assert len(transcript(saver, pair.config)) == 4
+
+
+@pytest.mark.parametrize("schema", [MessagesState, DeltaState, OftenStoredState])
+def test_a_message_that_is_added_again_by_its_id_is_there_once(
+    saver: DynamoDBConversationSaver, make_saver: MakeSaver, schema: Any
+):
+    config = saver.new_conversation("demo")
+    graph = tool_agent(schema)(saver)
+    graph.invoke(say("hello"), config)
+    for added_by in (saver, saver, make_saver()):
+        chats = added_by.conversations
+        chats.add_message(config["configurable"]["thread_id"], "system", "More.", user_id="demo", message_id="more")
+
+    expected = [("user", "hello"), ("assistant", "Answer to: hello"), ("system", "More.")]
+    assert transcript(make_saver(), config) == expected
+    result = graph.invoke(say("bye"), config)
+    assert [message.content for message in result["messages"]][1:4] == ["Answer to: hello", "More.", "bye"]
+    assert transcript(make_saver(), config) == [*expected, ("user", "bye"), ("assistant", "Answer to: bye")]

@@ -18,6 +18,7 @@ from langgraph_dynamo_conv.conversations import add_message, create_conversation
 from langgraph_dynamo_conv.errors import ConflictError, ConversationNotFoundError
 from tests.conftest import MakeSaver
 from tests.engines import Engine
+from tests.factories import put, values_of
 from tests.requests_log import RequestLog
 
 SAMPLE_MESSAGES: list[dict[str, Any]] = [
@@ -495,3 +496,24 @@ def test_without_a_transcript_a_row_that_is_there_is_asked_for_once(make_saver: 
         graph_on(make_saver(transcript=False)).invoke(said("two"), config)
     failed = [request for request in log.requests if request.error == "ConditionalCheckFailedException"]
     assert len(failed) == 1
+
+
+@pytest.mark.parametrize("state", [True, False], ids=["with a state", "without one"])
+def test_a_message_that_is_added_again_by_its_id_is_there_once(make_saver: MakeSaver, state: bool) -> None:
+    chats = make_saver().conversations
+    if state:
+        put(make_saver(), 1, {"messages": [HumanMessage("first", id="1")]})
+    else:
+        chats.create("demo", conversation_id="thread")
+    for _ in range(2):
+        for number in range(3):
+            calls = [{"tool": "t", "args": {}, "result": 1}]
+            chats.add_message(
+                "thread", "assistant", "same", user_id="demo", tool_calls=calls, message_id=f"id {number}"
+            )
+
+    expected = ["first"] * state + ["same"] * 3
+    assert [message.content for message in make_saver().conversations.get("thread", "demo").messages] == expected
+    held = values_of(make_saver())["messages"]
+    assert [message.content for message in held if message.type != "tool" and message.content] == expected
+    assert len({message.id for message in held}) == len(held) == state + 9

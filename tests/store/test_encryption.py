@@ -10,7 +10,7 @@ from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
 from langgraph_dynamo_conv.errors import CorruptDataError
 from tests.factories import items_of
-from tests.faults.graphs import expected_messages, spoken, take_turn
+from tests.faults.graphs import expected_messages, expected_transcript, spoken, take_turn, transcript
 from tests.faults.test_calls import SEALED, Chain, at, everything, noise
 from tests.reference_chat import Prose, chat_graph, user_message
 from tests.requests_log import RequestLog
@@ -113,3 +113,62 @@ def test_another_serializer_is_refused(make_saver: MakeSaver, written: Any, read
     assert caught.value.key
     with pytest.raises(CorruptDataError, match=said):
         list(make_saver(serde=read).list(at("thread")))
+
+
+def talk(saver: DynamoDBConversationSaver, config: RunnableConfig, *numbers: int) -> None:
+    for number in numbers:
+        take_turn(saver, config, number)
+
+
+def test_what_was_stored_before_the_key_is_read_on_request_and_written_encrypted_from_then_on(
+    client: DynamoDBClient, make_saver: MakeSaver, table_name: str
+) -> None:
+    config = config_of()
+    talk(make_saver(row_bytes=512), config, 1, 2, 3)
+    before = items_of(client, table_name)
+
+    migrating = make_saver(serde=encrypted(), accept_plaintext=True, row_bytes=512)
+    assert transcript(migrating, config) == expected_transcript(3)
+    talk(migrating, config, 4, 5, 6)
+
+    assert spoken(migrating, config) == expected_messages(6)
+    assert transcript(migrating, config) == expected_transcript(6)
+    assert migrating.conversations.verify(config["configurable"]["thread_id"], "alice").ok
+    after = [item for item in items_of(client, table_name) if item not in before]
+    assert {"row", "c", "w", "m"} <= {kind_of(item) for item in after}
+    for secret in ("question 4", "question 5", "question 6"):
+        assert not any(secret.encode() in value for item in after for value in bytes_in(item)), secret
+
+
+def test_without_the_request_rows_and_older_messages_in_plain_text_are_refused_too(make_saver: MakeSaver) -> None:
+    config = config_of()
+    talk(make_saver(row_bytes=512), config, 1, 2, 3)
+    thread_id = config["configurable"]["thread_id"]
+    chats = make_saver(serde=encrypted()).conversations
+
+    for read in (lambda: chats.get(thread_id, "alice"), lambda: chats.list("alice"), lambda: chats.latest("alice")):
+        with pytest.raises(CorruptDataError, match="accept_plaintext=True"):
+            read()
+    assert chats.delete(thread_id, "alice") > 0
+
+
+@pytest.mark.parametrize("kind", ["row", "m"])
+def test_a_message_that_was_forged_in_plain_text_is_never_shown(
+    client: DynamoDBClient, make_saver: MakeSaver, table_name: str, kind: str
+) -> None:
+    config = config_of()
+    talk(make_saver(serde=encrypted(), row_bytes=512), config, 1, 2, 3)
+    forged = {"M": {"role": {"S": "assistant"}, "content": {"S": "forged"}, "timestamp": {"S": "2026"}}}
+    item = next(item for item in items_of(client, table_name) if kind_of(item) == kind)
+    plain = {name: value for name, value in item.items() if name != "sealed"}
+    client.put_item(TableName=table_name, Item={**plain, "messages": {"L": [forged] * 2}})
+
+    with pytest.raises(CorruptDataError, match="not encrypted"):
+        transcript(make_saver(serde=encrypted()), config)
+
+
+def test_a_table_without_a_key_reads_as_before_whatever_it_accepts(make_saver: MakeSaver) -> None:
+    config = config_of()
+    talk(make_saver(accept_plaintext=True), config, 1)
+
+    assert transcript(make_saver(), config) == expected_transcript(1)

@@ -1,0 +1,206 @@
+"""What happens to a run when somebody else works on its conversation: the guarantees of docs/reliability.md."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.types import Command, interrupt
+
+from langgraph_dynamo_conv import DynamoDBConversationSaver
+from langgraph_dynamo_conv.errors import CorruptDataError
+from tests.conftest import MakeSaver
+from tests.factories import items_of
+from tests.store.test_concurrency import at_once
+
+if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from tests.engines import Engine
+
+RUNS = 4
+
+
+def new_config() -> RunnableConfig:
+    return {"configurable": {"thread_id": str(uuid.uuid4()), "user_id": "alice"}}
+
+
+def answering(saver: DynamoDBConversationSaver, meanwhile: Callable[[], object] = lambda: None) -> Any:
+    """An agent of one node that answers, while something happens to its conversation."""
+
+    def answer(state: MessagesState) -> dict[str, Any]:
+        meanwhile()
+        asked = state["messages"][-1]
+        return {"messages": [AIMessage(f"answer to {asked.content}", id=f"answer {asked.id}")]}
+
+    graph = StateGraph(MessagesState)
+    graph.add_node("answer", answer)
+    graph.add_edge(START, "answer")
+    graph.add_edge("answer", END)
+    return graph.compile(checkpointer=saver)
+
+
+def ask(graph: Any, config: RunnableConfig, text: str) -> None:
+    graph.invoke({"messages": [HumanMessage(text, id=text)]}, config, durability="sync")
+
+
+def shown(saver: DynamoDBConversationSaver, config: RunnableConfig) -> list[str]:
+    chat = saver.conversations.get(config["configurable"]["thread_id"], "alice")
+    assert chat.message_count == len(chat.messages)
+    return [message.content for message in chat.messages]
+
+
+def held(saver: DynamoDBConversationSaver, config: RunnableConfig) -> list[str]:
+    found = saver.get_tuple(config)
+    return [message.content for message in found.checkpoint["channel_values"]["messages"]] if found else []
+
+
+def ever_held(saver: DynamoDBConversationSaver, config: RunnableConfig) -> set[str]:
+    return {m.content for one in saver.list(config) for m in one.checkpoint["channel_values"].get("messages", ())}
+
+
+def damage(saver: DynamoDBConversationSaver, config: RunnableConfig) -> Any:
+    return saver.conversations.verify(config["configurable"]["thread_id"], "alice").damage
+
+
+@pytest.mark.engine("dynamodb-local")
+def test_runs_at_once_are_forks_of_which_one_is_gone_on_with(make_saver: MakeSaver) -> None:
+    config = new_config()
+    ask(answering(make_saver()), config, "first")
+    savers = [make_saver() for _ in range(RUNS)]
+
+    at_once(RUNS, lambda number: ask(answering(savers[number]), config, f"question {number}"))
+
+    state, transcript = held(make_saver(), config), shown(make_saver(), config)
+    assert state[:2] == transcript[:2] == ["first", "answer to first"]
+    assert len(set(transcript)) == len(transcript)
+    assert damage(make_saver(), config) == ()
+    for number in range(RUNS):
+        assert f"answer to question {number}" in ever_held(make_saver(), config)
+    ask(answering(make_saver()), config, "next")
+    assert held(make_saver(), config) == [*state, "next", "answer to next"]
+    assert shown(make_saver(), config) == [*state, "next", "answer to next"]
+
+
+@pytest.mark.engine("dynamodb-local")
+def test_an_interrupt_that_is_resumed_twice_at_once_is_answered_once(make_saver: MakeSaver) -> None:
+    def approve(state: MessagesState) -> dict[str, Any]:
+        return {"messages": [AIMessage(f"approved: {interrupt('?')}", id="approval")]}
+
+    def approving(saver: DynamoDBConversationSaver) -> Any:
+        graph = StateGraph(MessagesState)
+        graph.add_node("approve", approve)
+        graph.add_edge(START, "approve")
+        return graph.compile(checkpointer=saver)
+
+    config = new_config()
+    ask(approving(make_saver()), config, "may I?")
+    savers = [make_saver() for _ in range(RUNS)]
+    at_once(RUNS, lambda _: approving(savers.pop()).invoke(Command(resume="yes"), config, durability="sync"))
+
+    assert held(make_saver(), config) == shown(make_saver(), config) == ["may I?", "approved: yes"]
+    assert make_saver().conversations.latest("alice").status == "idle"  # type: ignore[union-attr]
+    assert damage(make_saver(), config) == ()
+
+
+@pytest.mark.parametrize("turns", [1, 30])
+def test_what_is_added_during_a_run_is_a_fork_that_the_run_leaves_behind(make_saver: MakeSaver, turns: int) -> None:
+    config, other = new_config(), make_saver()
+    for number in range(turns):
+        ask(answering(other), config, f"before {number}")
+
+    def add() -> None:
+        other.conversations.add_message(config["configurable"]["thread_id"], "user", "added", user_id="alice")
+
+    before = held(other, config)
+    ask(answering(make_saver(), add), config, "question")
+
+    expected = [*before, "question", "answer to question"]
+    assert held(make_saver(), config) == shown(make_saver(), config) == expected
+    assert "added" in ever_held(make_saver(), config)
+    assert damage(make_saver(), config) == ()
+
+
+def test_a_title_that_is_given_during_a_run_stays(make_saver: MakeSaver) -> None:
+    config, other = new_config(), make_saver()
+    ask(answering(make_saver()), config, "first")
+    rename = lambda: other.conversations.rename(config["configurable"]["thread_id"], "alice", "mine")  # noqa: E731
+    ask(answering(make_saver(), rename), config, "second")
+
+    assert make_saver().conversations.latest("alice").title == "mine"  # type: ignore[union-attr]
+    assert shown(make_saver(), config) == ["first", "answer to first", "second", "answer to second"]
+
+
+def test_what_is_pruned_during_a_run_goes_on(make_saver: MakeSaver) -> None:
+    config, other, runner = new_config(), make_saver(), make_saver()
+    for number in range(12):
+        prune = lambda: other.prune([config["configurable"]["thread_id"]])  # noqa: E731
+        ask(answering(runner, prune), config, f"{number}")
+
+    expected = [text for number in range(12) for text in (f"{number}", f"answer to {number}")]
+    assert held(make_saver(), config) == shown(make_saver(), config) == expected
+    assert damage(make_saver(), config) == ()
+
+
+def test_what_another_process_deletes_during_a_run_is_refused_until_it_is_deleted_once_more(
+    make_saver: MakeSaver, client: DynamoDBClient, table_name: str
+) -> None:
+    config, other = new_config(), make_saver()
+    thread_id = config["configurable"]["thread_id"]
+    ask(answering(make_saver()), config, "first")
+    ask(answering(make_saver(), lambda: other.delete_thread(thread_id)), config, "second")
+
+    with pytest.raises(CorruptDataError, match="delete it once more"):
+        make_saver().get_tuple(config)
+    with pytest.raises(CorruptDataError, match="delete it once more"):
+        ask(answering(make_saver()), config, "third")
+    assert make_saver().conversations.delete(thread_id, "alice") > 0
+    assert items_of(client, table_name) == []
+    ask(answering(make_saver()), config, "third")
+    assert held(make_saver(), config) == shown(make_saver(), config) == ["third", "answer to third"]
+
+
+def test_what_the_same_saver_deletes_during_a_run_begins_anew_with_the_rest_of_the_run(make_saver: MakeSaver) -> None:
+    config, saver = new_config(), make_saver()
+    thread_id = config["configurable"]["thread_id"]
+    ask(answering(saver), config, "first")
+    ask(answering(saver, lambda: saver.delete_thread(thread_id)), config, "second")
+
+    assert damage(make_saver(), config) == ()
+    ask(answering(make_saver()), config, "third")
+    assert held(make_saver(), config)[-2:] == ["third", "answer to third"]
+
+
+TALK = """
+import sys
+from langgraph_dynamo_conv import DynamoDBConversationSaver
+from tests.engines import Engine
+from tests.store.test_meanwhile import answering, ask
+endpoint, table, thread, name = sys.argv[1:]
+saver = DynamoDBConversationSaver(table, client=Engine("dynamodb-local", endpoint).client())
+config = {"configurable": {"thread_id": thread, "user_id": "alice"}}
+for number in range(5):
+    ask(answering(saver), config, f"{name} {number}")
+"""
+
+
+@pytest.mark.engine("dynamodb-local")
+def test_two_processes_talk_in_one_conversation(engine: Engine, make_saver: MakeSaver, table_name: str) -> None:
+    config = new_config()
+    where = [str(engine.endpoint_url), table_name, config["configurable"]["thread_id"]]
+    children = [subprocess.Popen([sys.executable, "-c", TALK, *where, name]) for name in ("a", "b")]
+    assert [child.wait(timeout=120) for child in children] == [0, 0]
+
+    said = {text for name in "ab" for n in range(5) for text in (f"{name} {n}", f"answer to {name} {n}")}
+    assert ever_held(make_saver(), config) == said
+    assert damage(make_saver(), config) == ()
+    ask(answering(make_saver()), config, "next")
+    assert held(make_saver(), config) == shown(make_saver(), config)
+    assert len(set(held(make_saver(), config))) == len(held(make_saver(), config))
