@@ -84,13 +84,12 @@ def is_whole(saver: DynamoDBConversationSaver, thread_id: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("job", ["delete_thread", "conversations.delete"])
 def test_what_a_killed_process_was_deleting_is_gone_in_the_end(
-    client: DynamoDBClient, table_name: str, make_saver: MakeSaver, source: str, workers: Workers, job: str
+    client: DynamoDBClient, table_name: str, make_saver: MakeSaver, source: str, workers: Workers
 ) -> None:
     before = items_of(client, table_name)
 
-    workers.killed_at(job, source)
+    workers.killed_at("delete", source)
 
     assert items_of(client, table_name) == before
     assert is_whole(make_saver(), source)
