@@ -240,10 +240,10 @@ def test_what_is_written_is_linear_and_what_is_read_bounded_by_the_state(name: s
     report(_line(f"{name}{', a process a turn' if cold else ''}", played, early, late, total / changed))
 
     assert total <= changed + steps * BOOKKEEPING_BYTES
-    assert late <= 1.25 * early
+    assert late <= 1.5 * early  # the first cleaning of segments may come after the early turns
     for read in played.reads:
         assert read.read_bytes <= 3 * read.state_bytes + SLACK_BYTES
-        assert read.chain_items < 3 * CHAIN_PAGE  # two pages, the second twice as long
+        assert read.chain_items < 3 * CHAIN_PAGE + read.state_bytes / 512
         assert read.segments <= SMALL_SEGMENTS + 2 * read.state_raw_bytes / SMALL_SEGMENT_BYTES
         assert read.requests <= 4 + read.segments
 
