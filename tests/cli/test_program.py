@@ -62,16 +62,24 @@ def test_the_entry_points_work(
     assert missing.stderr.startswith("error: ")
 
 
+def heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @on_dynamodb_local
 def test_ctrl_c_ends_following_with_success(environment: dict[str, str], saver: DynamoDBConversationSaver) -> None:
     conversation = id_of(chat(saver, "alice", "flats in Lisbon"))
     command = [*MODULE, "show", conversation, "--follow", "--json"]
 
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as tail:
-        assert tail.stdout is not None
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    # A job that a shell started in the background, as these tests may be, ignores Ctrl-C, and so would its children.
+    with subprocess.Popen(command, env=environment, preexec_fn=heed_ctrl_c, **pipes) as tail:
         first = tail.stdout.readline()
         tail.send_signal(signal.SIGINT)
-        _, err = tail.communicate(timeout=60)
+        try:
+            _, err = tail.communicate(timeout=60)
+        finally:
+            tail.kill()
 
     assert "flats in Lisbon" in first
     assert (tail.returncode, err) == (0, "")

@@ -16,7 +16,7 @@ from tests.costs.shapes import measured, shaped_chat
 from tests.engines import REGION, Engine
 from tests.migration.conftest import create_peer_table
 from tests.reference_chat import Prose
-from tests.store.test_budgets import stored_bytes
+from tests.table_size import table_size
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -37,7 +37,7 @@ def test_the_estimate_of_this_saver_is_what_a_played_chat_costs(
 
     told = this_saver(Shape(TURNS, TURNS, tool_calls, result_kb, 1))
 
-    size = stored_bytes(client, table_name)
+    size = table_size(client, table_name).item_bytes
     report(
         f"{tool_calls} tool calls of {result_kb} KB: {log.wru / TURNS:.1f} WRU a turn, told "
         f"{told.write_units / TURNS:.1f}; {size / TURNS:.0f} bytes, told {told.stored_bytes / TURNS:.0f}"
@@ -60,7 +60,7 @@ def test_the_estimate_of_a_full_state_saver_is_what_a_played_chat_costs_there(
 
     told = full_state(Shape(FULL_TURNS, FULL_TURNS, tool_calls, result_kb, 1))
 
-    size = stored_bytes(client, name)
+    size = table_size(client, name).item_bytes
     client.delete_table(TableName=name)
     report(
         f"full state, {tool_calls} tool calls of {result_kb} KB: {log.wru / FULL_TURNS:.0f} WRU a turn, told "
