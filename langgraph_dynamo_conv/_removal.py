@@ -121,6 +121,8 @@ class Removal:
     def copy(self, source: str, target: str, user_id: str | None, now: str) -> None:
         """Everything of a conversation under another thread id; rows last, created now.
 
+        Each checkpoint comes after all that it needs, so that whoever reads the copy meanwhile finds it whole.
+
         Raises:
             ValueError: The target is the source, or has a conversation already.
         """
@@ -137,7 +139,11 @@ class Removal:
             for item in items:
                 for key in _run_pointers([item]):
                     self._table.put({**_pointer(key, target), **stamp(self._expiry.outliving())})
-            self._put_all(item for item in items if _kind(item) != "row")
+            self._put_all(item for item in items if _kind(item) not in ("row", "c"))
+        for page in self._share(source, user_id):
+            checkpoints = {key_of(item): item for item in page if _kind(item) == "c"}
+            for keys in reversed(list(leaves_first(map(link_of, checkpoints.values())))):
+                self._put_all({**checkpoints[key], PK: {"S": target}} for key in keys)
         dates = {"created_at": {"S": now}, "updated_at": {"S": now}}
         self._put_all({**row, **{name: date for name, date in dates.items() if name in row}} for row in rows)
         self._forget(target, user_id)

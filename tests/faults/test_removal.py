@@ -14,7 +14,7 @@ from langgraph_dynamo_conv._removal import GRACE_SECONDS
 from langgraph_dynamo_conv.errors import ConversationNotFoundError, DynamoConvError
 from tests.factories import items_of, sort_keys
 from tests.faults.failing import THOROUGH, Deliver, FailingClient, Fault, error_500, throttled, unsent
-from tests.faults.test_calls import Chain, everything
+from tests.faults.test_calls import Chain, at, everything
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSResponse
@@ -125,6 +125,25 @@ def test_any_request_of_copy_thread_may_fail(make_saver: MakeSaver, failing: Fai
         _, target = targets.popitem()
         assert trial.told(target) == before
         assert has_row(make_saver(), target)
+
+
+@pytest.mark.engine("moto")
+def test_a_copy_that_broke_off_is_read_as_a_whole_state_or_none(make_saver: MakeSaver, failing: FailingClient) -> None:
+    source = str(uuid.uuid4())
+    Chain(SIZES).put_all(make_saver(), source)
+    whole = [tuple_.checkpoint for tuple_ in make_saver().list(at(source))]
+    with failing.counting():
+        make_saver(client=failing.client).copy_thread(source, str(uuid.uuid4()))
+    read: list[int] = []
+    for first in range(1, failing.sent + 1):
+        target, saver = str(uuid.uuid4()), make_saver(client=failing.client)
+        with failing.failing(unsent, first, times=None), suppress(DynamoConvError):
+            saver.copy_thread(source, target)
+        found = [tuple_.checkpoint for tuple_ in make_saver().list(at(target))]
+        assert all(checkpoint in whole for checkpoint in found)
+        read.append(len(found))
+    assert {0, len(whole)} <= set(read)
+    assert len(set(read)) > 2
 
 
 @pytest.mark.engine("moto")
