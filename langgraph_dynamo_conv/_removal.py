@@ -140,7 +140,8 @@ class Removal:
                 for key in _run_pointers([item]):
                     self._table.put({**_pointer(key, target), **stamp(self._expiry.outliving())})
             self._put_all(item for item in items if _kind(item) not in ("row", "c"))
-        for page in self._share(source, user_id):
+        prefix = Scope(source, user_id).prefix("c") if user_id is not None else ""
+        for page in self._table.query(source, prefix):
             checkpoints = {key_of(item): item for item in page if _kind(item) == "c"}
             for keys in reversed(list(leaves_first(map(link_of, checkpoints.values())))):
                 self._put_all({**checkpoints[key], PK: {"S": target}} for key in keys)

@@ -298,7 +298,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         Raises:
             ValueError: The target is the source, or has a conversation already.
 
-        Cost: two Queries for each MB and one PutItem for each item.
+        Cost: one Query for each MB, one more for each MB of checkpoints, and one PutItem for each item.
         """
         source, target = check_thread_id(source_thread_id), check_thread_id(target_thread_id)
         user = None if user_id is None else check_user_id(user_id)
