@@ -57,7 +57,7 @@ class Chat:
         library: FileLibrary,
         make_model: Callable[[], BaseChatModel] = OfflineFileModel,
     ) -> None:
-        self.table, self.user, self.library, self.make_model = table, user, library, make_model
+        self.table, self.user, self.files, self.make_model = table, user, library, make_model
         self.config = self._new_config()
         self._commands: dict[str, Callable[[str], None]] = {
             "/list": lambda _: self.list_conversations(),
@@ -88,7 +88,7 @@ class Chat:
     def say(self, text: str) -> None:
         """One turn, with a saver and a graph of its own."""
         with self.table.saver() as saver:
-            graph = build_graph(self.make_model(), self.library, saver)
+            graph = build_graph(self.make_model(), self.files, saver)
             for message in run_turn(graph, self.config, text):
                 _print_message(message)
 
@@ -167,7 +167,7 @@ def _print_said(who: str, text: str) -> None:
 def talk(chat: Chat) -> None:
     """Read lines until /quit or the end of the input."""
     chat.resume()
-    print(f"Talking as {chat.user} about {chat.library.folder}. /help shows the commands.")
+    print(f"Talking as {chat.user} about {chat.files.folder}. /help shows the commands.")
     while True:
         try:
             line = input("you> ")

@@ -41,9 +41,9 @@ class Evidence:
 
 def run(chat: Chat) -> int:
     """Play the dialogue, print what is stored, check it; 0 if nothing is missing, else 1."""
-    kind = chat.library.commonest_kind()
+    kind = chat.files.commonest_kind()
     if kind is None:
-        print(f"Missing: files to talk about in {chat.library.folder}")
+        print(f"Missing: files to talk about in {chat.files.folder}")
         return 1
     evidence = play(chat, tuple(line.format(kind=kind) for line in FIRST_TALK))
     missing = missing_from(evidence)

@@ -23,7 +23,7 @@ from langgraph_dynamo_conv._keys import Scope
 from langgraph_dynamo_conv._messages import Message, to_langchain
 from langgraph_dynamo_conv._parts import Serializer
 from langgraph_dynamo_conv._row import Row
-from langgraph_dynamo_conv._state import checkpoint_of, metadata_of, tree_of
+from langgraph_dynamo_conv._state import checkpoint_of, grown, metadata_of, tree_of
 
 _OFFERED = "00000000-0000-6000-8000-"
 _METADATA = {"source": "update", "step": 0, "parents": {}}
@@ -94,9 +94,9 @@ def _save_after(
     checkpoint["ts"] = engine.rows.now()
     checkpoint["channel_versions"][channel] = next_version(checkpoint["channel_versions"].get(channel), None)
     checkpoint["updated_channels"] = [channel]
-    tree = tree_of(checkpoint, metadata, serializer)
     parent = loaded.image
-    return engine.save(scope, "", checkpoint["id"], parent.checkpoint_id, parent, tree, serializer)
+    tree, marks = grown(checkpoint, metadata, serializer, parent)
+    return engine.save(scope, "", checkpoint["id"], parent.checkpoint_id, parent, tree, serializer, marks=marks)
 
 
 def _with(held: Any, new: Sequence[BaseMessage]) -> Any:

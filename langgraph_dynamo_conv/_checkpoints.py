@@ -17,7 +17,7 @@ from langgraph_dynamo_conv._cache import ImageCache, Place
 from langgraph_dynamo_conv._chain import Descending, Stale, item_fingerprint
 from langgraph_dynamo_conv._codec import Codec, Sealer
 from langgraph_dynamo_conv._delta import Leaf, Node, ValueRef
-from langgraph_dynamo_conv._draft import Draft, as_of_its_step, child_image
+from langgraph_dynamo_conv._draft import Draft, child_image
 from langgraph_dynamo_conv._expiry import Expiry, Times
 from langgraph_dynamo_conv._image import Image
 from langgraph_dynamo_conv._items import CHANGE, FULL, CheckpointItem
@@ -122,7 +122,7 @@ class Checkpoints:
             checkpoint_id: Its id.
             parent_id: Its parent's id, or None.
             parent: What is known of the parent, or None: then the checkpoint is stored full.
-            tree: Its state.
+            tree: Its state, as `_state.grown` made it of the same parent.
             serializer: How its values became bytes.
             run_id: The run that made it, or None.
             times: When the conversation is over, and when the item may be deleted: not after what it builds on.
@@ -135,14 +135,13 @@ class Checkpoints:
         newest = self._cache.newest(place)
         spilled = Spilled()
         draft = Draft(self._codec, scope, ns, checkpoint_id, parent_id, serializer.sealer)
-        settled = as_of_its_step(tree, parent)
-        spilled_tree = self._with_values_of(parent, settled, scope, serializer, spilled)
+        spilled_tree = self._with_values_of(parent, tree, scope, serializer, spilled)
         draft.plan(spilled_tree, parent, linear=_is_linear(checkpoint_id, parent_id, newest))
         item = draft.item(self._parts, spilled, run_id, times)
         before = [*self._parts.puts(scope, spilled), *self._segment_puts(scope, ns, draft)]
         self._table.side_by_side(*before)
         self._commit(scope, ns, item, serializer)
-        image = replace(draft.image(item), marks=_marks_of(settled, tree, marks or {}))
+        image = replace(draft.image(item), marks=marks or {})
         self._remember(place, image)
         return image
 
@@ -372,9 +371,3 @@ def _referring(state: Node, stored: Mapping[bytes, ValueRef]) -> Node:
         return placed
 
     return _delta.with_leaves(state, place)
-
-
-def _marks_of(settled: dict[str, Any], tree: dict[str, Any], marks: Mapping[str, Mark]) -> dict[str, Mark]:
-    """The marks that still hold: a channel that was given the parent's value has no longer what was marked."""
-    now, then = settled["channel_values"], tree["channel_values"]
-    return {channel: mark for channel, mark in marks.items() if now[channel] is then[channel]}

@@ -134,23 +134,3 @@ def child_image(item: CheckpointItem, tree: _delta.Node, parent: Image, full_che
         full_check_at=full_check_at if full_check_at is not None else parent.full_check_at,
         expires_at=item.times.expires_at,
     )
-
-
-def as_of_its_step(tree: dict[str, Any], parent: Image | None) -> dict[str, Any]:
-    """The tree, with the parent's value in every channel that has the parent's version.
-
-    Such a channel did not change in this step. What it holds can differ all the same: with durability "async" a
-    checkpoint may be stored after later steps have run, and these change sets (of barriers) in place.
-    """
-    before = parent.tree if parent is not None else {}
-    versions, old_versions = tree.get("channel_versions", {}), before.get("channel_versions", {})
-    old_values = before.get("channel_values", {})
-    settled = {
-        name: old_values[name] if name in old_values and _same(versions.get(name), old_versions.get(name)) else value
-        for name, value in tree["channel_values"].items()
-    }
-    return {**tree, "channel_values": settled}
-
-
-def _same(version: Leaf | None, other: Leaf | None) -> bool:
-    return version is not None and other is not None and version.same(other)

@@ -22,6 +22,9 @@ from typing import NamedTuple
 EXPIRES_AT = "expires_at"
 """The attribute by which DynamoDB deletes items."""
 
+LIVE_UNTIL = "live_until"
+"""The attribute of a row that says, in epoch seconds, when the conversation is over."""
+
 _DAY = 24 * 3600
 
 _MARGIN_SECONDS = 900

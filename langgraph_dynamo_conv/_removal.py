@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -35,9 +35,6 @@ _UUID_EPOCH = 12_219_292_800
 """Seconds from the Gregorian calendar's first day to 1970, from which UUIDs count."""
 
 _TIME_ORDERED = 6
-
-_BATCH = 256
-"""Keys that are worked on at once, to bound memory."""
 
 
 class Removal:
@@ -247,14 +244,10 @@ class Removal:
         return [Scope(thread_id, user) for user in sorted(users)]
 
     def _delete_all(self, keys: Iterable[Key]) -> None:
-        remaining = iter(keys)
-        while batch := list(islice(remaining, _BATCH)):
-            self._table.side_by_side(*(_call(self._parts.delete, key) for key in batch))
+        self._table.all_of(partial(self._parts.delete, key) for key in keys)
 
     def _put_all(self, items: Iterable[Wire]) -> None:
-        remaining = iter(items)
-        while batch := list(islice(remaining, _BATCH)):
-            self._table.side_by_side(*(_call(self._table.put, item) for item in batch))
+        self._table.all_of(partial(self._table.put, item) for item in items)
 
     def _forget(self, thread_id: str, user_id: str | None) -> None:
         self._cache.forget(thread_id, user_id)
@@ -297,10 +290,6 @@ def _made_at(checkpoint_id: str) -> float:
         return math.inf
     ticks = (number.int >> 80) << 12 | (number.int >> 64) & 0xFFF
     return ticks / 1e7 - _UUID_EPOCH if number.version == _TIME_ORDERED else math.inf
-
-
-def _call(function: Callable[[Any], None], argument: Any) -> Callable[[], None]:
-    return lambda: function(argument)
 
 
 def _kind(item: Wire) -> str:

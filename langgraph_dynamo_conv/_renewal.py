@@ -9,9 +9,9 @@ checkpoint needs it is no longer listed from then on, since what it needs itself
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from itertools import islice
+from functools import partial
 from typing import Any
 
 from langgraph_dynamo_conv import _keys
@@ -19,7 +19,7 @@ from langgraph_dynamo_conv._cache import ImageCache
 from langgraph_dynamo_conv._chain import Descending
 from langgraph_dynamo_conv._checkpoints import CHAIN_PAGE, Checkpoints
 from langgraph_dynamo_conv._delta import ValueRef, leaves
-from langgraph_dynamo_conv._expiry import EXPIRES_AT, Expiry, Times
+from langgraph_dynamo_conv._expiry import EXPIRES_AT, LIVE_UNTIL, Expiry, Times
 from langgraph_dynamo_conv._image import Image
 from langgraph_dynamo_conv._items import CheckpointItem, WritesItem, key_of, parse_value
 from langgraph_dynamo_conv._keys import PK, Key, Scope
@@ -30,8 +30,7 @@ from langgraph_dynamo_conv._table import ConditionFailed, Table
 from langgraph_dynamo_conv._writes import TaskWrites
 
 _OF_A_TASK = ":"
-_UNTIL = {"c": "u", "row": "live_until"}
-_BATCH = 256
+_UNTIL = {"c": "u", "row": LIVE_UNTIL}
 
 
 class Renewal:
@@ -85,8 +84,8 @@ class Renewal:
             needs.others |= {key_of(item) for item in page}
             needs.add_values(parse_value(item["v"]["S"]) for item in page if "v" in item)
         if any(self._expiry.is_late(item.times.expires_at) for item in needs.checkpoints.values()):
-            self._stamp_all((key for key in self._late(scope) if key not in needs.others), times)
-        self._stamp_all(needs.others, times)
+            self._table.all_of(partial(self._stamp, key, times) for key in self._late(scope) if key not in needs.others)
+        self._table.all_of(partial(self._stamp, key, times) for key in needs.others)
         for key, item in sorted(needs.checkpoints.items()):  # what others build on first, should this process die
             self._stamp(key, times, needs.listed_until(item, times))
         self._cache.forget(scope.thread_id, scope.user_id)
@@ -144,14 +143,6 @@ class Renewal:
                 for item in page
                 if self._expiry.is_late(int(item[EXPIRES_AT]["N"]) if EXPIRES_AT in item else None)
             )
-
-    def _stamp_all(self, keys: Iterable[Key], times: Times) -> None:
-        remaining = iter(keys)
-        while batch := list(islice(remaining, _BATCH)):
-            self._table.side_by_side(*(self._stamper(key, times) for key in batch))
-
-    def _stamper(self, key: Key, times: Times) -> Callable[[], None]:
-        return lambda: self._stamp(key, times)
 
     def _stamp(self, key: Key, times: Times, listed_until: int | None = None) -> None:
         """Give an item its times. One that somebody has removed meanwhile stays away."""

@@ -7,15 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from langgraph_dynamo_conv._expiry import EXPIRES_AT, NEVER, Times
+from langgraph_dynamo_conv._expiry import EXPIRES_AT, LIVE_UNTIL, NEVER, Times
 from langgraph_dynamo_conv._items import Wire, to_wire
 from langgraph_dynamo_conv._keys import PK, Scope
 from langgraph_dynamo_conv._messages import Message
 
 RUNNING, IDLE, WAITING, FAILED = "running", "idle", "waiting", "failed"
-
-LIVE_UNTIL = "live_until"
-"""The attribute that says, in epoch seconds, when the conversation is over."""
 
 TIMES = {f"#{name}": name for name in (LIVE_UNTIL, EXPIRES_AT)}
 _LIVE = " AND ".join(f"(attribute_not_exists({name}) OR {name} > :time)" for name in TIMES)

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from typing import Any
 
 from langgraph_dynamo_conv._codec import Codec, Sealer, refuse_plain
-from langgraph_dynamo_conv._expiry import EXPIRES_AT, NEVER, Expiry
+from langgraph_dynamo_conv._expiry import EXPIRES_AT, LIVE_UNTIL, NEVER, Expiry
 from langgraph_dynamo_conv._forks import Lock
 from langgraph_dynamo_conv._items import Wire, bytes_of, from_wire, to_wire
 from langgraph_dynamo_conv._keys import PK, SK, Scope
@@ -24,7 +24,6 @@ from langgraph_dynamo_conv._messages import Message
 from langgraph_dynamo_conv._older import OlderMessages, packed, unpacked
 from langgraph_dynamo_conv._row import (
     IDLE,
-    LIVE_UNTIL,
     TIMES,
     Change,
     Row,

@@ -46,7 +46,7 @@ def tree_of(checkpoint: Checkpoint, metadata: Mapping[str, Any], serializer: Ser
 
 
 def grown(checkpoint: Checkpoint, metadata: Mapping[str, Any], serializer: Serializer, parent: Image | None) -> Grown:
-    """`tree_of`, without serializing what is known to be as it was in the parent.
+    """`tree_of`, with the parent's value where that did not change, and without serializing it again.
 
     Args:
         checkpoint: The checkpoint.
@@ -115,7 +115,11 @@ class _Known:
         return [*head, *(Leaf(*self._dumps(item)) for item in value[len(head) :])]
 
     def _is_as_before(self, channel: str) -> bool:
-        """Whether the channel has its version of the parent, and so its value (see `_as_of_its_step`)."""
+        """Whether the channel has its version of the parent, and so its value: it did not change in this step.
+
+        What it holds can differ all the same: with durability "async" a checkpoint may be stored after later steps
+        have run, and these change sets (of barriers) in place.
+        """
         before = self._parent_versions.get(channel)
         return (
             before is not None

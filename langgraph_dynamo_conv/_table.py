@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import boto3
@@ -44,7 +45,7 @@ from langgraph_dynamo_conv.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -52,6 +53,9 @@ T = TypeVar("T")
 
 POOL_CONNECTIONS = 32
 """Connections of the client that is made here, and so the number of requests under way at once."""
+
+_BATCH = 256
+"""Calls of `all_of` that are held at once."""
 
 _NO_CREDENTIALS = (
     NoCredentialsError,
@@ -284,6 +288,12 @@ class Table:
         if errors:
             raise errors[0]
         return [*(future.result() for future in futures), *own]
+
+    def all_of(self, calls: Iterable[Callable[[], object]]) -> None:
+        """Run any number of calls, many at once; no more are held in memory than one batch."""
+        remaining = iter(calls)
+        while batch := list(islice(remaining, _BATCH)):
+            self.side_by_side(*batch)
 
     def _answers(
         self, method: str, key: str, params: dict[str, Any], page_items: int | None, *, doubling: bool = False
