@@ -1,4 +1,4 @@
-"""Trains the zstd dictionary of `_dictionary.py`. Run once, for format version 1; kept for the record.
+"""Trains the zstd dictionary of `_format/dictionary.py`. Run once, for format version 1; kept for the record.
 
 The samples are what real graphs store: changes and task writes of tool-calling agents, with the metadata that the
 common providers give, on text and code of the Python standard library (documentation strings), which no benchmark uses.
@@ -23,7 +23,8 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langgraph.graph import END, START, MessagesState, StateGraph
 from moto import mock_aws
 
-from langgraph_dynamo_conv import DynamoDBConversationSaver, _codec
+from langgraph_dynamo_conv import DynamoDBConversationSaver
+from langgraph_dynamo_conv._format import frames
 
 DICTIONARY_BYTES = 8 * 1024
 CONVERSATIONS = 150
@@ -109,14 +110,14 @@ def samples() -> list[bytes]:
     builder.add_conditional_edges("model", route, ["tools", END])
     builder.add_conditional_edges(START, lambda _: random.choice(["agent", "model"]), ["agent", "model"])
     taken: list[bytes] = []
-    framed = _codec.Codec.frame
+    framed = frames.Codec.frame
 
-    def frame(self: _codec.Codec, payload: bytes, **options: Any) -> bytes:
+    def frame(self: frames.Codec, payload: bytes, **options: Any) -> bytes:
         if len(payload) < 16_384:
             taken.append(payload)
         return framed(self, payload, **options)
 
-    with mock_aws(), patch.object(_codec.Codec, "frame", frame):
+    with mock_aws(), patch.object(frames.Codec, "frame", frame):
         client = boto3.client("dynamodb", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
         saver = DynamoDBConversationSaver("training", client=client)
         saver.setup()

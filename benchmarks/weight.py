@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from langgraph_dynamo_conv._items import from_wire
-from langgraph_dynamo_conv._values import size_of
+from langgraph_dynamo_conv._format.attributes import from_wire, size_of
 from tests.table_size import TableSize
 
 if TYPE_CHECKING:

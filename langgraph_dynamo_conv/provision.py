@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from langgraph_dynamo_conv._keys import INDEX, PK, SK, bucket_prefix
-from langgraph_dynamo_conv._table import Table, tag_list
+from langgraph_dynamo_conv._format.keys import INDEX, PK, SK, bucket_prefix
+from langgraph_dynamo_conv._storage.table import Table, tag_list
 from langgraph_dynamo_conv.errors import IndexNotReadyError, RequestFailedError, TableMismatchError
 
 if TYPE_CHECKING:

@@ -20,15 +20,16 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from langgraph_dynamo_conv import _calls, provision
-from langgraph_dynamo_conv._bucket import bucket_of
-from langgraph_dynamo_conv._config import Target, config_for, user_of
-from langgraph_dynamo_conv._conversations import Conversations
-from langgraph_dynamo_conv._engine import Engine, Options, table_of
-from langgraph_dynamo_conv._keys import Scope, check_text, check_thread_id, check_user_id
-from langgraph_dynamo_conv._limits import BUCKET_BYTES
-from langgraph_dynamo_conv._rows import ROW_BYTES
-from langgraph_dynamo_conv._titles import TitleFunction
+from langgraph_dynamo_conv import provision
+from langgraph_dynamo_conv._calls import graph
+from langgraph_dynamo_conv._calls.config import Target, config_for, user_of
+from langgraph_dynamo_conv._calls.runtime import Engine, Options, table_of
+from langgraph_dynamo_conv._format.keys import Scope, check_text, check_thread_id, check_user_id
+from langgraph_dynamo_conv._format.limits import BUCKET_BYTES
+from langgraph_dynamo_conv._rows.rows import ROW_BYTES
+from langgraph_dynamo_conv._rows.titles import TitleFunction
+from langgraph_dynamo_conv._storage.bucket import bucket_of
+from langgraph_dynamo_conv.conversations._api import Conversations
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         Cost: 2 requests side by side if this process has seen the conversation, else 3; more for large values. Read
         units: the size of the state, or of what came since, by 4 KB. One more Query where there is no `thread_id`.
         """
-        return _calls.get_tuple(self._engine, self._target(config), self._engine.serializer(self.serde))
+        return graph.get_tuple(self._engine, self._target(config), self._engine.serializer(self.serde))
 
     def list(
         self,
@@ -223,7 +224,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         Cost: one Query for each MB of changes, of task writes and of segments, whatever the number of checkpoints.
         """
         target = None if config is None else self._target(config)
-        return _calls.history(self._engine, target, filter, before, limit, self._engine.serializer(self.serde))
+        return graph.history(self._engine, target, filter, before, limit, self._engine.serializer(self.serde))
 
     def put(
         self,
@@ -245,7 +246,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         last such one in one or two requests more; the row costs one UpdateItem when it follows.
         """
         target = self._target(config)
-        return _calls.put(self._engine, target, config, checkpoint, metadata, self._engine.serializer(self.serde))
+        return graph.put(self._engine, target, config, checkpoint, metadata, self._engine.serializer(self.serde))
 
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
@@ -260,7 +261,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         Cost: one UpdateItem, 1 write unit for each KB of what the task has written.
         """
         target = self._target(config)
-        _calls.put_writes(self._engine, target, writes, task_id, task_path, self._engine.serializer(self.serde))
+        graph.put_writes(self._engine, target, writes, task_id, task_path, self._engine.serializer(self.serde))
 
     def delete_thread(self, thread_id: str, *, user_id: str | None = None) -> None:
         """Delete a conversation: state, writes, messages, row. The row goes last; can be repeated after a crash.
@@ -333,7 +334,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
 
         Cost: one Query for each MB of changes and of task writes in between, whatever the number of checkpoints.
         """
-        return _calls.delta_history(self._engine, self._target(config), channels, self._engine.serializer(self.serde))
+        return graph.delta_history(self._engine, self._target(config), channels, self._engine.serializer(self.serde))
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Async `get_tuple`."""

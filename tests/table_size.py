@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from langgraph_dynamo_conv._items import from_wire
-from langgraph_dynamo_conv._values import size_of
+from langgraph_dynamo_conv._format.attributes import from_wire, size_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

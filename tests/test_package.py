@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,86 +14,37 @@ import langgraph_dynamo_conv
 PACKAGE = Path(langgraph_dynamo_conv.__file__).parent
 NAME = PACKAGE.name
 
-# Each module imports only from those before it.
-LAYERS = (
+ORDER = (
     "errors",
-    "_forks",
-    "_limits",
-    "_keys",
-    "_dictionary",
-    "_codec",
-    "_delta",
-    "_expiry",
-    "_marks",
-    "_image",
-    "_items",
-    "_cache",
-    "_chain",
-    "_values",
-    "_content",
-    "_messages",
-    "_transcript",
-    "_config",
-    "_refusals",
-    "_table",
-    "_bucket",
-    "_segments",
-    "_parts",
-    "_draft",
+    "_format",
     "_state",
-    "_writes",
-    "_liveness",
+    "_storage",
     "_checkpoints",
-    "_history",
-    "_removal",
-    "_renewal",
-    "_older",
-    "_row",
+    "_transcript",
     "_rows",
-    "_follow",
-    "_titles",
-    "_engine",
-    "_adopt",
     "_calls",
-    "_records",
-    "_listing",
-    "_export",
-    "_verification",
-    "_conversations",
-    "conversations",
     "provision",
-    "_templates",
-    "_diagnosis",
-    "_session",
+    "conversations",
     "saver",
-    "_migrants",
-    "_peers",
-    "_source",
     "migration",
-    "_opening",
-    "_prices",
-    "_statistics",
-    "_estimate",
     "__init__",
-    "cli._output",
-    "cli._context",
-    "cli.table",
-    "cli.conversations",
-    "cli._transcript",
-    "cli._following",
-    "cli._page",
-    "cli.transcripts",
-    "cli._tree",
-    "cli.checkpoints",
-    "cli.costs",
-    "cli.migration",
-    "cli.__init__",
+    "cli",
     "__main__",
 )
-BOTO_MODULES = {"_table", "_bucket", "provision", "_session"}
+"""Rooms: a room imports only from those before it, and from itself."""
+
+APART = {"_state": "_storage", "_storage": "_state"}
+"""Neighbours that know nothing of each other: what is stored, and how it is sent."""
+
+BOTO_MODULES = {"_storage.table", "_storage.bucket", "provision", "cli.aws"}
 OPTIONAL_PACKAGES: set[str] = set()
 """Top-level packages of optional extras: a function may import these."""
 
+PUBLIC = {"conversations", "migration", "cli"}
+ALLOWED = {"saver": {"conversations._api"}, "cli.sources": {"migration._source"}}
+"""Private modules of a public room that another one may import."""
+
+MAX_FILES = 11
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 40
 
@@ -121,6 +73,10 @@ def imported(node: ast.AST) -> Iterator[str]:
         yield from imported(child)
 
 
+def room_of(module: str) -> str:
+    return module.split(".")[0]
+
+
 def imported_modules(module: str) -> set[str]:
     """The package's modules that a module imports."""
     names = [name.split(".") for name in imported(tree_of(module)) if name.split(".")[0] == NAME]
@@ -147,15 +103,35 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
-def test_every_module_has_its_place_in_the_layers() -> None:
-    assert set(MODULES) <= set(LAYERS)
+def test_every_module_is_in_a_room() -> None:
+    assert {room_of(module) for module in MODULES} == set(ORDER)
 
 
 @each_module
-def test_imports_run_downwards(module: str) -> None:
-    below = set(LAYERS[: LAYERS.index(module)])
+def test_imports_run_down_the_rooms(module: str) -> None:
+    room = room_of(module)
+    below = set(ORDER[: ORDER.index(room) + 1]) - {APART.get(room)}
 
-    assert imported_modules(module) - below == set()
+    assert {room_of(name) for name in imported_modules(module)} - below == set()
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = TopologicalSorter({module: imported_modules(module) - {module} for module in MODULES})
+
+    assert set(graph.static_order()) >= set(MODULES)
+
+
+@each_module
+def test_private_modules_of_public_rooms_are_imported_by_these_alone(module: str) -> None:
+    private = {name for name in imported_modules(module) if room_of(name) in PUBLIC and "._" in f".{name}"}
+    foreign = {name for name in private if room_of(name) != room_of(module) and not name.endswith("__init__")}
+
+    assert foreign - ALLOWED.get(module, set()) == set()
+
+
+@pytest.mark.parametrize("room", sorted({PACKAGE, *(path.parent for path in PACKAGE.rglob("*.py"))}))
+def test_a_room_has_at_most_11_files(room: Path) -> None:
+    assert len(list(room.glob("*.py"))) <= MAX_FILES
 
 
 @each_module

@@ -12,7 +12,7 @@ import pytest
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver, errors
-from langgraph_dynamo_conv._codec import Codec
+from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv.errors import DynamoConvError
 from tests.buckets import new_bucket
 from tests.engines import Engine, free_port

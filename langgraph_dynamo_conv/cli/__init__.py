@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 import langgraph_dynamo_conv
-from langgraph_dynamo_conv.cli import checkpoints, conversations, costs, migration, table, transcripts
-from langgraph_dynamo_conv.cli._context import program_name
-from langgraph_dynamo_conv.cli._output import fail
+from langgraph_dynamo_conv.cli.app import program_name
+from langgraph_dynamo_conv.cli.commands import checkpoints, conversations, costs, migration, table, transcripts
+from langgraph_dynamo_conv.cli.output import fail
 
 GROUPS = (table, conversations, transcripts, checkpoints, costs, migration)
 """The modules of commands, in the order of the help."""

@@ -13,8 +13,8 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import interrupt
 
-from langgraph_dynamo_conv.cli._output import Exit
-from langgraph_dynamo_conv.cli.checkpoints import jsonable
+from langgraph_dynamo_conv.cli.commands.checkpoints import jsonable
+from langgraph_dynamo_conv.cli.output import Exit
 from tests.cli.chats import HOSTILE, Place, chat, graph_of, id_of
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from langgraph_dynamo_conv.cli._output import Exit
+from langgraph_dynamo_conv.cli.output import Exit
 from tests.buckets import new_bucket
 from tests.cli.chats import HOSTILE, chat, id_of
 from tests.conftest import MakeSaver

@@ -12,9 +12,9 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from langgraph_dynamo_conv._diagnosis import Finding, diagnose, versions
-from langgraph_dynamo_conv._session import caller
-from langgraph_dynamo_conv._table import Table
+from langgraph_dynamo_conv._storage.table import Table
+from langgraph_dynamo_conv.cli.aws import caller
+from langgraph_dynamo_conv.cli.doctor import Finding, diagnose, versions
 from langgraph_dynamo_conv.errors import EndpointError
 from langgraph_dynamo_conv.provision import table_definition
 

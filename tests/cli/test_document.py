@@ -9,7 +9,7 @@ import pytest
 
 from docs import command_line
 from langgraph_dynamo_conv.cli import app_of
-from langgraph_dynamo_conv.cli._output import Exit
+from langgraph_dynamo_conv.cli.output import Exit
 
 DOCUMENT = command_line.DOCUMENT.read_text(encoding="utf-8")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from langgraph_dynamo_conv import errors
-from langgraph_dynamo_conv.cli._output import Exit, exit_code_of
+from langgraph_dynamo_conv.cli.output import Exit, exit_code_of
 from tests.cli.test_table import iam, iam_enforced, role
 from tests.engines import free_port
 

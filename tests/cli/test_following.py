@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from langgraph_dynamo_conv.cli import _following
-from langgraph_dynamo_conv.cli._following import FIRST_SECONDS, RECHECKED, SLOWEST_SECONDS, News, follow
-from langgraph_dynamo_conv.cli._output import Exit
+from langgraph_dynamo_conv.cli.output import Exit
+from langgraph_dynamo_conv.cli.views import following
+from langgraph_dynamo_conv.cli.views.following import FIRST_SECONDS, RECHECKED, SLOWEST_SECONDS, News, follow
 from langgraph_dynamo_conv.conversations import Conversation, Message
 from tests.cli.chats import HOSTILE, chat, id_of, say
 
@@ -115,7 +115,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]
                 return
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(_following.follow, "__defaults__", (sleep,))
+        monkeypatch.setattr(following.follow, "__defaults__", (sleep,))
 
     return set_up
 

@@ -15,7 +15,7 @@ import pytest
 
 import langgraph_dynamo_conv
 from langgraph_dynamo_conv.cli import app_of
-from langgraph_dynamo_conv.cli._output import Exit
+from langgraph_dynamo_conv.cli.output import Exit
 from tests.cli.chats import HOSTILE, chat, id_of
 
 if TYPE_CHECKING:
@@ -149,8 +149,6 @@ def test_only_a_missing_extra_is_told_so(
     for name in [name for name in sys.modules if name.startswith(("langgraph_dynamo_conv.cli", "botocore.", "boto3"))]:
         if missing == "botocore" or name.startswith("langgraph"):
             monkeypatch.delitem(sys.modules, name)
-    if missing == "botocore":
-        monkeypatch.delitem(sys.modules, "langgraph_dynamo_conv._session")
     monkeypatch.setitem(sys.modules, missing, None)
 
     if missing == "typer":
@@ -217,7 +215,7 @@ def test_ctrl_c_ends_a_command_at_once(monkeypatch: pytest.MonkeyPatch, terminal
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("langgraph_dynamo_conv.cli._context.client_of", interrupted)
+    monkeypatch.setattr("langgraph_dynamo_conv.cli.app.client_of", interrupted)
 
     ended = terminal("list", "alice", "--table", "t")
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from botocore.stub import Stubber
 
-from langgraph_dynamo_conv._templates import RUNTIME_ACTIONS
-from langgraph_dynamo_conv.cli._output import Exit
+from langgraph_dynamo_conv.cli.infrastructure import RUNTIME_ACTIONS
+from langgraph_dynamo_conv.cli.output import Exit
 from langgraph_dynamo_conv.provision import table_definition
 from tests.cli.chats import chat
 from tests.store.test_permissions import Role, iam_enforced, use_all_of_the_runtime
@@ -114,7 +114,7 @@ def test_setup_that_does_not_wait_tells_what_is_left_to_do(cli: Cli, monkeypatch
     definition = table_definition("slow")
     creating = {"TableStatus": "CREATING", "KeySchema": definition["KeySchema"]}
     indexes = [{**definition["GlobalSecondaryIndexes"][0], "IndexStatus": "CREATING"}]
-    monkeypatch.setattr("langgraph_dynamo_conv.cli._context.client_of", lambda *_, **__: slow)
+    monkeypatch.setattr("langgraph_dynamo_conv.cli.app.client_of", lambda *_, **__: slow)
 
     with Stubber(slow) as answers:
         answers.add_client_error("describe_table", "ResourceNotFoundException")

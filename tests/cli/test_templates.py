@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from langgraph_dynamo_conv._templates import (
+from langgraph_dynamo_conv.cli.infrastructure import (
     Block,
     Bucket,
     Expression,

@@ -10,7 +10,7 @@ import pytest
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
 
-from langgraph_dynamo_conv.cli._output import Exit
+from langgraph_dynamo_conv.cli.output import Exit
 from tests.cli.chats import HOSTILE, State, agent, chat, id_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langgraph_dynamo_conv.cli._tree import Node, drawn
+from langgraph_dynamo_conv.cli.views.tree import Node, drawn
 
 
 def nodes(**parents: str | None) -> list[Node]:

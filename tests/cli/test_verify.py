@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from langgraph_dynamo_conv.cli._output import Exit
+from langgraph_dynamo_conv.cli.output import Exit
 from tests.cli.chats import chat, id_of
 
 if TYPE_CHECKING:

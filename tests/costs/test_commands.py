@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from langgraph_dynamo_conv._statistics import item_bytes
+from langgraph_dynamo_conv.cli.statistics import item_bytes
 from tests.cli.conftest import Cli, cli, terminal
 from tests.conftest import MakeSaver
 from tests.factories import config, items_of, noise, put

@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 from langgraph_checkpoint_aws import DynamoDBSaver as AwsSaver
 
-from langgraph_dynamo_conv._estimate import Shape, full_state, this_saver
-from langgraph_dynamo_conv._prices import Prices, prices_of
+from langgraph_dynamo_conv.cli.estimate import Shape, full_state, this_saver
+from langgraph_dynamo_conv.cli.prices import Prices, prices_of
 from tests.conftest import MakeSaver, Report
 from tests.costs.shapes import measured, shaped_chat
 from tests.engines import REGION, Engine

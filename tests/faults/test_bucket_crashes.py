@@ -10,7 +10,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-from langgraph_dynamo_conv._keys import Scope, object_name
+from langgraph_dynamo_conv._format.keys import Scope, object_name
 from langgraph_dynamo_conv.errors import DynamoConvError
 from tests.buckets import TestBucket, Wire, new_bucket, s3_client
 from tests.conftest import MakeSaver

@@ -11,15 +11,8 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-from langgraph_dynamo_conv._items import to_wire
-from langgraph_dynamo_conv.migration import (
-    UnassignedError,
-    by_mapping,
-    by_metadata,
-    everyone,
-    migrate,
-    read_mapping,
-)
+from langgraph_dynamo_conv._format.attributes import to_wire
+from langgraph_dynamo_conv.migration import UnassignedError, by_mapping, by_metadata, everyone, migrate, read_mapping
 from tests.conftest import MakeSaver
 from tests.factories import checkpoint, config, items_of, put
 from tests.migration.threads import (

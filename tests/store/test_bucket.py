@@ -15,8 +15,8 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
 from langgraph_dynamo_conv import Conversations, DynamoDBConversationSaver
-from langgraph_dynamo_conv._keys import Scope, object_name
-from langgraph_dynamo_conv._limits import BUCKET_BYTES
+from langgraph_dynamo_conv._format.keys import Scope, object_name
+from langgraph_dynamo_conv._format.limits import BUCKET_BYTES
 from langgraph_dynamo_conv.errors import BucketRequiredError, CorruptDataError
 from tests.buckets import TestBucket, Wire, new_bucket
 from tests.conftest import MakeSaver

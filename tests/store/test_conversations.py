@@ -74,8 +74,7 @@ def chats(table_name: str, client: Any) -> Conversations:
 
 def put_sample(client: Any, table_name: str) -> str:
     """The row that another program wrote, as the table's guide prints it."""
-    from langgraph_dynamo_conv._items import to_wire
-    from langgraph_dynamo_conv._values import storable
+    from langgraph_dynamo_conv._format.attributes import storable, to_wire
 
     conversation_id = str(uuid.uuid4())
     item = {

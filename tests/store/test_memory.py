@@ -150,7 +150,7 @@ def test_objects_are_written_and_read_many_at_a_time(make_s3_saver: MakeSaver, b
 def test_the_ranges_of_an_object_are_read_many_at_a_time(
     make_s3_saver: MakeSaver, bucket: TestBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("langgraph_dynamo_conv._parts.OBJECT_RANGE_BYTES", 100_000)
+    monkeypatch.setattr("langgraph_dynamo_conv._checkpoints.blobs.OBJECT_RANGE_BYTES", 100_000)
     value = noise(1_000_000)
     put(make_s3_saver(), 1, {"document": value})
     with AtOnce(bucket.client, "GetObject"):

@@ -24,10 +24,10 @@ from langgraph.graph.message import add_messages
 from typing_extensions import TypedDict
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-from langgraph_dynamo_conv._checkpoints import CHAIN_PAGE
-from langgraph_dynamo_conv._codec import Codec
-from langgraph_dynamo_conv._image import CHAIN_BYTES, SMALL_SEGMENT_BYTES, SMALL_SEGMENTS
-from langgraph_dynamo_conv._keys import Scope
+from langgraph_dynamo_conv._checkpoints.store import CHAIN_PAGE
+from langgraph_dynamo_conv._format.frames import Codec
+from langgraph_dynamo_conv._format.keys import Scope
+from langgraph_dynamo_conv._state.full import CHAIN_BYTES, SMALL_SEGMENT_BYTES, SMALL_SEGMENTS
 from tests.conftest import Report
 from tests.factories import USER, checkpoint_id, config
 from tests.instant_table import Counts, InstantClient, InstantTable

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from langgraph_dynamo_conv._cache import ImageCache
-from langgraph_dynamo_conv._delta import Leaf
-from langgraph_dynamo_conv._image import Image
+from langgraph_dynamo_conv._checkpoints.cache import ImageCache
+from langgraph_dynamo_conv._format.tree import Leaf
+from langgraph_dynamo_conv._state.stored import Image
 
 A, B, C = (("a", "user", ""), ("b", "user", ""), ("c", "user", ""))
 

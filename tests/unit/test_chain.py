@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from langgraph_dynamo_conv._chain import Descending, Stale, item_fingerprint
-from langgraph_dynamo_conv._delta import ValueRef
-from langgraph_dynamo_conv._image import Image
-from langgraph_dynamo_conv._items import CHANGE, FULL, CheckpointItem, Wire
-from langgraph_dynamo_conv._keys import Scope
+from langgraph_dynamo_conv._format.items import CHANGE, FULL, CheckpointItem, Wire, item_fingerprint
+from langgraph_dynamo_conv._format.keys import Scope
+from langgraph_dynamo_conv._format.tree import ValueRef
+from langgraph_dynamo_conv._state.chain import Descending, Stale
+from langgraph_dynamo_conv._state.stored import Image
 from langgraph_dynamo_conv.errors import CorruptDataError
 
 scope = Scope("thread", "demo")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
-from langgraph_dynamo_conv._codec import Codec, fingerprint
+from langgraph_dynamo_conv._format.frames import Codec, fingerprint
 from langgraph_dynamo_conv.errors import CorruptDataError, UnknownFormatError
 from tests.factories import generated, noise
 

@@ -8,8 +8,8 @@ import pickle
 
 import pytest
 
-from langgraph_dynamo_conv._config import Target, config_for
-from langgraph_dynamo_conv._keys import Scope
+from langgraph_dynamo_conv._calls.config import Target, config_for
+from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv.errors import UserRequiredError
 
 

@@ -8,18 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from langgraph_dynamo_conv import _delta
-from langgraph_dynamo_conv._delta import (
-    UNCHANGED,
-    Leaf,
-    SegmentRef,
-    ValueRef,
-    apply,
-    decode,
-    difference,
-    encode,
-    grow,
-)
+from langgraph_dynamo_conv._format.changes import UNCHANGED, apply, decode, difference, encode
+from langgraph_dynamo_conv._format.tree import Leaf, Node, SegmentRef, ValueRef, grow, leaves, to_python
 from tests.factories import generated
 
 serde = JsonPlusSerializer()
@@ -50,12 +40,12 @@ related = st.one_of(
 depths = st.integers(0, 3)
 
 
-def tree(value: Any, depth: int = 2) -> _delta.Node:
+def tree(value: Any, depth: int = 2) -> Node:
     return grow(value, serde.dumps_typed, depth)
 
 
-def value(node: _delta.Node) -> Any:
-    return _delta.to_python(node, serde.loads_typed, {})
+def value(node: Node) -> Any:
+    return to_python(node, serde.loads_typed, {})
 
 
 def stored(encoded: Any) -> Any:
@@ -350,4 +340,4 @@ def test_anything_is_either_replayed_or_a_value_error(change):
         node = apply(tree({"a": [1, 2], "b": 1}), change)
     except ValueError:
         return
-    assert all(isinstance(leaf, Leaf) for leaf in _delta.leaves(node))
+    assert all(isinstance(leaf, Leaf) for leaf in leaves(node))

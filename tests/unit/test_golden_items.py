@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-from langgraph_dynamo_conv._codec import Codec
+from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv.errors import UnknownFormatError
 from tests.conftest import MakeSaver
 from tests.factories import config, items_of, noise, put, read, values_of

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-from langgraph_dynamo_conv._delta import ValueRef
-from langgraph_dynamo_conv._items import parse_value, value_text
+from langgraph_dynamo_conv._format.items import parse_value, value_text
+from langgraph_dynamo_conv._format.tree import ValueRef
 from tests.buckets import TestBucket, new_bucket
 from tests.conftest import MakeSaver
 from tests.factories import config, items_of, noise, put, read, values_of

@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from langgraph_dynamo_conv import _delta, _image
-from langgraph_dynamo_conv._codec import Codec
-from langgraph_dynamo_conv._delta import Leaf, SegmentRef, grow
-from langgraph_dynamo_conv._draft import Draft
-from langgraph_dynamo_conv._image import Image, decode_full, encode_segment, fill, full_pays, plan_full
-from langgraph_dynamo_conv._items import CHANGE, FULL, CheckpointItem
-from langgraph_dynamo_conv._keys import Scope
-from langgraph_dynamo_conv._parts import Parts, Spilled
-from langgraph_dynamo_conv._table import Table
+from langgraph_dynamo_conv._format.changes import apply
+from langgraph_dynamo_conv._format.frames import Codec
+from langgraph_dynamo_conv._format.items import CHANGE, FULL, CheckpointItem
+from langgraph_dynamo_conv._format.keys import Scope
+from langgraph_dynamo_conv._format.tree import Leaf, Node, SegmentRef, grow, to_python
+from langgraph_dynamo_conv._state import full
+from langgraph_dynamo_conv._state.full import decode_full, encode_segment, fill, full_pays, plan_full
+from langgraph_dynamo_conv._state.planning import Draft
+from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, LINEAGE, Image
 from tests.factories import checkpoint_id, generated, noise
 
 serde = JsonPlusSerializer()
@@ -34,8 +34,8 @@ def tree_of(state: dict[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def value_of(tree: _delta.Node) -> Any:
-    return _delta.to_python(tree, serde.loads_typed, {})
+def value_of(tree: Node) -> Any:
+    return to_python(tree, serde.loads_typed, {})
 
 
 class Stored:
@@ -46,7 +46,6 @@ class Stored:
         self.segments: dict[str, bytes] = {}
         self.sealed_bytes = 0
         self.image: Image | None = None
-        self._parts = Parts(Table("none"), codec)
 
     @property
     def frame_bytes(self) -> int:
@@ -61,7 +60,7 @@ class Stored:
         number = len(self.items) + 1
         draft = Draft(codec, scope, "", checkpoint_id(number), parent.checkpoint_id if parent else None, None)
         draft.plan(tree_of(state), parent, linear=fork_from is None)
-        item = draft.item(self._parts, Spilled(), None)
+        item = draft.item(None, None)
         self.items[item.checkpoint_id] = item
         self.segments.update(draft.segment_frames)
         self.sealed_bytes += sum(map(len, draft.segment_frames.values()))
@@ -73,11 +72,11 @@ class Stored:
         chain = [self.items[wanted or max(self.items)]]
         while chain[0].kind == CHANGE:
             chain.insert(0, self.items[chain[0].parent_id or ""])
-        full, *changes = [unpacked(item.frame or b"", item.key.sk) for item in chain]
-        tree, sizes = decode_full(full)
+        whole, *changed = [unpacked(item.frame or b"", item.key.sk) for item in chain]
+        tree, sizes = decode_full(whole)
         fill(tree, {segment: self._segment(segment) for segment in sizes})
-        for change in changes:
-            tree = _delta.apply(tree, change)  # type: ignore[assignment]
+        for change in changed:
+            tree = apply(tree, change)  # type: ignore[assignment]
         return value_of(tree)
 
     def chain_length(self) -> int:
@@ -237,7 +236,7 @@ def test_a_chain_is_never_longer_than_a_page():
         stored.put({"channel_values": {"step": number, "small": [number]}})
         longest = max(longest, stored.chain_length())
 
-    assert longest <= _image.CHAIN_ITEMS + 1
+    assert longest <= CHAIN_ITEMS + 1
 
 
 def test_a_large_state_is_not_rewritten_for_small_changes():
@@ -263,13 +262,13 @@ def test_much_is_sealed_in_segments_of_bounded_size():
     sizes = [sum(leaf.size for leaf in batch) for batch in plan.segments.values()]
 
     assert len(sizes) > 1
-    assert max(sizes) <= _image.SEGMENT_BYTES
+    assert max(sizes) <= full.SEGMENT_BYTES
     assert dict(plan.segment_sizes) == dict(zip(plan.segments, sizes, strict=True))
     assert len(ormsgpack.packb(plan.payload)) < 1000
 
 
 def test_a_value_too_large_for_any_segment_is_not_sealed():
-    plan = plan_full(tree_of({"metadata": {"document": text(3 * _image.SEGMENT_BYTES, 1)}}), {}, new_segment)
+    plan = plan_full(tree_of({"metadata": {"document": text(3 * full.SEGMENT_BYTES, 1)}}), {}, new_segment)
 
     assert plan.segments == {}
 
@@ -307,7 +306,7 @@ def test_a_segment_of_which_nothing_lives_is_forgotten():
     assert dict(plan.segment_sizes) == {}
 
 
-@pytest.mark.parametrize(("count", "merged"), [(_image.SMALL_SEGMENTS - 1, False), (_image.SMALL_SEGMENTS, True)])
+@pytest.mark.parametrize(("count", "merged"), [(full.SMALL_SEGMENTS - 1, False), (full.SMALL_SEGMENTS, True)])
 def test_eight_small_segments_are_merged(count, merged):
     tree: dict[str, Any] = {"items": []}
     sizes: dict[str, int] = {}
@@ -326,7 +325,7 @@ def test_eight_small_segments_are_merged(count, merged):
 def test_a_full_checkpoint_pays_when_the_chain_is_as_large():
     assert full_pays(100, 100)
     assert not full_pays(99, 100)
-    assert full_pays(_image.CHAIN_BYTES, 10 * _image.CHAIN_BYTES)
+    assert full_pays(full.CHAIN_BYTES, 10 * full.CHAIN_BYTES)
 
 
 def test_leaves_of_any_type_are_read_back_from_segments():
@@ -372,7 +371,7 @@ def test_lineage_remembers_the_newest_ancestors():
     for number in range(100):
         image = stored.put({"channel_values": {"step": number}})
 
-    assert len(image.lineage) <= _image.LINEAGE
+    assert len(image.lineage) <= LINEAGE
     assert image.lineage[-1] == image.checkpoint_id
     assert list(image.lineage) == sorted(image.lineage)
     assert image.parent_id in image.lineage

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langgraph_dynamo_conv import _items
-from langgraph_dynamo_conv._delta import ValueRef
-from langgraph_dynamo_conv._items import CHANGE, FULL, CheckpointItem, WritesItem
-from langgraph_dynamo_conv._keys import Scope
+from langgraph_dynamo_conv._format import attributes, items
+from langgraph_dynamo_conv._format.items import CHANGE, FULL, CheckpointItem, WritesItem
+from langgraph_dynamo_conv._format.keys import Scope
+from langgraph_dynamo_conv._format.tree import ValueRef
 from langgraph_dynamo_conv.errors import CorruptDataError
 from tests.factories import generated
 
@@ -75,18 +75,18 @@ def test_a_checkpoint_item_with_an_attribute_of_another_type_is_damaged(attribut
 
 @pytest.mark.parametrize("index", [0, 1, 59, 999, -1, -2, -3, -4])
 def test_a_write_attribute_tells_its_index(index):
-    assert _items.write_index(_items.write_name(index)) == index
+    assert items.write_index(items.write_name(index)) == index
 
 
 def test_special_writes_have_attributes_of_their_own():
-    names = [_items.write_name(index) for index in range(-4, 10)]
+    names = [items.write_name(index) for index in range(-4, 10)]
 
     assert len(set(names)) == len(names)
 
 
 def test_the_writes_of_an_item_are_read_by_index():
     key = scope.task("ns", "7", "task#1")
-    wire = {**_items.wire_key(key), "w0": {"B": b"a"}, "w10": {"B": b"b"}, "x3": {"B": b"c"}, "expires_at": {"N": "1"}}
+    wire = {**items.wire_key(key), "w0": {"B": b"a"}, "w10": {"B": b"b"}, "x3": {"B": b"c"}, "expires_at": {"N": "1"}}
     item = WritesItem.from_wire(wire)
 
     assert dict(item.frames) == {0: b"a", 10: b"b", -3: b"c"}
@@ -94,13 +94,13 @@ def test_the_writes_of_an_item_are_read_by_index():
 
 
 def test_a_write_can_be_a_value_of_its_own():
-    wire = {**_items.wire_key(scope.task("", "7", "t")), "w0": {"S": _items.value_text(ValueRef("ab", 5, 1))}}
+    wire = {**items.wire_key(scope.task("", "7", "t")), "w0": {"S": items.value_text(ValueRef("ab", 5, 1))}}
 
     assert dict(WritesItem.from_wire(wire).frames) == {0: ValueRef("ab", 5, 1)}
 
 
 def test_a_digested_task_id_is_read_from_the_item():
-    wire = {**_items.wire_key(scope.task("", "7", "t" * 999)), "t": {"S": "t" * 999}, "w0": {"B": b""}}
+    wire = {**items.wire_key(scope.task("", "7", "t" * 999)), "t": {"S": "t" * 999}, "w0": {"B": b""}}
 
     assert WritesItem.from_wire(wire).task_id == "t" * 999
 
@@ -110,18 +110,18 @@ def test_a_digested_task_id_is_read_from_the_item():
 )
 def test_a_writes_item_with_an_attribute_of_another_type_is_damaged(attributes):
     with pytest.raises(CorruptDataError, match="task writes at thread / demo#w##7#t are damaged"):
-        WritesItem.from_wire({**_items.wire_key(scope.task("", "7", "t")), **attributes})
+        WritesItem.from_wire({**items.wire_key(scope.task("", "7", "t")), **attributes})
 
 
 @pytest.mark.parametrize("ref", [ValueRef("00" * 16, 0, 0), ValueRef("ff" * 16, 10**9, 2858)])
 def test_a_reference_comes_back_from_its_text(ref):
-    assert _items.parse_value(_items.value_text(ref)) == ref
+    assert items.parse_value(items.value_text(ref)) == ref
 
 
 @generated
 @given(plain)
 def test_a_plain_value_comes_back_from_its_attribute(value):
-    assert same(_items.from_wire(_items.to_wire(value)), value)
+    assert same(attributes.from_wire(attributes.to_wire(value)), value)
 
 
 @pytest.mark.parametrize(
@@ -139,18 +139,18 @@ def test_a_plain_value_comes_back_from_its_attribute(value):
     ids=["whole", "decimal", "exponent", "numbers", "texts", "bytes", "null", "nested"],
 )
 def test_attributes_that_other_programs_write_are_read(attribute, value):
-    assert same(_items.from_wire(attribute), value)
+    assert same(attributes.from_wire(attribute), value)
 
 
 @pytest.mark.parametrize("attribute", [{"SS": ["a", "b"]}, {"NS": ["1", "2.5"]}, {"BS": [b"a", b"b"]}])
 def test_sets_that_other_programs_wrote_are_written_back_as_they_were(attribute):
-    assert _items.to_wire(_items.from_wire(attribute)) == attribute
+    assert attributes.to_wire(attributes.from_wire(attribute)) == attribute
 
 
 @pytest.mark.parametrize("value", [1.5, object(), {1: "a"}.keys(), set()], ids=["float", "object", "view", "empty set"])
 def test_what_is_no_attribute_is_refused(value):
     with pytest.raises(TypeError, match="can't be an attribute"):
-        _items.to_wire(value)
+        attributes.to_wire(value)
 
 
 def same(one: object, other: object) -> bool:

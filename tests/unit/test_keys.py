@@ -1,12 +1,23 @@
 """Every key of the table: built, parsed, in order, and never another user's."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from langgraph_dynamo_conv import _keys
-from langgraph_dynamo_conv._keys import Scope, after, component, component_text, parse
-from langgraph_dynamo_conv._limits import MAX_PK_BYTES, MAX_SK_BYTES
+from langgraph_dynamo_conv._format.keys import (
+    Scope,
+    after_prefix,
+    check_checkpoint_id,
+    check_text,
+    check_thread_id,
+    check_user_id,
+    component,
+    component_text,
+    parse_sk,
+    run_partition,
+    segment_id,
+)
+from langgraph_dynamo_conv._format.limits import MAX_PK_BYTES, MAX_SK_BYTES
 from tests.factories import generated
 
 WEIRD = [
@@ -36,7 +47,7 @@ users = st.text(min_size=1, max_size=64).filter(lambda text: _is_user(text))
 
 def _is_user(text: str) -> bool:
     try:
-        _keys.check_user_id(text)
+        check_user_id(text)
     except ValueError:
         return False
     return True
@@ -55,7 +66,7 @@ def test_keys_parse_to_what_they_were_built_from(user, ns, checkpoint_id, task):
         "c": (scope.checkpoint(ns, checkpoint_id), (component(ns), checkpoint_id)),
         "w": (scope.task(ns, checkpoint_id, task), (component(ns), checkpoint_id, component(task))),
         "s": (
-            scope.segment(ns, _keys.segment_id(checkpoint_id, 3, "abc")),
+            scope.segment(ns, segment_id(checkpoint_id, 3, "abc")),
             (component(ns), checkpoint_id, "03.abc"),
         ),
         "m": (scope.messages(12), ("0000000012",)),
@@ -64,7 +75,7 @@ def test_keys_parse_to_what_they_were_built_from(user, ns, checkpoint_id, task):
     }
 
     for kind, (key, parts) in built.items():
-        parsed = parse(key.sk)
+        parsed = parse_sk(key.sk)
         assert (parsed.user_id, parsed.kind, parsed.parts) == (user, kind, parts)
 
 
@@ -93,7 +104,7 @@ def test_other_texts_have_other_components():
 @given(users, texts.filter(encodable), ids, texts.filter(encodable))
 def test_no_key_is_over_dynamodbs_limit(user, ns, checkpoint_id, task):
     scope = Scope("t" * 1024, user)
-    segment = _keys.segment_id(checkpoint_id, 99, "0" * 10)
+    segment = segment_id(checkpoint_id, 99, "0" * 10)
     keys = [
         scope.row(),
         scope.checkpoint(ns, checkpoint_id),
@@ -138,11 +149,12 @@ def test_bounds_of_a_prefix_hold_exactly_the_keys_that_start_with_it(user, ns, c
             scope.task(other, checkpoint_id, task),
             scope.part("00", 1),
         ):
-            is_between = prefix.encode() <= key.sk.encode() <= after(prefix).encode()
+            is_between = prefix.encode() <= key.sk.encode() <= after_prefix(prefix).encode()
             assert is_between == key.sk.startswith(prefix)
 
 
 @generated
+@example("alice", "$", "", "1")
 @given(users, st.text(min_size=1, max_size=5), texts.filter(encodable), ids)
 def test_a_users_prefixes_never_match_a_longer_users_keys(user, more, ns, checkpoint_id):
     longer = user + more
@@ -153,7 +165,7 @@ def test_a_users_prefixes_never_match_a_longer_users_keys(user, more, ns, checkp
     for prefix in (mine.prefix(), mine.prefix("c"), mine.checkpoints(ns), mine.all_writes(ns)):
         for key in (theirs.row(), theirs.checkpoint(ns, checkpoint_id), theirs.task(ns, checkpoint_id, "task")):
             assert not key.sk.startswith(prefix)
-            assert not prefix.encode() <= key.sk.encode() <= after(prefix).encode()
+            assert not prefix.encode() <= key.sk.encode() <= after_prefix(prefix).encode()
 
 
 def test_alice_never_matches_alice2():
@@ -163,18 +175,18 @@ def test_alice_never_matches_alice2():
 
 
 def test_a_runs_partition_is_no_conversations():
-    assert _keys.run_partition("1") == Scope("t", "u").run("1").pk
+    assert run_partition("1") == Scope("t", "u").run("1").pk
     with pytest.raises(ValueError, match="thread_id"):
-        _keys.check_thread_id(_keys.run_partition("1"))
+        check_thread_id(run_partition("1"))
 
 
 def test_a_pointer_names_its_user_even_where_the_thread_is_digested():
-    assert parse(Scope("t" * 900, "alice").run("run").sk).user_id == "alice"
+    assert parse_sk(Scope("t" * 900, "alice").run("run").sk).user_id == "alice"
 
 
 @pytest.mark.parametrize("sk", ["u#c#x", "u#w#a#b", "u#x#1", "u#", "u#c#a#b#c", "u#m#1#2"])
 def test_a_key_of_no_known_shape_is_of_another_kind(sk):
-    assert parse(sk).kind == "other"
+    assert parse_sk(sk).kind == "other"
 
 
 @pytest.mark.parametrize(
@@ -184,39 +196,39 @@ def test_a_bad_user_id_is_refused_by_a_rule(value):
     with pytest.raises(
         ValueError, match=r"a user_id is a non-empty string without '#' or control characters, at most 256"
     ):
-        _keys.check_user_id(value)
+        check_user_id(value)
 
 
 @pytest.mark.parametrize("value", ["", "a#b", "a\x00", "\ud800", "é" * 513, 1, None])
 def test_a_bad_thread_id_is_refused_by_a_rule(value):
     with pytest.raises(ValueError, match=r"a thread_id .* at most 1024 bytes"):
-        _keys.check_thread_id(value)
+        check_thread_id(value)
 
 
 @pytest.mark.parametrize("value", ["", "a#b", "a b", "a/b", "é", "a\n", "a" * 129, 1, None])
 def test_a_bad_checkpoint_id_is_refused_by_a_rule(value):
     with pytest.raises(ValueError, match=r"a checkpoint_id is 1 to 128 letters, digits or"):
-        _keys.check_checkpoint_id(value)
+        check_checkpoint_id(value)
 
 
 @pytest.mark.parametrize("value", [1, None, b"a"])
 def test_a_namespace_of_another_type_is_refused(value):
     with pytest.raises(ValueError, match="checkpoint_ns is a string"):
-        _keys.check_text("checkpoint_ns", value)
+        check_text("checkpoint_ns", value)
 
 
 def test_a_lone_surrogate_is_refused():
     with pytest.raises(ValueError, match="without lone surrogates"):
-        _keys.check_text("task_id", "\ud800")
+        check_text("task_id", "\ud800")
 
 
 @pytest.mark.parametrize("value", ["alice", "alice@example.com", "us-east-1:0f", "é" * 128, " ", "a b", "%23", "~"])
 def test_ordinary_user_ids_stay_as_they_are(value):
-    assert _keys.check_user_id(value) == value
+    assert check_user_id(value) == value
 
 
 def test_an_error_shows_only_the_beginning_of_what_was_given():
     with pytest.raises(ValueError, match="user_id") as caught:
-        _keys.check_user_id("#" + "secret" * 100)
+        check_user_id("#" + "secret" * 100)
 
     assert len(str(caught.value)) < 250

@@ -13,11 +13,11 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from langgraph_dynamo_conv import _delta
-from langgraph_dynamo_conv._delta import Leaf
-from langgraph_dynamo_conv._image import Image
-from langgraph_dynamo_conv._marks import Mark, mark_of
-from langgraph_dynamo_conv._state import Grown, grown, serializer_of
+from langgraph_dynamo_conv._format.tree import Leaf, ValueRef, leaves
+from langgraph_dynamo_conv._state.checkpoint_tree import Grown, grown
+from langgraph_dynamo_conv._state.message_digests import Mark, mark_of
+from langgraph_dynamo_conv._state.serializer import serializer_of
+from langgraph_dynamo_conv._state.stored import Image
 from tests.factories import checkpoint, generated
 
 SERDE = JsonPlusSerializer()
@@ -57,7 +57,7 @@ def image_of(of: Grown) -> Image:
 
 
 def written(of: Grown) -> list[tuple[str, bytes | None]]:
-    return [(leaf.typ, leaf.data) for leaf in _delta.leaves(of.tree)]
+    return [(leaf.typ, leaf.data) for leaf in leaves(of.tree)]
 
 
 def kept(before: Grown, after: Grown) -> int:
@@ -200,7 +200,7 @@ def test_a_mark_of_more_messages_than_there_are_knows_none() -> None:
 
 
 def test_messages_beside_a_value_that_is_stored_apart_are_taken_over_as_they_are() -> None:
-    apart = Leaf("msgpack", None, _delta.ValueRef("00", 1, 1))
+    apart = Leaf("msgpack", None, ValueRef("00", 1, 1))
     before = stored({"messages": chat(2)})
     before.tree["channel_values"]["messages"][1] = apart
 

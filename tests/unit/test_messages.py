@@ -27,8 +27,9 @@ from langchain_core.tools import tool
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 
-from langgraph_dynamo_conv._messages import NO_RESULT, adopted_ids, digest_of, fold, role_of, to_langchain
-from langgraph_dynamo_conv._values import plain
+from langgraph_dynamo_conv._format.attributes import plain
+from langgraph_dynamo_conv._transcript.folding import digest_of, fold, role_of
+from langgraph_dynamo_conv._transcript.langchain import NO_RESULT, adopted_ids, to_langchain
 
 NOW = "2026-01-02T03:04:05.678Z"
 

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from langgraph_dynamo_conv._table import Table
+from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.errors import IndexNotReadyError, RequestFailedError, TableMismatchError
 from langgraph_dynamo_conv.provision import (
     TTL_ATTRIBUTE,

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.checkpoint.base.id import uuid6
 
-from langgraph_dynamo_conv._items import wire_key
-from langgraph_dynamo_conv._keys import Key
-from langgraph_dynamo_conv._removal import Link, _made_at, leaves_first, link_of
+from langgraph_dynamo_conv._checkpoints.removal import Link, _made_at, leaves_first, link_of
+from langgraph_dynamo_conv._format.items import wire_key
+from langgraph_dynamo_conv._format.keys import Key
 
 
 def key(number: int) -> Key:

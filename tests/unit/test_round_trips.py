@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-from langgraph_dynamo_conv._checkpoints import CHAIN_PAGE
+from langgraph_dynamo_conv._checkpoints.store import CHAIN_PAGE
 from tests.factories import USER, config, noise, put, read
 from tests.instant_table import InstantClient, InstantTable
 

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langgraph.graph.message import add_messages
 
-from langgraph_dynamo_conv._messages import digest_of, fold, to_langchain
-from langgraph_dynamo_conv._transcript import DEFAULT_TITLE, fork_point, merge, shorten, split, title_of
-from langgraph_dynamo_conv._values import size_of
+from langgraph_dynamo_conv._format.attributes import size_of
+from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE, shorten, split, title_of
+from langgraph_dynamo_conv._transcript.folding import digest_of, fold
+from langgraph_dynamo_conv._transcript.langchain import to_langchain
+from langgraph_dynamo_conv._transcript.merging import fork_point, merge
 
 THEN = "2026-01-02T03:04:05.678Z"
 NOW = "2026-01-02T03:05:00.000Z"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langgraph_dynamo_conv._values import MAX_LEVELS, clean_text, plain, size_of, storable
+from langgraph_dynamo_conv._format.attributes import MAX_LEVELS, clean_text, plain, size_of, storable
 
 
 class Colour(str, Enum):

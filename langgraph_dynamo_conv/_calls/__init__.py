@@ -1,0 +1,1 @@
+"""What each call of the saver does, in its order, and whose conversation a config means."""

@@ -1,0 +1,208 @@
+"""What a live conversation still needs gets a new `expires_at` before its old one comes. See `_expiry` for the plan.
+
+Needed are: of each namespace the newest checkpoint with the chain that it builds on, the ancestors that a
+`DeltaChannel` replays, and the task writes of all these; the segments and parts that they refer to; the messages that
+left the row; the row itself. Namespaces of single tasks (`node:<task>`) count only while the root's newest step may
+still resume them. History beyond that goes when its time comes, whole chains at once: what is kept only because a newer
+checkpoint needs it is no longer listed from then on, since what it needs itself may be gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from langgraph_dynamo_conv._checkpoints.cache import ImageCache
+from langgraph_dynamo_conv._checkpoints.ended import Liveness
+from langgraph_dynamo_conv._checkpoints.history import replayed_channels
+from langgraph_dynamo_conv._checkpoints.removal import Removal
+from langgraph_dynamo_conv._checkpoints.store import CHAIN_PAGE, Checkpoints
+from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
+from langgraph_dynamo_conv._format.items import (
+    EXPIRES_AT,
+    LIVE_UNTIL,
+    CheckpointItem,
+    Times,
+    WritesItem,
+    key_of,
+    parse_value,
+)
+from langgraph_dynamo_conv._format.keys import PK, Key, Scope, after_prefix, parse_sk
+from langgraph_dynamo_conv._format.tree import ValueRef, leaves
+from langgraph_dynamo_conv._state.chain import Descending
+from langgraph_dynamo_conv._state.expiry import Expiry
+from langgraph_dynamo_conv._state.serializer import Serializer
+from langgraph_dynamo_conv._state.stored import Image
+from langgraph_dynamo_conv._storage.table import ConditionFailed, Table
+
+_OF_A_TASK = ":"
+_UNTIL = {"c": "u", "row": LIVE_UNTIL}
+
+
+class Renewal:
+    """Gives checkpoints their times, and what they need theirs. Safe to share between threads."""
+
+    def __init__(
+        self,
+        table: Table,
+        cache: ImageCache,
+        checkpoints: Checkpoints,
+        removal: Removal,
+        writes: TaskWrites,
+        expiry: Expiry,
+        liveness: Liveness,
+    ) -> None:
+        self._table = table
+        self._cache = cache
+        self._checkpoints = checkpoints
+        self._removal = removal
+        self._writes = writes
+        self._expiry = expiry
+        self._liveness = liveness
+
+    def times(self, scope: Scope, ns: str, checkpoint_id: str, parent: Image | None, serializer: Serializer) -> Times:
+        """The times of a checkpoint that is about to be stored.
+
+        Cost: nothing, but once in a slack's time a read of the conversation's checkpoints and one UpdateItem for each
+        item that it needs, 1 write unit for each KB of it.
+        """
+        if parent is None:
+            if ns == "" and self._liveness.take_over(scope):
+                self._removal.clear(scope, checkpoint_id)
+            return self._expiry.fresh()
+        if not self._expiry.is_due(parent.expires_at):
+            return Times(self._expiry.until(), parent.expires_at)
+        times = self._expiry.fresh()
+        self._renew(scope, ns, parent.checkpoint_id, times, serializer)
+        return times
+
+    def before_writes(self, scope: Scope, ns: str, checkpoint_id: str, serializer: Serializer) -> None:
+        """A step that is interrupted again and again stores writes and no checkpoint: let its checkpoint live on."""
+        if self._liveness.is_due(scope, ns, checkpoint_id):
+            self._renew(scope, ns, checkpoint_id, self._expiry.fresh(), serializer)
+
+    def _renew(self, scope: Scope, ns: str, checkpoint_id: str, times: Times, serializer: Serializer) -> None:
+        needs = _Needs(scope)
+        for of, head in self._heads(scope, ns, checkpoint_id):
+            self._add_checkpoints(needs, of, head, serializer)
+            self._add_writes(needs, of, serializer)
+        for page in self._table.query(scope.thread_id, scope.prefix("m")):
+            needs.others |= {key_of(item) for item in page}
+            needs.add_values(parse_value(item["v"]["S"]) for item in page if "v" in item)
+        if any(self._expiry.is_late(item.times.expires_at) for item in needs.checkpoints.values()):
+            self._table.all_of(partial(self._stamp, key, times) for key in self._late(scope) if key not in needs.others)
+        self._table.all_of(partial(self._stamp, key, times) for key in needs.others)
+        for key, item in sorted(needs.checkpoints.items()):  # what others build on first, should this process die
+            self._stamp(key, times, needs.listed_until(item, times))
+        self._cache.forget(scope.thread_id, scope.user_id)
+        self._liveness.saw(scope, ns, checkpoint_id, times.expires_at)
+
+    def _heads(self, scope: Scope, ns: str, checkpoint_id: str) -> list[tuple[str, str]]:
+        """Namespace and id of the newest checkpoints that are needed, and of this one."""
+        newest: dict[str, str] = {}
+        for page in self._table.query(scope.thread_id, scope.prefix("c"), newest_first=True):
+            for item in map(CheckpointItem.from_wire, page):
+                if not self._expiry.is_past(item.times.expires_at):
+                    newest.setdefault(item.namespace(), item.checkpoint_id)
+        root = newest.get("", "")
+        needed = {(of, head) for of, head in newest.items() if _OF_A_TASK not in of or head >= root}
+        return sorted(needed | {(ns, checkpoint_id)})
+
+    def _add_checkpoints(self, needs: _Needs, ns: str, head: str, serializer: Serializer) -> None:
+        scope = needs.scope
+        last = scope.checkpoint(ns, head).sk
+        pages = self._table.query(
+            scope.thread_id, scope.checkpoints(ns), last=last, newest_first=True, page_items=CHAIN_PAGE
+        )
+        items = Descending(pages, self._expiry.is_past)
+        item = items.get(head)
+        needs.heads.add(scope.checkpoint(ns, head))
+        replayed: set[str] | None = None
+        segments: dict[str, Any] = {}
+        while item is not None and (replayed is None or replayed):
+            chain = items.chain(item)
+            image = self._checkpoints.build(scope, ns, chain, serializer, segments)[-1]
+            needs.add_chain(ns, chain, image)
+            stored = image.tree["channel_values"].keys()
+            replayed = replayed_channels(image, serializer) if replayed is None else replayed - stored
+            item = items.get(image.parent_id) if image.parent_id else None
+
+    def _add_writes(self, needs: _Needs, ns: str, serializer: Serializer) -> None:
+        scope, ids = needs.scope, needs.ids.get(ns)
+        if not ids:
+            return
+        prefix = scope.all_writes(ns)
+        first, last = scope.writes(ns, min(ids)), after_prefix(scope.writes(ns, max(ids)))
+        for page in self._table.query(scope.thread_id, prefix, first=first, last=last):
+            for item in map(WritesItem.from_wire, page):
+                if item.checkpoint_id in ids:
+                    needs.others.add(item.key)
+                    needs.add_values(frame for frame in item.frames.values() if isinstance(frame, ValueRef))
+                    for write in self._writes.decoded(scope, [item], serializer.sealer):
+                        needs.add_values(leaf.at for leaf in leaves(write.node))
+
+    def _late(self, scope: Scope) -> Iterator[Key]:
+        """Items from before a time to live was set, or from when it was longer."""
+        for page in self._table.query(scope.thread_id, scope.prefix()):
+            yield from (
+                key_of(item)
+                for item in page
+                if self._expiry.is_late(int(item[EXPIRES_AT]["N"]) if EXPIRES_AT in item else None)
+            )
+
+    def _stamp(self, key: Key, times: Times, listed_until: int | None = None) -> None:
+        """Give an item its times. One that somebody has removed meanwhile stays away."""
+        until = _UNTIL.get(parse_sk(key.sk).kind)
+        with suppress(ConditionFailed):
+            self._table.update(key, ConditionExpression="attribute_exists(#pk)", **_change(times, until, listed_until))
+
+
+class _Needs:
+    """Keys of what a conversation needs."""
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+        self.checkpoints: dict[Key, CheckpointItem] = {}
+        self.heads: set[Key] = set()
+        self.others: set[Key] = {scope.row()}
+        self.ids: dict[str, set[str]] = {}
+
+    def add_chain(self, ns: str, chain: list[CheckpointItem], image: Image) -> None:
+        """A checkpoint with all that it builds on and refers to."""
+        self.checkpoints |= {item.key: item for item in chain}
+        self.ids.setdefault(ns, set()).update(item.checkpoint_id for item in chain)
+        self.others |= {self.scope.run(item.run_id) for item in chain if item.run_id}
+        self.others |= {self.scope.segment(ns, segment) for segment in image.segments}
+        self.add_values(item.value for item in chain)
+        self.add_values(leaf.at for leaf in leaves(image.tree))
+
+    def listed_until(self, item: CheckpointItem, times: Times) -> int | None:
+        """When a checkpoint is no longer listed that is needed by others alone; None if it stays listed."""
+        ends = [end for end in (item.listed_until, item.times.expires_at, times.expires_at) if end is not None]
+        return None if item.key in self.heads else min(ends, default=None)
+
+    def add_values(self, refs: Iterable[object]) -> None:
+        """The parts, or the pointers to objects, of those that are large values."""
+        for ref in refs:
+            if isinstance(ref, ValueRef):
+                parts = {self.scope.part(ref.digest, number) for number in range(ref.parts)}
+                self.others |= parts or {self.scope.pointer(ref.digest)}
+
+
+def _change(times: Times, until: str | None, listed_until: int | None) -> dict[str, Any]:
+    """The update that sets an item's times, or removes them."""
+    names = {"#pk": PK, "#e": EXPIRES_AT, **({"#u": until} if until else {})}
+    values = {":l": listed_until} if listed_until is not None else {}
+    sets, gone = [f"l = {name}" for name in values], []
+    if times.expires_at is None:
+        gone = ["#e", *(["#u"] if until else [])]
+    else:
+        sets += ["#e = :e", *(["#u = :u"] if until else [])]
+        values |= {":e": times.expires_at, **({":u": times.until or 0} if until else {})}
+    parts = [f"SET {', '.join(sets)}" if sets else "", f"REMOVE {', '.join(gone)}" if gone else ""]
+    update: dict[str, Any] = {"UpdateExpression": " ".join(filter(None, parts)), "ExpressionAttributeNames": names}
+    if values:
+        update["ExpressionAttributeValues"] = {name: {"N": str(value)} for name, value in values.items()}
+    return update

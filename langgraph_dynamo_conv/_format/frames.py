@@ -1,0 +1,199 @@
+"""Frames: how a payload becomes stored bytes, and exactly back.
+
+    frame = version (1 byte) | codec (1 byte) | CRC-32 (4 bytes, big endian) | body
+
+The checksum covers codec, body and the sort key under which the frame is stored, so a damaged frame or one that was
+moved to another item is noticed. Codecs: 0 the payload itself; 1 zstd; 2 zstd with the dictionary of `_dictionary`;
+3 encrypted, the body being msgpack of `[type, ciphertext]` as `serde.dumps_typed` gave it, the plain text of which is
+a codec byte and a body again. The smallest of the first three is taken.
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+import ormsgpack
+import zstandard
+
+from langgraph_dynamo_conv._format.dictionary import DICTIONARY
+from langgraph_dynamo_conv.errors import CorruptDataError, UnknownFormatError
+
+FORMAT_VERSION = 1
+Bytes: TypeAlias = "bytes | memoryview"
+"""A view where a copy of a large value is not needed."""
+_RAW, _ZSTD, _ZSTD_DICT, _SEALED = range(4)
+_HEADER_BYTES = 6
+_WORTH_COMPRESSING_BYTES = 48
+_SMALL_BYTES = 64 * 1024
+"""Up to here the dictionary helps and a slow level is cheap."""
+_SMALL_LEVEL = 9
+_LARGE_LEVEL = 3
+_MAX_PLAIN_BYTES = 1 << 32
+
+
+class Sealer(Protocol):
+    """Encrypts and decrypts bytes; `EncryptedSerializer` is one."""
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]: ...
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any: ...
+
+
+class Codec:
+    """Frames payloads. Safe to share between threads: each has compressors of its own."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    def frame(self, payload: bytes, *, context: str, sealer: Sealer | None = None) -> bytes:
+        """Payload to stored bytes.
+
+        Args:
+            payload: Any bytes.
+            context: The sort key under which the frame is stored, or a name that stands for it.
+            sealer: Encrypts the frame's body, or None.
+
+        Returns:
+            At most `len(payload) + 6` bytes, unless encrypted.
+        """
+        codec, body = self._squeeze(payload)
+        if sealer is not None:
+            sealed = sealer.dumps_typed(bytes([codec]) + body)
+            codec, body = _SEALED, ormsgpack.packb(list(sealed))
+        checksum = _checksum(codec, body, context)
+        return bytes([FORMAT_VERSION, codec]) + checksum + body
+
+    def unframe(self, frame: bytes, *, context: str, sealer: Sealer | None = None) -> bytes:
+        """Stored bytes to payload.
+
+        Raises:
+            UnknownFormatError: Another version or codec.
+            CorruptDataError: The bytes are not those that were written there, or are not encrypted though a sealer
+                is given, or encrypted though none is.
+        """
+        codec, body = _opened(frame, context)
+        if codec == _SEALED and sealer is None:
+            raise CorruptDataError(_SEAL_REMEDY[True].format(context), key=context)
+        refuse_plain(sealer, context, is_sealed=codec == _SEALED)
+        if codec == _SEALED and sealer is not None:
+            codec, body = _unsealed(body, sealer, context)
+        try:
+            return self._expand(codec, body)
+        except zstandard.ZstdError as error:
+            raise CorruptDataError(f"stored bytes can't be expanded at {context}: {error}", key=context) from error
+
+    def _squeeze(self, payload: bytes) -> tuple[int, bytes]:
+        if len(payload) < _WORTH_COMPRESSING_BYTES:
+            return _RAW, payload
+        small = len(payload) <= _SMALL_BYTES
+        squeezed = (self._tools().small if small else self._tools().large).compress(payload)
+        if len(squeezed) >= len(payload):
+            return _RAW, payload
+        return (_ZSTD_DICT if small else _ZSTD), squeezed
+
+    def _expand(self, codec: int, body: Bytes) -> bytes:
+        if codec == _RAW:
+            return bytes(body)
+        tools = self._tools()
+        expander = tools.expand_with_dictionary if codec == _ZSTD_DICT else tools.expand
+        return expander.decompress(body, max_output_size=_MAX_PLAIN_BYTES)
+
+    def _tools(self) -> _Tools:
+        tools: _Tools | None = getattr(self._local, "tools", None)
+        if tools is None:
+            tools = self._local.tools = _Tools()
+        return tools
+
+
+class _Tools:
+    """One thread's compressors."""
+
+    def __init__(self) -> None:
+        dictionary = zstandard.ZstdCompressionDict(DICTIONARY, dict_type=zstandard.DICT_TYPE_FULLDICT)
+        dictionary.precompute_compress(level=_SMALL_LEVEL)
+        self.small = zstandard.ZstdCompressor(dict_data=dictionary, write_dict_id=False)
+        self.large = zstandard.ZstdCompressor(level=_LARGE_LEVEL)
+        self.expand = zstandard.ZstdDecompressor()
+        self.expand_with_dictionary = zstandard.ZstdDecompressor(dict_data=dictionary)
+
+
+_SEAL_REMEDY = {
+    True: "the data at {} is encrypted: give the saver the EncryptedSerializer that wrote it",
+    False: "the data at {} is not encrypted, but the saver has an EncryptedSerializer: refused, as it may be forged. "
+    "If it was written before the saver encrypted, read it with accept_plaintext=True",
+}
+
+
+@dataclass(frozen=True)
+class Migrating:
+    """A sealer for tables that hold data from before there was one: that is read too; all that is written is sealed.
+
+    Args:
+        sealer: Encrypts and decrypts.
+    """
+
+    sealer: Sealer
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        return self.sealer.dumps_typed(obj)
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        return self.sealer.loads_typed(data)
+
+
+def is_refused(sealer: Sealer | None, is_sealed: bool) -> bool:
+    """Whether data is not encrypted though it should be."""
+    return sealer is not None and not is_sealed and not isinstance(sealer, Migrating)
+
+
+def refuse_plain(sealer: Sealer | None, context: str, *, is_sealed: bool = False) -> None:
+    """Raises `CorruptDataError` for data that is not encrypted though it should be."""
+    if is_refused(sealer, is_sealed):
+        raise CorruptDataError(_SEAL_REMEDY[False].format(context), key=context)
+
+
+_CIPHER_MARK = "+"
+"""In the type of what `EncryptedSerializer` encrypted (`bytes+aes`); it gives back anything else as plain data."""
+
+
+def fingerprint(frame: bytes) -> bytes:
+    """Tells whether a stored frame is still the one that was seen: its codec, checksum and length."""
+    return frame[1:_HEADER_BYTES] + len(frame).to_bytes(4, "big")
+
+
+def _checksum(codec: int, body: Bytes, context: str) -> bytes:
+    return zlib.crc32(body, zlib.crc32(context.encode(), codec)).to_bytes(4, "big")
+
+
+def _opened(frame: bytes, context: str) -> tuple[int, Bytes]:
+    if len(frame) < _HEADER_BYTES:
+        raise CorruptDataError(f"stored bytes are cut short at {context}", key=context)
+    version, codec = frame[0], frame[1]
+    if version != FORMAT_VERSION or codec > _SEALED:
+        raise UnknownFormatError(
+            f"format version {version}, codec {codec} at {context} is unknown to this release (it reads version "
+            f"{FORMAT_VERSION}, codecs 0 to {_SEALED}): update langgraph_dynamo_conv, or the bytes are damaged",
+            key=context,
+        )
+    body = memoryview(frame)[_HEADER_BYTES:]
+    if frame[2:_HEADER_BYTES] != _checksum(codec, body, context):
+        raise CorruptDataError(f"stored bytes are damaged at {context}: the checksum differs", key=context)
+    return codec, body
+
+
+def _unsealed(body: Bytes, sealer: Sealer, context: str) -> tuple[int, Bytes]:
+    try:
+        typ, ciphertext = ormsgpack.unpackb(body)
+        is_sealed = _CIPHER_MARK in typ
+        plain = sealer.loads_typed((typ, ciphertext)) if is_sealed else b""
+    except Exception as error:  # each cipher has errors of its own
+        raise CorruptDataError(
+            f"the data at {context} can't be decrypted: is this the key that encrypted it? ({type(error).__name__})",
+            key=context,
+        ) from error
+    if not is_sealed:
+        raise CorruptDataError(_SEAL_REMEDY[False].format(context), key=context)
+    return plain[0], memoryview(plain)[1:]

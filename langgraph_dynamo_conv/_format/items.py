@@ -1,0 +1,202 @@
+"""One frozen record per kind of item, to and from DynamoDB's attribute form. Pure.
+
+Attribute names of our own items are one letter, since every item pays for its names:
+
+    checkpoint   k "c" change | "f" full, d frame (or v: the frame as a value), p parent, r run,
+                 n namespace if digested; where a time to live is set: u when the conversation is over,
+                 l when it is no longer listed, being kept only for those that build on it
+    task writes  w<idx> frame of a regular write, x<idx> of a special one (idx 1 to 4), t task id if digested, u
+    segment, part  d frame, or bytes; t when it was written; a pointer to an object: d the object's name
+    run pointer  t thread
+    all          expires_at when DynamoDB may delete it, where a time to live is set; times are in epoch seconds
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from langgraph_dynamo_conv._format.frames import fingerprint
+from langgraph_dynamo_conv._format.keys import PK, SK, Key, component_text, parse_sk
+from langgraph_dynamo_conv._format.tree import ValueRef
+from langgraph_dynamo_conv.errors import CorruptDataError
+
+Wire = dict[str, dict[str, Any]]
+"""An item or key as botocore's DynamoDB client takes and gives it."""
+
+EXPIRES_AT = "expires_at"
+"""The attribute by which DynamoDB deletes items."""
+
+LIVE_UNTIL = "live_until"
+"""The attribute of a row that says, in epoch seconds, when the conversation is over."""
+
+CHANGE, FULL = "c", "f"
+_TIMES = ("u", EXPIRES_AT, "l")
+
+
+class Times(NamedTuple):
+    """When a conversation is over if it has no later turn, and when DynamoDB may delete an item of it; None: never."""
+
+    until: int | None = None
+    expires_at: int | None = None
+
+
+NEVER = Times()
+
+
+def wire_key(key: Key) -> Wire:
+    """A key as requests name it."""
+    return {PK: {"S": key.pk}, SK: {"S": key.sk}}
+
+
+def key_of(item: Wire) -> Key:
+    """The key of an item that was read."""
+    return Key(item[PK]["S"], item[SK]["S"])
+
+
+@dataclass(frozen=True)
+class CheckpointItem:
+    """A checkpoint: a change against its parent, or full."""
+
+    key: Key
+    kind: str
+    parent_id: str | None
+    frame: bytes | None
+    value: ValueRef | None = None
+    run_id: str | None = None
+    ns: str | None = None
+    times: Times = NEVER
+    listed_until: int | None = None
+
+    @property
+    def checkpoint_id(self) -> str:
+        """The checkpoint's id, from its key."""
+        return self.key.sk.rsplit("#", 1)[1]
+
+    @property
+    def size(self) -> int:
+        """About its bytes as DynamoDB counts them."""
+        body = len(self.frame) if self.frame is not None else 60
+        return body + len(self.key.pk) + len(self.key.sk) + 80
+
+    def to_wire(self) -> Wire:
+        """The item as a request carries it."""
+        item = {**wire_key(self.key), "k": {"S": self.kind}}
+        if self.frame is not None:
+            item["d"] = {"B": self.frame}
+        if self.value is not None:
+            item["v"] = {"S": value_text(self.value)}
+        for name, text in (("p", self.parent_id), ("r", self.run_id), ("n", self.ns)):
+            if text is not None:
+                item[name] = {"S": text}
+        for name, time in zip(_TIMES, (*self.times, self.listed_until), strict=True):
+            if time is not None:
+                item[name] = {"N": str(time)}
+        return item
+
+    @classmethod
+    def from_wire(cls, item: Wire) -> CheckpointItem:
+        """The record of an item that was read.
+
+        Raises:
+            CorruptDataError: An attribute is missing or of another type.
+        """
+        key = key_of(item)
+        try:
+            value = parse_value(item["v"]["S"]) if "v" in item else None
+            frame = bytes(item["d"]["B"]) if value is None else None
+            texts = [item[name]["S"] if name in item else None for name in ("p", "r", "n")]
+            *times, listed = (int(item[name]["N"]) if name in item else None for name in _TIMES)
+            return cls(key, item["k"]["S"], texts[0], frame, value, texts[1], texts[2], Times(*times), listed)
+        except (KeyError, ValueError, TypeError) as error:
+            raise CorruptDataError(f"the checkpoint item at {key} is damaged: {error!r}", key=str(key)) from error
+
+    def namespace(self) -> str:
+        """The namespace, from its key or, where the key has only a digest, from the item."""
+        text = component_text(parse_sk(self.key.sk).parts[0])
+        return text if text is not None else self.ns or ""
+
+
+@dataclass(frozen=True)
+class WritesItem:
+    """Pending writes of one task: a frame per write, by index (negative: special)."""
+
+    key: Key
+    frames: Mapping[int, bytes | ValueRef]
+    task_id: str
+    checkpoint_id: str = field(default="")
+    until: int | None = None
+
+    @classmethod
+    def from_wire(cls, item: Wire) -> WritesItem:
+        """The record of an item that was read.
+
+        Raises:
+            CorruptDataError: An attribute is of another type.
+        """
+        key = key_of(item)
+        _, checkpoint_id, escaped = parse_sk(key.sk).parts
+        try:
+            task_id = item["t"]["S"] if "t" in item else component_text(escaped) or ""
+            until = int(item["u"]["N"]) if "u" in item else None
+            frames = {
+                write_index(name): bytes(value["B"]) if "B" in value else parse_value(value["S"])
+                for name, value in item.items()
+                if name[0] in "wx" and name[1:].isdigit()
+            }
+        except (KeyError, ValueError, TypeError) as error:
+            raise CorruptDataError(f"the task writes at {key} are damaged: {error!r}", key=str(key)) from error
+        return cls(key, frames, task_id, checkpoint_id, until)
+
+
+def write_name(index: int) -> str:
+    """Attribute of the write with this index."""
+    return f"w{index}" if index >= 0 else f"x{-index}"
+
+
+def write_index(name: str) -> int:
+    """Index of the write in this attribute."""
+    return int(name[1:]) if name[0] == "w" else -int(name[1:])
+
+
+def value_text(value: ValueRef) -> str:
+    """A reference to a value, as an attribute."""
+    return f"{value.digest}:{value.size}:{value.parts}"
+
+
+def parse_value(text: str) -> ValueRef:
+    """The reference in an attribute."""
+    digest, size, parts = text.split(":")
+    return ValueRef(digest, int(size), int(parts))
+
+
+def bytes_item(key: Key, data: bytes) -> Wire:
+    """A segment, or a part of a value."""
+    return {**wire_key(key), "d": {"B": data}}
+
+
+def bytes_of(item: Wire, name: str = "d") -> bytes:
+    """The bytes in an attribute of an item that was read.
+
+    Raises:
+        CorruptDataError: The attribute is missing or of another type.
+    """
+    try:
+        return bytes(item[name]["B"])
+    except (KeyError, TypeError) as error:
+        key = str(key_of(item))
+        raise CorruptDataError(f"the attribute '{name}' of the item at {key} holds no bytes", key=key) from error
+
+
+def stamp(expires_at: int | None, until: int | None = None) -> Wire:
+    """The attribute that lets DynamoDB delete an item, and the one that says when its conversation is over; or none."""
+    times = {EXPIRES_AT: expires_at, "u": until}
+    return {name: {"N": str(time)} for name, time in times.items() if time is not None}
+
+
+def item_fingerprint(item: CheckpointItem) -> bytes:
+    """Tells whether an item is still the one that was seen."""
+    if item.value is not None:
+        return item.value.digest.encode()
+    return fingerprint(item.frame or b"")

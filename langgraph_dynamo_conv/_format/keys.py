@@ -1,0 +1,273 @@
+"""Every key of the table is built and parsed here, and nowhere else.
+
+A conversation's items share the partition `conversation_id` (LangGraph's `thread_id`). The sort key `user_id` is
+overloaded; each component is escaped, so `#` only ever separates:
+
+    <user>                                   the conversation row, the one item that others read
+    <user>#c#<ns>#<checkpoint>               a checkpoint
+    <user>#w#<ns>#<checkpoint>#<task>        the pending writes of one task
+    <user>#s#<ns>#<checkpoint>#<n>.<digest>  a segment: sealed elements that later checkpoints refer to
+    <user>#m#<number>                        older messages, by the number of the first one
+    <user>#b#<digest>#<part>                 a part of a large value, by the digest of its bytes
+    <user>#b#<digest>#s3                     a pointer: the value is, or may be, an object in the bucket
+
+and, in the partition `run#<run>` (a `thread_id` has no `#`, so no conversation can be there):
+
+    <user>#r#<thread>                        which conversations a run wrote to
+
+The object is named `<digest of thread and user>/<digest>` below the bucket's prefix: no id stands in it.
+
+Every prefix ends in `#`, so `alice` never matches `alice2`. A user id has no `#`, no control characters and is in
+Unicode's composed form as given: it is compared byte by byte, never normalised.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+from langgraph_dynamo_conv._format.limits import (
+    MAX_BUCKET_PREFIX_BYTES,
+    MAX_CHECKPOINT_ID_BYTES,
+    MAX_COMPONENT_BYTES,
+    MAX_THREAD_ID_BYTES,
+    MAX_USER_ID_BYTES,
+)
+
+PK = "conversation_id"
+SK = "user_id"
+INDEX = "user_id-created_at-index"
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_CHECKPOINT_ID = re.compile(r"[A-Za-z0-9._:@+=-]+\Z")
+_PLAIN = " !$&'()*+,-./:;<=>?@[]^_`{|}\"\\"
+_DIGESTED = "~"
+_IN_BUCKET = "s3"
+_OWNER_DIGEST_BYTES = 20
+_NO_FOLDERS = frozenset({"", ".", ".."})
+_HIGHEST = "\x7f"
+"""Above every character of a component, which are printable ASCII."""
+
+
+class Key(NamedTuple):
+    """Partition key and sort key of one item."""
+
+    pk: str
+    sk: str
+
+    def __str__(self) -> str:
+        return f"{self.pk} / {self.sk}"
+
+
+def check_user_id(user_id: object) -> str:
+    """The user id as it is, or a `ValueError` that names the rule."""
+    rule = f"a user_id is a non-empty string without '#' or control characters, at most {MAX_USER_ID_BYTES} bytes"
+    return _check(user_id, rule, MAX_USER_ID_BYTES)
+
+
+def check_thread_id(thread_id: object) -> str:
+    """The thread id (conversation id) as it is, or a `ValueError` that names the rule."""
+    rule = (
+        "a thread_id (conversation_id) is a non-empty string without '#' or control characters, "
+        f"at most {MAX_THREAD_ID_BYTES} bytes; new_conversation() makes one"
+    )
+    return _check(thread_id, rule, MAX_THREAD_ID_BYTES)
+
+
+def check_checkpoint_id(checkpoint_id: object) -> str:
+    """The checkpoint id as it is, or a `ValueError` that names the rule."""
+    rule = f"a checkpoint_id is 1 to {MAX_CHECKPOINT_ID_BYTES} letters, digits or ._:@+=-"
+    if not isinstance(checkpoint_id, str) or len(checkpoint_id) > MAX_CHECKPOINT_ID_BYTES:
+        raise ValueError(f"{rule}; got {_shown(checkpoint_id)}")
+    if not _CHECKPOINT_ID.match(checkpoint_id):
+        raise ValueError(f"{rule}; got {_shown(checkpoint_id)}")
+    return checkpoint_id
+
+
+def check_text(name: str, value: object) -> str:
+    """A namespace, task id or run id: any string that can be stored as UTF-8."""
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is a string; got {_shown(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} is a string without lone surrogates; got {_shown(value)}") from None
+    return value
+
+
+def _check(value: object, rule: str, max_bytes: int) -> str:
+    if not isinstance(value, str) or not value or "#" in value or _CONTROL.search(value):
+        raise ValueError(f"{rule}; got {_shown(value)}")
+    if len(value.encode()) > max_bytes:
+        raise ValueError(f"{rule}; got {len(value.encode())} bytes")
+    return value
+
+
+def _shown(value: object) -> str:
+    return f"{value!r:.60}" if isinstance(value, str) else f"a {type(value).__name__}"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """One user's share of one conversation: the owner of every key below.
+
+    Args:
+        thread_id: LangGraph's `thread_id`, the table's `conversation_id`.
+        user_id: The owner.
+    """
+
+    thread_id: str
+    user_id: str
+
+    @classmethod
+    def checked(cls, thread_id: object, user_id: object) -> Scope:
+        """Raises `ValueError` for ids of another type or shape."""
+        return cls(check_thread_id(thread_id), check_user_id(user_id))
+
+    def row(self) -> Key:
+        """The conversation row."""
+        return Key(self.thread_id, self.user_id)
+
+    def prefix(self, kind: str = "") -> str:
+        """The sort-key prefix of all items, or of all of one kind (`c`, `w`, `s`, `m`, `b`)."""
+        return f"{self.user_id}#{kind}#" if kind else f"{self.user_id}#"
+
+    def checkpoints(self, ns: str) -> str:
+        """The sort-key prefix of a namespace's checkpoints."""
+        return f"{self.user_id}#c#{component(ns)}#"
+
+    def checkpoint(self, ns: str, checkpoint_id: str) -> Key:
+        """A checkpoint."""
+        return Key(self.thread_id, self.checkpoints(ns) + checkpoint_id)
+
+    def all_writes(self, ns: str) -> str:
+        """The sort-key prefix of a namespace's task writes."""
+        return f"{self.user_id}#w#{component(ns)}#"
+
+    def writes(self, ns: str, checkpoint_id: str) -> str:
+        """The sort-key prefix of a checkpoint's task writes."""
+        return f"{self.all_writes(ns)}{checkpoint_id}#"
+
+    def task(self, ns: str, checkpoint_id: str, task_id: str) -> Key:
+        """The writes of one task."""
+        return Key(self.thread_id, self.writes(ns, checkpoint_id) + component(task_id))
+
+    def segments(self, ns: str) -> str:
+        """The sort-key prefix of a namespace's segments."""
+        return f"{self.user_id}#s#{component(ns)}#"
+
+    def segment(self, ns: str, segment_id: str) -> Key:
+        """A segment, by the id that checkpoints refer to it with."""
+        return Key(self.thread_id, self.segments(ns) + segment_id)
+
+    def value(self, digest: str) -> str:
+        """The sort-key prefix of a large value's parts."""
+        return f"{self.user_id}#b#{digest}#"
+
+    def part(self, digest: str, number: int) -> Key:
+        """A part of a large value."""
+        return Key(self.thread_id, f"{self.value(digest)}{number:05d}")
+
+    def pointer(self, digest: str) -> Key:
+        """The item by which a large value's object in the bucket is found again."""
+        return Key(self.thread_id, self.value(digest) + _IN_BUCKET)
+
+    def messages(self, number: int) -> Key:
+        """Older messages, the first of which has this number (from 0)."""
+        return Key(self.thread_id, f"{self.user_id}#m#{number:010d}")
+
+    def run(self, run_id: str) -> Key:
+        """The pointer from a run to this conversation."""
+        return Key(f"run#{component(run_id)}", f"{self.user_id}#r#{component(self.thread_id)}")
+
+
+def is_pointer(key: Key) -> bool:
+    """Whether an item is the pointer to an object in the bucket."""
+    parsed = parse_sk(key.sk)
+    return parsed.kind == "b" and parsed.parts[1] == _IN_BUCKET
+
+
+def object_name(pointer: Key) -> str:
+    """What the object of a pointer is called below the bucket's prefix.
+
+    Thread and user are digested together: the name tells neither, and nothing in an id can lead out of the prefix.
+    """
+    parsed = parse_sk(pointer.sk)
+    owner = f"{pointer.pk}\0{parsed.user_id}".encode()  # no id has a NUL, so no two pairs are the same text
+    return f"{blake2b(owner, digest_size=_OWNER_DIGEST_BYTES).hexdigest()}/{parsed.parts[0]}"
+
+
+def bucket_prefix(prefix: str) -> str:
+    """A prefix of object keys as it is used: empty, or ending in `/`. Raises `ValueError` for other shapes."""
+    clean = prefix.removesuffix("/")
+    if not clean and not prefix:
+        return ""
+    if _CONTROL.search(clean) or len(clean.encode()) > MAX_BUCKET_PREFIX_BYTES or set(clean.split("/")) & _NO_FOLDERS:
+        raise ValueError(
+            "s3_prefix is made of names with '/' between them, without '.', '..' or control characters, at most "
+            f"{MAX_BUCKET_PREFIX_BYTES} bytes; got {_shown(prefix)}"
+        )
+    return f"{clean}/"
+
+
+def run_partition(run_id: str) -> str:
+    """The partition of a run's pointers."""
+    return f"run#{component(run_id)}"
+
+
+def is_run(pk: str) -> bool:
+    """Whether a partition holds a run's pointers."""
+    return pk.startswith("run#")
+
+
+def is_conversation(pk: str) -> bool:
+    """Whether a partition can be a conversation's: not a run's pointers, nor another program's."""
+    return "#" not in pk and not _CONTROL.search(pk)
+
+
+def segment_id(checkpoint_id: str, number: int, digest: str) -> str:
+    """The id of a segment: ordered by checkpoint, and never the same for other content."""
+    return f"{checkpoint_id}#{number:02d}.{digest}"
+
+
+def after_prefix(prefix: str) -> str:
+    """A bound above all sort keys that start with `prefix` and below all others that come after it.
+
+    The character after `#` would not do: `alice$`, a user of her own, would be the bound of what is `alice`'s.
+    """
+    return prefix + _HIGHEST
+
+
+def component(text: str) -> str:
+    """One key component: `#`, `%`, `~` and control characters escaped; digested where it would be too long."""
+    escaped = quote(text, safe=_PLAIN).replace(_DIGESTED, "%7E")
+    if len(escaped) <= MAX_COMPONENT_BYTES:
+        return escaped
+    return f"{_DIGESTED}{blake2b(text.encode(), digest_size=20).hexdigest()}"
+
+
+@dataclass(frozen=True)
+class ParsedKey:
+    """What a sort key says: its user, kind (`row`, `c`, `w`, `s`, `m`, `b`, `r`) and components, still escaped."""
+
+    user_id: str
+    kind: str
+    parts: tuple[str, ...]
+
+
+def parse_sk(sk: str) -> ParsedKey:
+    """Take a sort key apart. A key of no known shape has the kind `other`."""
+    user_id, *rest = sk.split("#")
+    if not rest:
+        return ParsedKey(user_id, "row", ())
+    kind = rest[0]
+    expected = {"c": 2, "w": 3, "s": 3, "m": 1, "b": 2, "r": 1}.get(kind)
+    return ParsedKey(user_id, kind if expected == len(rest) - 1 else "other", tuple(rest[1:]))
+
+
+def component_text(escaped: str) -> str | None:
+    """The text of a component, or None where only its digest is left."""
+    return None if escaped.startswith(_DIGESTED) else unquote(escaped)

@@ -1,0 +1,155 @@
+"""Messages that left the conversation row, and whole copies of those that the row shows shortened.
+
+They are kept in message items, a run of consecutive messages in each, keyed by the number of the first. A number can be
+in several items after a fork or a crash; the item with the largest first number counts. So storing a run removes the
+items of an earlier branch that begin within it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from langgraph_dynamo_conv._checkpoints.blobs import Parts, Spilled
+from langgraph_dynamo_conv._format.attributes import from_wire, size_of, to_wire
+from langgraph_dynamo_conv._format.frames import Codec, Sealer, refuse_plain
+from langgraph_dynamo_conv._format.items import (
+    EXPIRES_AT,
+    Wire,
+    bytes_of,
+    key_of,
+    parse_value,
+    stamp,
+    value_text,
+    wire_key,
+)
+from langgraph_dynamo_conv._format.keys import SK, Key, Scope, parse_sk
+from langgraph_dynamo_conv._state.expiry import Expiry
+from langgraph_dynamo_conv._storage.table import Table
+from langgraph_dynamo_conv._transcript.fitting import shorten
+from langgraph_dynamo_conv._transcript.folding import Message
+
+_ITEM_BYTES = 256 * 1024
+"""Messages of one item; a larger single message is stored as a value, and shortened in its item."""
+
+
+_LAST = 10**10 - 1
+"""The largest number that a message can have."""
+
+
+class OlderMessages:
+    """Stores and reads message items. Safe to share between threads."""
+
+    def __init__(self, table: Table, codec: Codec, parts: Parts, expiry: Expiry) -> None:
+        self._expiry = expiry
+        self._table = table
+        self._codec = codec
+        self._parts = parts
+
+    def put(self, scope: Scope, numbered: list[tuple[int, Message]], sealer: Sealer | None, replaced: int = 0) -> None:
+        """Store messages by their numbers. Storing them again is harmless.
+
+        Args:
+            scope: Conversation and user.
+            numbered: The messages.
+            sealer: Encrypts them, or None.
+            replaced: Numbers below this may be in items of an earlier branch.
+
+        Cost: one PutItem for each 256 KB of consecutive messages; one small Query more for numbers below `replaced`.
+        """
+        for first, batch in _runs(numbered):
+            key = scope.messages(first)
+            spilled = Spilled()
+            item = self._item(key, batch, sealer, spilled)
+            self._table.side_by_side(*self._parts.puts(scope, spilled))
+            self._table.put(item)
+            if len(batch) > 1 and first < replaced:
+                self.remove(scope, first + 1, first + len(batch) - 1)
+
+    def read(self, scope: Scope, first: int, last: int, sealer: Sealer | None) -> dict[int, Message]:
+        """Messages from number `first` to before `last`, as far as they are stored, by number.
+
+        Cost: one Query for each MB.
+        """
+        found: dict[int, Message] = {}
+        if first >= last:
+            return found
+        pages = self._table.query(
+            scope.thread_id, scope.prefix("m"), last=scope.messages(last - 1).sk, newest_first=True
+        )
+        for item in (item for page in pages for item in page if not self._is_past(item)):
+            start = int(parse_sk(item[SK]["S"]).parts[0])
+            for number, message in enumerate(self.messages_of(scope, item, sealer), start):
+                if first <= number < last:
+                    found.setdefault(number, message)
+            if start <= first:
+                break
+        return found
+
+    def remove(self, scope: Scope, first: int = 0, last: int = _LAST) -> None:
+        """Delete the message items that begin with these numbers.
+
+        Cost: one Query for each MB, and one DeleteItem for each item.
+        """
+        low, high = scope.messages(first).sk, scope.messages(last).sk
+        pages = self._table.query(scope.thread_id, scope.prefix("m"), first=low, last=high, keys_only=True)
+        for key in [key_of(item) for page in pages for item in page]:
+            self._table.delete(key)
+
+    def _is_past(self, item: Wire) -> bool:
+        return EXPIRES_AT in item and self._expiry.is_past(int(item[EXPIRES_AT]["N"]))
+
+    def _item(self, key: Key, batch: list[Message], sealer: Sealer | None, spilled: Spilled) -> Wire:
+        item = {**wire_key(key), **stamp(self._expiry.expires_at())}
+        too_large = size_of(batch) > _ITEM_BYTES
+        if too_large:
+            frame = self._codec.frame(packed(batch), context="messages", sealer=sealer)
+            item["v"] = {"S": value_text(self._parts.add(frame, spilled))}
+        if sealer is None:
+            item["messages"] = to_wire([shorten(message, _ITEM_BYTES) for message in batch] if too_large else batch)
+        elif not too_large:
+            item["sealed"] = {"B": self._codec.frame(packed(batch), context=key.sk, sealer=sealer)}
+        return item
+
+    def messages_of(self, scope: Scope, item: Wire, sealer: Sealer | None) -> list[Message]:
+        """The messages of an item."""
+        if "v" in item:
+            ref = parse_value(item["v"]["S"])
+            frame = self._parts.fetch_frames(scope, [ref])[ref.digest]
+            large: list[Message] = unpacked(self._codec.unframe(frame, context="messages", sealer=sealer))
+            return large
+        if "sealed" in item:
+            frame = bytes_of(item, "sealed")
+            sealed: list[Message] = unpacked(self._codec.unframe(frame, context=item[SK]["S"], sealer=sealer))
+            return sealed
+        refuse_plain(sealer, item[SK]["S"])
+        messages: list[Message] = from_wire(item["messages"])
+        return messages
+
+
+def packed(value: Any) -> bytes:
+    """A value of the row as bytes: the JSON of its attribute form."""
+    return json.dumps(to_wire(value), separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def unpacked(data: bytes) -> Any:
+    """The value that `packed` gave."""
+    return from_wire(json.loads(data))
+
+
+def _runs(numbered: list[tuple[int, Message]]) -> Iterator[tuple[int, list[Message]]]:
+    """Runs of consecutive numbers, each small enough for one item."""
+    first, size = 0, 0
+    batch: list[Message] = []
+    for number, message in numbered:
+        weight = size_of(message)
+        if batch and (number != first + len(batch) or size + weight > _ITEM_BYTES):
+            yield first, batch
+            batch, size = [], 0
+        if not batch:
+            first = number
+        batch.append(message)
+        size += weight
+    if batch:
+        yield first, batch

@@ -1,0 +1,101 @@
+"""Walking a chain of changes back to what it builds on, over pages that arrive newest first. No I/O of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from langgraph_dynamo_conv._format.items import FULL, CheckpointItem, Wire, item_fingerprint
+from langgraph_dynamo_conv._state.stored import Image
+from langgraph_dynamo_conv.errors import CorruptDataError
+
+
+class Stale(Exception):
+    """What this process knows of the conversation is no longer in the table."""
+
+
+class Descending:
+    """Checkpoint items of one namespace, newest first, read as far as they are needed.
+
+    Args:
+        pages: Pages of items in descending order of their sort keys.
+        is_past: Whether a time has come: items that expire then are passed over, whether DynamoDB has deleted them yet
+            or not; those that are no longer listed then are there only for chains.
+    """
+
+    def __init__(self, pages: Iterator[list[Wire]], is_past: Callable[[int | None], bool] = lambda _: False) -> None:
+        self._pages = pages
+        self._is_past = is_past
+        self._items: dict[str, CheckpointItem] = {}
+        self._order: list[str] = []
+        self._ended = False
+        self._reached: str | None = None
+
+    def read(self) -> None:
+        """Read one more page."""
+        page = next(self._pages, None)
+        if page is None:
+            self._ended = True
+            return
+        for item in map(CheckpointItem.from_wire, page):
+            if not self._is_past(item.times.expires_at):
+                self._items[item.checkpoint_id] = item
+                self._order.append(item.checkpoint_id)
+            self._reached = item.checkpoint_id
+
+    def newest(self) -> CheckpointItem | None:
+        """The first item, or None if there is none at all."""
+        return next(iter(self), None)
+
+    def __iter__(self) -> Iterator[CheckpointItem]:
+        """All items, newest first, reading on as they are asked for."""
+        position = 0
+        while True:
+            while position < len(self._order):
+                item = self._items[self._order[position]]
+                if not self._is_past(item.listed_until):
+                    yield item
+                position += 1
+            if self._ended:
+                return
+            self.read()
+
+    @property
+    def oldest_read(self) -> str:
+        """Id of the oldest item read so far."""
+        return self._reached or ""
+
+    def get(self, checkpoint_id: str) -> CheckpointItem | None:
+        """The item with this id, listed or not, reading on until it must have come."""
+        while checkpoint_id not in self._items and not self._ended:
+            if self._reached is not None and checkpoint_id > self._reached:
+                return None
+            self.read()
+        return self._items.get(checkpoint_id)
+
+    def chain(self, head: CheckpointItem, known: Image | None = None) -> list[CheckpointItem]:
+        """The items that make up `head`'s state, oldest first: from a full one, or from just after `known`.
+
+        Raises:
+            Stale: The chain does not lead to `known`, or its item has changed.
+            CorruptDataError: A checkpoint's parent is missing.
+        """
+        chain: list[CheckpointItem] = []
+        item: CheckpointItem | None = head
+        while item is not None:
+            if known is not None and item.checkpoint_id == known.checkpoint_id:
+                if item_fingerprint(item) != known.fingerprint:
+                    raise Stale
+                return chain[::-1]
+            chain.append(item)
+            if item.kind == FULL:
+                if known is not None:
+                    raise Stale
+                return chain[::-1]
+            item = self.get(item.parent_id) if item.parent_id else None
+        if known is not None:
+            raise Stale
+        raise CorruptDataError(
+            f"checkpoint {chain[-1].key} builds on {chain[-1].parent_id}, which is missing. If the conversation was "
+            "deleted or pruned while a run wrote to it, delete it once more",
+            key=str(chain[-1].key),
+        )

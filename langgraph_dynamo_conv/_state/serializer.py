@@ -1,0 +1,34 @@
+"""How values become bytes at one call: the saver's serializer, taken apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from langgraph.checkpoint.serde.base import SerializerProtocol
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
+
+from langgraph_dynamo_conv._format.frames import Migrating, Sealer
+from langgraph_dynamo_conv._format.tree import Dumps, Loads
+
+
+@dataclass(frozen=True)
+class Serializer:
+    """How values become bytes at this call: the saver's serializer, taken apart.
+
+    Args:
+        dumps: `dumps_typed`, without encryption.
+        loads: `loads_typed`, without encryption.
+        sealer: Encrypts frames, or None.
+    """
+
+    dumps: Dumps
+    loads: Loads
+    sealer: Sealer | None = None
+
+
+def serializer_of(serde: SerializerProtocol, *, accept_plaintext: bool = False) -> Serializer:
+    """A saver's serializer, taken apart: an `EncryptedSerializer` seals frames, what it wraps makes the bytes."""
+    if isinstance(serde, EncryptedSerializer):
+        sealer = Migrating(serde) if accept_plaintext else serde
+        return Serializer(serde.serde.dumps_typed, serde.serde.loads_typed, sealer)
+    return Serializer(serde.dumps_typed, serde.loads_typed)

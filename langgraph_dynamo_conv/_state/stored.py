@@ -1,0 +1,78 @@
+"""What a process knows of one stored checkpoint: its tree, and where its leaves are. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from langgraph_dynamo_conv._format.items import CheckpointItem, item_fingerprint
+from langgraph_dynamo_conv._format.tree import Node, leaves
+from langgraph_dynamo_conv._state.message_digests import Mark
+
+CHAIN_ITEMS = 24
+"""No chain is rewritten before it has so many items; a reader takes them in one page (see `_load`)."""
+
+FRESH_ITEMS = 5
+"""Steps of a turn with one tool call."""
+
+LINEAGE = 40
+"""Ids of ancestors that an image remembers, newest last."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """A stored checkpoint as this process knows it.
+
+    Args:
+        checkpoint_id: Its id.
+        parent_id: Its parent's id, or None.
+        tree: Its state. Leaves with a `ValueRef` may have no bytes.
+        segments: Serialized bytes of each segment that leaves of the tree are in.
+        chain_items: How many changes lie between it and the last full checkpoint.
+        chain_bytes: Their bytes.
+        lineage: Ids of its newest ancestors and itself, oldest first.
+        fingerprint: Tells whether the stored item is still the one seen.
+        full_check_at: `chain_items` at which a full checkpoint is considered next.
+        expires_at: When DynamoDB may delete the item, or None. What it needs, it may not delete before.
+        marks: Marks of the messages that were serialized for the tree, by channel.
+    """
+
+    checkpoint_id: str
+    parent_id: str | None
+    tree: dict[str, Any]
+    segments: Mapping[str, int] = field(default_factory=dict)
+    chain_items: int = 0
+    chain_bytes: int = 0
+    lineage: tuple[str, ...] = ()
+    fingerprint: bytes = b""
+    full_check_at: int = CHAIN_ITEMS
+    expires_at: int | None = None
+    marks: Mapping[str, Mark] = field(default_factory=dict)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether a full checkpoint was written within the last few steps."""
+        return self.chain_items < FRESH_ITEMS
+
+    def weight(self) -> int:
+        """About how many bytes of memory it holds."""
+        held = [leaf.data for leaf in leaves(self.tree)]
+        return sum(map(len, filter(None, held))) + 120 * len(held)
+
+
+def child_image(item: CheckpointItem, tree: Node, parent: Image, full_check_at: int | None = None) -> Image:
+    """What is known of a checkpoint that is stored as a change against `parent`."""
+    assert type(tree) is dict
+    return Image(
+        item.checkpoint_id,
+        item.parent_id,
+        tree,
+        parent.segments,
+        chain_items=parent.chain_items + 1,
+        chain_bytes=parent.chain_bytes + (item.value.size if item.value else len(item.frame or b"")),
+        lineage=(*parent.lineage, item.checkpoint_id)[-LINEAGE:],
+        fingerprint=item_fingerprint(item),
+        full_check_at=full_check_at if full_check_at is not None else parent.full_check_at,
+        expires_at=item.times.expires_at,
+    )

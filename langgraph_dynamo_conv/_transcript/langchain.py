@@ -1,0 +1,154 @@
+"""Stored messages as the state of an agent that continues them, and what a stored message means. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
+
+from langgraph_dynamo_conv._format.attributes import plain
+from langgraph_dynamo_conv._transcript.folding import Message, digest_of, role_of
+
+NO_RESULT = "(The result of this call is not recorded.)"
+"""What a model reads where a stored call has no result: providers refuse a call that was not answered."""
+
+
+# Enough of the text to tell messages of one second apart, and never cut from a message that is shortened.
+_NAMED_BY_CHARACTERS = 40
+
+
+def to_langchain(messages: Sequence[Mapping[str, Any]]) -> list[BaseMessage]:
+    """Stored messages as the state of an agent that is to continue them.
+
+    The same messages always give the same ids, and `fold` gives back their roles, contents, tools, args and
+    results; `merge` then knows them again. Numbers become int and float. A call without a result gets
+    `NO_RESULT`.
+
+    Args:
+        messages: conversation messages, oldest first, whole (not shortened). Other programs may have written
+            them.
+
+    Returns:
+        For an assistant message with `tool_calls`: an `AIMessage` with the calls, a `ToolMessage` for each,
+        and the text, if any, as a second `AIMessage`.
+    """
+    return [
+        part for message, base in zip(messages, _adopted_bases(messages), strict=True) for part in _parts(message, base)
+    ]
+
+
+def _parts(message: Mapping[str, Any], base: str) -> Iterator[BaseMessage]:
+    role, text, _ = meaning_of(message)
+    if role == "user":
+        yield HumanMessage(text, id=f"{base}-m")
+    elif role == "system":
+        yield SystemMessage(text, id=f"{base}-m")
+    else:
+        calls = _stored_calls(message)
+        yield from _call_parts(calls, base)
+        if text or not calls:
+            yield AIMessage(text, id=f"{base}-m")
+
+
+def _call_parts(stored: list[Mapping[str, Any]], base: str) -> Iterator[BaseMessage]:
+    if not stored:
+        return
+    calls = [_meaning_of_call(call) for call in stored]
+    ids = _call_ids(stored, base)
+    pairs = list(zip(calls, ids, strict=True))
+    made = [ToolCall(name=call["tool"], args=call["args"], id=call_id) for call, call_id in pairs]
+    yield AIMessage("", tool_calls=made, id=f"{base}-c")
+    for position, (call, call_id) in enumerate(pairs):
+        kind = _result_kind(stored[position])
+        yield ToolMessage(
+            _result_text(call, kind),
+            tool_call_id=call_id,
+            name=call["tool"],
+            status=call.get("status", "success"),
+            id=f"{base}-{position}{kind}",
+        )
+
+
+def _result_kind(call: Mapping[str, Any]) -> str:
+    if "result" not in call:
+        return "n"
+    return "s" if isinstance(call["result"], str) else "j"
+
+
+def _result_text(call: Mapping[str, Any], kind: str) -> str:
+    if kind == "n":
+        return NO_RESULT
+    return str(call["result"]) if kind == "s" else json.dumps(call["result"], ensure_ascii=False)
+
+
+def _call_ids(calls: list[Mapping[str, Any]], base: str) -> list[str]:
+    """Stored ids; a made one where there is none or another call of the message has it."""
+    made = base.replace("conv-", "call_").replace("-", "_")
+    ids: list[str] = []
+    for position, call in enumerate(calls):
+        stored = call.get("id")
+        usable = isinstance(stored, str) and stored and stored not in ids
+        ids.append(str(stored) if usable else f"{made}_{position}")
+    return ids
+
+
+def _adopted_bases(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What the ids of a message's parts begin with. Shortening keeps it; an equal message has another."""
+    seen: Counter[str] = Counter()
+    for message in messages:
+        text = _content(message)[:_NAMED_BY_CHARACTERS]
+        named_by = message.get("ids") or json.dumps([str(message.get("role")), str(message.get("timestamp")), text])
+        digest = hashlib.blake2b(str(named_by).encode(), digest_size=8).hexdigest()
+        yield f"conv-{digest}-{seen[digest]}"
+        seen[digest] += 1
+
+
+def adopted_ids(messages: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """For each message, the `ids` that `fold` would give it after `to_langchain(messages)`."""
+    return [list(_part_ids(message, base)) for message, base in zip(messages, _adopted_bases(messages), strict=True)]
+
+
+def _part_ids(message: Mapping[str, Any], base: str) -> Iterator[str]:
+    calls = _stored_calls(message)
+    if calls:
+        yield digest_of(f"{base}-c")
+        yield from (digest_of(f"{base}-{n}{_result_kind(call)}") for n, call in enumerate(calls))
+    if _content(message) or not calls:
+        yield digest_of(f"{base}-m")
+
+
+def meaning_of(message: Mapping[str, Any]) -> tuple[str, str, list[Message]]:
+    """Role, text and tool calls of a stored message in plain values, whoever wrote it: to compare by.
+
+    Ids and timestamps are not in it, nor keys that other programs added.
+    """
+    calls = [_meaning_of_call(call) for call in _stored_calls(message)]
+    return role_of(message.get("role")), _content(message), calls
+
+
+def _content(message: Mapping[str, Any]) -> str:
+    content = message.get("content")
+    if content is None or isinstance(content, str):
+        return content or ""
+    return json.dumps(plain(content), ensure_ascii=False)
+
+
+def _stored_calls(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    calls = message.get("tool_calls")
+    if role_of(message.get("role")) != "assistant" or not isinstance(calls, list):
+        return []
+    return [call for call in calls if isinstance(call, Mapping)]
+
+
+def _meaning_of_call(call: Mapping[str, Any]) -> Message:
+    args = call.get("args")
+    if not isinstance(args, Mapping):
+        args = {} if args is None else {"_raw": args}
+    meaning: Message = {"tool": str(call.get("tool") or "unknown"), "args": plain(args)}
+    if "result" in call:
+        meaning["result"] = plain(call["result"])
+    return {**meaning, "status": "error"} if call.get("status") == "error" else meaning

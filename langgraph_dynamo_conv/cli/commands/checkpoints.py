@@ -1,0 +1,224 @@
+"""Commands about checkpoints: history, state, prune, verify."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from typing import Annotated, Any
+
+import typer
+from langgraph.checkpoint.base import CheckpointTuple
+from pydantic import BaseModel
+from rich.text import Text
+
+from langgraph_dynamo_conv._calls.config import config_for
+from langgraph_dynamo_conv._format.attributes import from_wire, size_of
+from langgraph_dynamo_conv._format.items import key_of
+from langgraph_dynamo_conv._format.keys import Scope, check_user_id, component, parse_sk
+from langgraph_dynamo_conv.cli.app import ConversationArgument, Run, UserOption, YesOption, command
+from langgraph_dynamo_conv.cli.output import Exit, counted, moment, one_line, table_of, to_json, visible
+from langgraph_dynamo_conv.cli.views.tree import Node, drawn
+from langgraph_dynamo_conv.errors import ConversationNotFoundError
+
+_PREVIEW_CHARACTERS = 100
+
+NsOption = Annotated[str, typer.Option("--ns", help="The namespace of a subgraph; the root graph's if not given.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    command(app, "history", examples=["CONVERSATION --user alice", "CONVERSATION --limit 20 --json"])(history)
+    examples = ["CONVERSATION", "CONVERSATION --checkpoint 1f0c… --channel messages", "CONVERSATION --json"]
+    command(app, "state", examples=examples)(state)
+    command(app, "prune", examples=["CONVERSATION --user alice", "--user alice --all --yes"])(prune)
+    command(app, "verify", examples=["CONVERSATION", "CONVERSATION --user alice --json"])(verify)
+
+
+def history(
+    run: Run,
+    conversation: ConversationArgument,
+    user: UserOption = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the newest so many.")] = None,
+) -> None:
+    """Show a conversation's checkpoints, newest first, with forks as a tree.
+
+    The sizes are those of the items: a checkpoint's holds what changed, or what was stored whole. LangGraph goes on
+    from any of them: pass its id as checkpoint_id.
+    """
+    scope = run.scope(conversation, user)
+    nodes = _nodes(run, scope, limit)
+    if not nodes:
+        run.out.note("no checkpoints: no graph has run in this conversation")
+    shown: list[Any] = []
+    for ns in sorted({node.ns for node in nodes}):
+        shown += [Text(f"subgraph {one_line(ns)}", "bold")] if ns else []
+        rows = [_row(graph, node) for graph, node in drawn(node for node in nodes if node.ns == ns)]
+        columns = ["checkpoint", ">step", "source", "created", ">bytes", ">writes"]
+        shown.append(table_of(columns, rows, whole=("checkpoint", "created")))
+    data = {
+        "conversation_id": scope.thread_id,
+        "user_id": scope.user_id,
+        "checkpoints": [node.to_dict() for node in nodes],
+    }
+    run.out.result(data, *shown)
+
+
+def state(
+    run: Run,
+    conversation: ConversationArgument,
+    user: UserOption = None,
+    checkpoint: Annotated[str | None, typer.Option(help="An older checkpoint, by its id; see history.")] = None,
+    ns: NsOption = "",
+    channel: Annotated[str | None, typer.Option(help="Only this channel, whole.")] = None,
+) -> None:
+    """Show the state that an agent would continue with: its channels, and what is pending.
+
+    Objects of your own types are shown as their fields: nothing that the data name is imported.
+    """
+    scope = run.scope(conversation, user)
+    found = run.saver.get_tuple(config_for(scope, ns, checkpoint))
+    if found is None:
+        raise ConversationNotFoundError("there is no such checkpoint: `history` lists those there are")
+    values: dict[str, Any] = {name: jsonable(one) for name, one in found.checkpoint["channel_values"].items()}
+    if channel is not None:
+        if channel not in values:
+            raise ValueError(f"the state has no channel {channel!r}; it has {', '.join(sorted(values)) or 'none'}")
+        run.out.result(values[channel], Text(visible(to_json(values[channel]))))
+        return
+    data = {**_facts(found), "values": values, "pending_writes": _pending(found)}
+    rows = [[name, _preview(one)] for name, one in values.items()]
+    rows += [[f"{one['channel']} (pending)", _preview(one["value"])] for one in data["pending_writes"]]
+    facts = " · ".join(f"{name} {one_line(str(one))}" for name, one in _facts(found).items() if one is not None)
+    run.out.result(data, Text(facts, "dim"), table_of(["channel", "value"], rows, whole=("channel",)))
+
+
+def prune(
+    run: Run,
+    conversations: Annotated[
+        list[str] | None, typer.Argument(metavar="[CONVERSATION]...", help="The conversations.")
+    ] = None,
+    user: UserOption = None,
+    every: Annotated[bool, typer.Option("--all", help="All conversations of --user.")] = False,
+    yes: YesOption = False,
+) -> None:
+    """Forget old checkpoints: keep the newest, and the whole transcript. Ends time travel to what goes.
+
+    Asks first. Can be repeated if it was interrupted.
+    """
+    if every == bool(conversations) or every and user is None:
+        raise ValueError("which conversations? give CONVERSATION, or --user and --all")
+    if every:
+        scopes = list(run.engine.conversations_of(check_user_id(user)))
+    else:
+        scopes = [run.scope(one, user) for one in conversations or ()]
+    run.confirm(f"Forget the old checkpoints of {counted(len(scopes), 'conversation')}?", yes=yes)
+    done = []
+    for scope in scopes:
+        before = _count(run, scope)
+        run.saver.prune([scope.thread_id], user_id=scope.user_id)
+        after = _count(run, scope)
+        done.append({"conversation_id": scope.thread_id, "before": before, "after": after})
+    rows = [[str(one["conversation_id"]), str(one["before"]), str(one["after"])] for one in done]
+    shown = table_of(["conversation", ">checkpoints", ">left"], rows, whole=("conversation",))
+    run.out.result({"user_id": user, "conversations": done}, shown)
+
+
+def verify(run: Run, conversation: ConversationArgument, user: UserOption = None) -> None:
+    """Read all of a conversation and name every item that is damaged. Changes nothing.
+
+    Ends with 1 if anything is damaged.
+    """
+    scope = run.scope(conversation, user)
+    found = run.conversations.verify(scope.thread_id, scope.user_id)
+    damage = [{"key": one.key, "problem": one.problem} for one in found.damage]
+    counts = {"items": found.items, "checkpoints": found.checkpoints, "messages": found.messages}
+    said = ", ".join(counted(count, name[:-1]) for name, count in counts.items())
+    rows = [[one["key"], one["problem"]] for one in damage]
+    shown = [table_of(["damaged", "problem"], rows)] if damage else []
+    end = f"{said}: {len(damage)} damaged" if damage else f"{said}: whole"
+    run.out.result({"ok": found.ok, **counts, "damage": damage}, *shown, end)
+    if not found.ok:
+        run.end(Exit.FOUND)
+
+
+def jsonable(value: Any) -> Any:
+    """Any value of a state as JSON has it; what JSON lacks becomes a string."""
+    if isinstance(value, BaseModel):
+        return jsonable(value.model_dump(exclude_none=True))
+    if is_dataclass(value) and not isinstance(value, type):
+        return jsonable(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): jsonable(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [jsonable(one) for one in value]
+    if isinstance(value, (bytes, bytearray)):
+        return f"[bytes: {len(value)}]"
+    return value if value is None or isinstance(value, (str, bool, int, float)) else str(value)
+
+
+def _nodes(run: Run, scope: Scope, limit: int | None) -> list[Node]:
+    item_bytes, write_bytes = _sizes(run, scope, "c"), _sizes(run, scope, "w")
+    return [_node(one, item_bytes, write_bytes) for one in run.saver.list(config_for(scope), limit=limit)]
+
+
+def _node(
+    one: CheckpointTuple, item_bytes: Mapping[tuple[str, str], int], write_bytes: Mapping[tuple[str, str], int]
+) -> Node:
+    facts = _facts(one)
+    ns = one.config["configurable"]["checkpoint_ns"]
+    place = (component(ns), facts["checkpoint_id"])
+    return Node(ns=ns, item_bytes=item_bytes.get(place, 0), write_bytes=write_bytes.get(place, 0), **facts)
+
+
+def _facts(one: CheckpointTuple) -> dict[str, Any]:
+    parent = one.parent_config["configurable"]["checkpoint_id"] if one.parent_config else None
+    return {
+        "checkpoint_id": one.checkpoint["id"],
+        "parent_id": parent,
+        "created_at": one.checkpoint["ts"],
+        "step": one.metadata.get("step"),
+        "source": one.metadata.get("source"),
+    }
+
+
+def _sizes(run: Run, scope: Scope, kind: str) -> dict[tuple[str, str], int]:
+    """Bytes of items of a kind, by namespace (as in keys) and checkpoint."""
+    sizes: dict[tuple[str, str], int] = defaultdict(int)
+    for page in run.table.query(scope.thread_id, scope.prefix(kind)):
+        for item in page:
+            ns, checkpoint_id, *_ = parse_sk(key_of(item).sk).parts
+            sizes[ns, checkpoint_id] += sum(len(name) + size_of(from_wire(value)) for name, value in item.items())
+    return sizes
+
+
+def _count(run: Run, scope: Scope) -> int:
+    pages = run.table.query(scope.thread_id, scope.prefix("c"), keys_only=True)
+    return sum(len(page) for page in pages)
+
+
+def _row(graph: str, node: Node | None) -> list[str]:
+    if node is None:
+        return [graph, "", "", "", "", ""]
+    step = "" if node.step is None else str(node.step)
+    writes = str(node.write_bytes) if node.write_bytes else ""
+    return [
+        f"{graph} {node.checkpoint_id}",
+        step,
+        node.source or "",
+        moment(node.created_at),
+        str(node.item_bytes),
+        writes,
+    ]
+
+
+def _pending(found: CheckpointTuple) -> list[dict[str, Any]]:
+    return [
+        {"task_id": task_id, "channel": channel, "value": jsonable(value)}
+        for task_id, channel, value in found.pending_writes or ()
+    ]
+
+
+def _preview(value: Any) -> str:
+    text = one_line(to_json(value, indent=None))
+    return text if len(text) <= _PREVIEW_CHARACTERS else f"{text[:_PREVIEW_CHARACTERS]}… ({len(text)} characters)"

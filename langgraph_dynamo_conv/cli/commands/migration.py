@@ -1,0 +1,153 @@
+"""The command migrate: threads of another LangGraph saver, into the table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from langgraph_dynamo_conv.cli.app import Run, command, serializer_named
+from langgraph_dynamo_conv.cli.output import Exit, one_line, table_of
+from langgraph_dynamo_conv.cli.sources import FORMS, opened
+from langgraph_dynamo_conv.migration import Assign, ThreadResult, by_mapping, by_metadata, everyone, read_mapping
+from langgraph_dynamo_conv.migration import migrate as migrated
+from langgraph_dynamo_conv.saver import DynamoDBConversationSaver
+
+_USERS = "Whose the threads are: one of"
+_PLACE = "Where a DynamoDB source is, if not where the table is"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    command(
+        app,
+        "migrate",
+        examples=[
+            "--from sqlite:chat.db --user alice --dry-run",
+            "--from postgresql://agent@db.internal/agent --user-from-metadata user_id",
+            "--from langgraph-checkpoint-aws:checkpoints --user-map users.csv --skip-unmapped",
+            "--from myapp.checkpoints:make_saver --user-map users.json --threads-file some.txt",
+        ],
+    )(migrate)
+
+
+def migrate(
+    run: Run,
+    source: Annotated[str, typer.Option("--from", metavar="SOURCE", help=f"One of {', '.join(FORMS)}.")],
+    user: Annotated[str | None, typer.Option(help="All are this user's.", rich_help_panel=_USERS)] = None,
+    user_from_metadata: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="The value of this key of the checkpoints' metadata.", rich_help_panel=_USERS),
+    ] = None,
+    user_map: Annotated[
+        Path | None,
+        typer.Option(help="A CSV file (thread_id,user_id) or a JSON object of both.", rich_help_panel=_USERS),
+    ] = None,
+    skip_unmapped: Annotated[bool, typer.Option("--skip-unmapped", help="Leave out threads without a user.")] = False,
+    threads_file: Annotated[Path | None, typer.Option(help="Only these threads: an id a line.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, store nothing.")] = False,
+    most_per_second: Annotated[float | None, typer.Option(help="Store so many checkpoints a second at most.")] = None,
+    messages_channel: Annotated[str, typer.Option(help="The state's channel that holds the messages.")] = "messages",
+    from_region: Annotated[str | None, typer.Option(help="Its region.", rich_help_panel=_PLACE)] = None,
+    from_endpoint_url: Annotated[str | None, typer.Option(help="Its endpoint.", rich_help_panel=_PLACE)] = None,
+    from_profile: Annotated[str | None, typer.Option(help="Its profile.", rich_help_panel=_PLACE)] = None,
+) -> None:
+    """Copy threads of another LangGraph saver into the table, and compare what is read back.
+
+    All checkpoints of all namespaces, with their ids, parents, metadata and pending writes. The source is only read.
+    Run it with --dry-run first: it counts, and checks users, ids and types. Run it again after a failure, or for what
+    has come since: threads that are there and equal are skipped. Types of your own in the state must be importable.
+
+    Ends with 1 if a thread could not be copied, and tells why.
+    """
+    assign = _assign(user, user_from_metadata, user_map)
+    threads = None if threads_file is None else _lines(threads_file)
+    place = run.place
+    with (
+        opened(
+            source,
+            region_name=from_region or place.region,
+            endpoint_url=from_endpoint_url or place.endpoint_url,
+            profile_name=from_profile or place.profile,
+        ) as saver,
+        closing(_saver(run, messages_channel)) as target,
+    ):
+        results = migrated(
+            saver,
+            target,
+            assign=assign,
+            threads=threads,
+            skip_unassigned=skip_unmapped,
+            dry_run=dry_run,
+            most_per_second=most_per_second,
+        )
+        total = _told(run, results)
+    if not run.out.as_json:
+        run.out.result({}, _summary(total, dry_run=dry_run))
+    if total["failed"]:
+        run.end(Exit.FOUND)
+
+
+def _saver(run: Run, messages_channel: str) -> DynamoDBConversationSaver:
+    """A saver that reads all types, as agents' savers do: what it reads back is compared with what was stored."""
+    serde = serializer_named(run.place.serde) if run.place.serde else JsonPlusSerializer()
+    client = run.client("dynamodb", run.place.endpoint_url)
+    return DynamoDBConversationSaver(run.table_name, client=client, serde=serde, messages_channel=messages_channel)
+
+
+def _assign(user: str | None, key: str | None, mapping: Path | None) -> Assign:
+    if [user, key, mapping].count(None) != 2:
+        raise ValueError("say whose the threads are, in one way: --user, --user-from-metadata or --user-map")
+    if user is not None:
+        return everyone(user)
+    return by_metadata(key) if key is not None else by_mapping(read_mapping(mapping or ""))
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line for line in path.read_text(encoding="utf-8").splitlines() if line]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"--threads-file can't be read: {error}") from error
+
+
+def _told(run: Run, results: Iterator[ThreadResult]) -> Counter[str]:
+    """Show each result as it comes; gives the sums."""
+    total: Counter[str] = Counter()
+    columns = (
+        TextColumn("threads"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[now]}"),
+    )
+    console = Console(stderr=True)
+    silent = run.out.as_json or not console.is_terminal
+    with Progress(*columns, console=console, disable=silent, transient=True) as progress:
+        task = progress.add_task("", total=None, now="")
+        for one in results:
+            progress.update(task, completed=one.done, total=one.total, now=one_line(one.thread_id))
+            total.update({one.outcome: 1, "threads": 1, "checkpoints": one.checkpoints})
+            total.update({"stored": one.stored, "writes": one.writes, "bytes": one.bytes})
+            if run.out.as_json:
+                run.out.record(asdict(one))
+            elif one.reason:
+                run.out.result({}, f"✗ {one.thread_id} ({one.user_id}): {one_line(one.reason)}")
+    return total
+
+
+def _summary(total: Counter[str], *, dry_run: bool) -> Table:
+    names = ["checked"] if dry_run else ["copied", "finished", "equal"]
+    rows = [[name, f"{total[name]:,}"] for name in [*names, "failed"]]
+    rows += [["checkpoints", f"{total['checkpoints']:,}"]]
+    rows += [] if dry_run else [["stored now", f"{total['stored']:,}"]]
+    rows += [["pending writes", f"{total['writes']:,}"], ["bytes, serialized whole", f"{total['bytes']:,}"]]
+    return table_of(["threads", f">{total['threads']:,}"], rows)

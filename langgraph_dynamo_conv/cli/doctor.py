@@ -1,0 +1,243 @@
+"""What is wrong with a table, its surroundings, or one's permissions. Tries everything, and changes nothing.
+
+The writes among the six actions are tried with a condition that no item meets: that they get as far as the condition
+shows that they are allowed.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from importlib import metadata
+from typing import Any
+
+from packaging.requirements import Requirement
+
+from langgraph_dynamo_conv import provision
+from langgraph_dynamo_conv._format.items import wire_key
+from langgraph_dynamo_conv._format.keys import INDEX, PK, Key
+from langgraph_dynamo_conv._storage.table import ConditionFailed, Table
+from langgraph_dynamo_conv.errors import AccessDeniedError, DynamoConvError, RequestFailedError
+
+OK, NOTE, WRONG = "ok", "note", "wrong"
+
+DISTRIBUTION = "langgraph-dynamo-conv"
+
+NOTABLE_SKEW_SECONDS = 5.0
+"""Times in transcripts are this far off."""
+
+WRONG_SKEW_SECONDS = 60.0
+"""AWS refuses signatures that are 5 minutes off; a clock that is a minute off is on its way there."""
+
+_MISSING = "attribute_exists(#pk)"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found.
+
+    Args:
+        check: What was looked at, in a word or two.
+        verdict: `OK`, `NOTE` (it works; think about it) or `WRONG`.
+        said: What was found.
+        remedy: What to do; None if nothing.
+    """
+
+    check: str
+    verdict: str
+    said: str
+    remedy: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+def diagnose(table: Table, identity: Callable[[], str], clock: Callable[[], float] = time.time) -> Iterator[Finding]:
+    """All findings, one after the other.
+
+    Args:
+        table: The table.
+        identity: Gives the ARN of whoever sends the requests.
+        clock: Seconds since the epoch.
+
+    Cost: some 13 requests, 3 write units and 3 read units.
+    """
+    yield from versions()
+    dates = _Dates(clock)
+    dates.listen(table)
+    yield from _identity(table, identity)
+    usable = yield from _table(table)
+    if usable:
+        yield from _actions(table)
+    yield dates.finding()
+
+
+def versions() -> Iterator[Finding]:
+    """This package, Python, and the packages that this one requires, with what is too old."""
+    try:
+        own, required = metadata.version(DISTRIBUTION), metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        yield Finding("versions", NOTE, "the package was not installed by pip", "install it with pip")
+        return
+    python = ".".join(map(str, sys.version_info[:3]))
+    shown, wrong = [f"{DISTRIBUTION} {own}", f"Python {python}"], []
+    for one in map(Requirement, required):
+        if one.marker is None or one.marker.evaluate({"extra": ""}):
+            found = metadata.version(one.name)
+            shown.append(f"{one.name} {found}")
+            wrong += [] if one.specifier.contains(found, prereleases=True) else [f"{one}"]
+    if wrong:
+        asked = " ".join(f"'{one}'" for one in wrong)
+        yield Finding("versions", WRONG, f"{', '.join(shown)}; needed: {asked}", f"pip install {asked}")
+    else:
+        yield Finding("versions", OK, ", ".join(shown))
+
+
+def _identity(table: Table, identity: Callable[[], str]) -> Iterator[Finding]:
+    meta = table.client.meta
+    if ".amazonaws." not in meta.endpoint_url and ".api.aws" not in meta.endpoint_url:
+        yield Finding("identity", OK, f"not asked: {meta.endpoint_url} is not AWS")
+        return
+    try:
+        yield Finding("identity", OK, f"{identity()} in {meta.region_name}")
+    except DynamoConvError as error:
+        yield Finding("identity", WRONG, str(error), "check --profile and the AWS_* variables; `aws sso login` renews")
+
+
+def _table(table: Table) -> Generator[Finding, None, bool]:
+    """Findings about the table as it is described; gives whether the actions can be tried."""
+    try:
+        description = table.describe()
+    except AccessDeniedError as error:
+        yield Finding("table", NOTE, "this role may not describe it, so it is only tried", _allow(error))
+        return True
+    except DynamoConvError as error:
+        yield Finding("table", WRONG, str(error), "check --region, --endpoint-url, --profile, and the network")
+        return False
+    if description is None:
+        place = f"{table.client.meta.region_name} at {table.client.meta.endpoint_url}"
+        yield Finding("table", WRONG, f"there is no table {table.name} in {place}", "make it with `setup`")
+        return False
+    yield from _described(table, description)
+    return True
+
+
+def _described(table: Table, description: dict[str, Any]) -> Iterator[Finding]:
+    status = description["TableStatus"]
+    said = f"{table.name}: {status}, {description.get('ItemCount', 0)} items when last counted"
+    usable = status in ("ACTIVE", "UPDATING")
+    yield Finding("table", OK if usable else WRONG, said, None if usable else "wait until it is active")
+    differences = provision.differences(description)
+    for difference in differences:
+        yield Finding("keys", WRONG, difference, "use another table: keys can't be changed; an index can be added")
+    if not differences:
+        yield Finding("keys", OK, "conversation_id and user_id; the index by user_id and created_at")
+    state = provision.index_status(description)
+    if state is not None:
+        built = state == "ACTIVE"
+        yield Finding("index", OK if built else WRONG, f"{INDEX}: {state}", None if built else "wait until it is built")
+    yield _billing(description)
+    yield from _setting("expiry", table.time_to_live, _expiry)
+    yield from _setting("recovery", table.recovers, _recovery)
+
+
+def _billing(description: dict[str, Any]) -> Finding:
+    mode = description.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
+    if mode == "PAY_PER_REQUEST":
+        return Finding("billing", OK, "by request (PAY_PER_REQUEST)")
+    units = description["ProvisionedThroughput"]
+    said = f"provisioned: {units['ReadCapacityUnits']} read and {units['WriteCapacityUnits']} write units a second"
+    return Finding("billing", NOTE, said, "watch for throttled requests, on the index too; or bill by request")
+
+
+def _setting(check: str, ask: Callable[[], Any], judge: Callable[[Any], Finding]) -> Iterator[Finding]:
+    try:
+        yield judge(ask())
+    except AccessDeniedError as error:
+        yield Finding(check, NOTE, "this role may not look", _allow(error))
+    except RequestFailedError as error:
+        yield Finding(check, NOTE, f"the endpoint does not tell ({error})", "none needed if it is not AWS")
+    except DynamoConvError as error:
+        yield Finding(check, WRONG, str(error), "run `doctor` again")
+
+
+def _expiry(attribute: str | None) -> Finding:
+    if attribute is None:
+        return Finding("expiry", NOTE, "time-to-live is off: nothing is ever deleted by itself", "`setup` turns it on")
+    if attribute != provision.TTL_ATTRIBUTE:
+        said = f"time-to-live is on {attribute}, and must be on {provision.TTL_ATTRIBUTE}"
+        return Finding("expiry", WRONG, said, "turn it off, and run `setup` an hour later")
+    return Finding("expiry", OK, f"time-to-live is on {attribute}")
+
+
+def _recovery(is_on: bool) -> Finding:
+    if is_on:
+        return Finding("recovery", OK, "point-in-time recovery is on")
+    return Finding("recovery", NOTE, "point-in-time recovery is off", "`setup --pitr` turns it on, for a price per GB")
+
+
+def _actions(table: Table) -> Iterator[Finding]:
+    key = Key(f"doctor-{uuid.uuid4()}", "doctor")
+    condition = {"ConditionExpression": _MISSING, "ExpressionAttributeNames": {"#pk": PK}}
+    tried: tuple[tuple[str, Callable[[], object]], ...] = (
+        ("GetItem", lambda: table.get(key)),
+        ("Query", lambda: next(table.query(key.pk, page_items=1))),
+        ("Query of the index", lambda: next(table.query_index(key.sk, page_items=1))),
+        ("Scan", lambda: next(table.scan(Limit=1))),
+        ("PutItem", lambda: table.put(wire_key(key), **condition)),
+        ("UpdateItem", lambda: table.update(key, UpdateExpression="REMOVE nothing", **condition)),
+        ("DeleteItem", lambda: table.delete(key)),
+    )
+    for name, action in tried:
+        yield _tried(name, action)
+
+
+def _tried(name: str, action: Callable[[], object]) -> Finding:
+    try:
+        action()
+    except ConditionFailed:
+        return Finding(name, OK, "allowed (nothing was written)")
+    except AccessDeniedError as error:
+        return Finding(name, WRONG, str(error), "give the role the policy that `iam-policy` prints")
+    except DynamoConvError as error:
+        return Finding(name, WRONG, str(error), "mend what it says, and run `doctor` again")
+    return Finding(name, OK, "allowed")
+
+
+def _allow(error: DynamoConvError) -> str:
+    return f"allow dynamodb:{error.operation} to those who set up, not to agents: `iam-policy --for setup`"
+
+
+class _Dates:
+    """How far this machine's clock is from the server's, by the `Date` of its answers."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._skew_seconds: float | None = None
+
+    def listen(self, table: Table) -> None:
+        events: Any = table.client.meta.events
+        events.register("after-call.dynamodb", self._note)
+
+    def _note(self, parsed: dict[str, Any], **_: Any) -> None:
+        text = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        if text is not None:
+            server: datetime = parsedate_to_datetime(text)
+            self._skew_seconds = self._clock() - server.timestamp()
+
+    def finding(self) -> Finding:
+        if self._skew_seconds is None:
+            return Finding("clock", NOTE, "no answer told the time", "mend what is wrong above")
+        seconds = abs(self._skew_seconds)
+        # the header counts whole seconds, and the answer was on its way
+        if seconds < NOTABLE_SKEW_SECONDS:
+            return Finding("clock", OK, f"within {NOTABLE_SKEW_SECONDS:.0f} s of the server's")
+        said = f"{seconds:.0f} s {'ahead of' if self._skew_seconds > 0 else 'behind'} the server's"
+        verdict = WRONG if seconds >= WRONG_SKEW_SECONDS else NOTE
+        return Finding("clock", verdict, said, "let the machine keep its time by NTP (chrony, systemd-timesyncd)")

@@ -1,0 +1,32 @@
+"""The conversations of a table: `Conversations`, what it gives, and three functions.
+
+`saver.conversations` for programs with a graph, `Conversations(...)` for others, and the functions for the table that
+the environment variable `DYNAMODB_TABLE_NAME` names.
+"""
+
+from langgraph_dynamo_conv.conversations._api import Conversations
+from langgraph_dynamo_conv.conversations._functions import add_message, create_conversation, get_conversation
+from langgraph_dynamo_conv.conversations._records import (
+    Conversation,
+    ConversationPage,
+    ConversationSummary,
+    Message,
+    Removed,
+    ToolCall,
+)
+from langgraph_dynamo_conv.conversations._verification import Damage, Verification
+
+__all__ = [
+    "Conversation",
+    "ConversationPage",
+    "ConversationSummary",
+    "Conversations",
+    "Damage",
+    "Message",
+    "Removed",
+    "ToolCall",
+    "Verification",
+    "add_message",
+    "create_conversation",
+    "get_conversation",
+]

@@ -1,0 +1,384 @@
+"""Conversations as a chat page needs them: lists, transcripts, changes, export. Reading never writes."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from builtins import list as list_
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.serde.base import SerializerProtocol
+
+from langgraph_dynamo_conv._calls import adoption
+from langgraph_dynamo_conv._calls.runtime import Engine, Options, table_of
+from langgraph_dynamo_conv._format.attributes import clean_text
+from langgraph_dynamo_conv._format.keys import Scope, check_text, check_user_id
+from langgraph_dynamo_conv._rows.row import Change, Row
+from langgraph_dynamo_conv._storage.bucket import bucket_of
+from langgraph_dynamo_conv._transcript.folding import digest_of
+from langgraph_dynamo_conv.conversations import _export, _listing
+from langgraph_dynamo_conv.conversations._listing import Listing
+from langgraph_dynamo_conv.conversations._records import (
+    Conversation,
+    ConversationPage,
+    ConversationSummary,
+    Message,
+    Removed,
+    stored_message,
+    summary_of,
+)
+from langgraph_dynamo_conv.conversations._verification import Verification, Verifier
+from langgraph_dynamo_conv.errors import ConflictError, ConversationNotFoundError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from typing_extensions import Unpack
+
+    from langgraph_dynamo_conv._storage.bucket import BucketOptions
+
+
+class Conversations:
+    """The conversations of a table. Can be shared by threads and tasks.
+
+    Args:
+        table_name: The table; the environment variable `DYNAMODB_TABLE_NAME` if None.
+        client: A ready boto3 DynamoDB client; made at the first request if None.
+        region_name: Region of the client that is made.
+        endpoint_url: Endpoint of the client that is made.
+        serde: The serializer of the savers that use this table; with an `EncryptedSerializer`, transcripts are
+            decrypted and encrypted with it.
+        accept_plaintext: Also read transcripts that are not encrypted, as the saver's option does.
+        messages_channel: Name of the state's channel that holds the messages.
+        ttl: How long conversations live that are written here; the same as that of the table's savers.
+        clock: Seconds since the epoch.
+        s3: `s3_bucket` and the options that go with it, as the savers have them.
+    """
+
+    def __init__(
+        self,
+        table_name: str | None = None,
+        *,
+        client: DynamoDBClient | None = None,
+        region_name: str | None = None,
+        endpoint_url: str | None = None,
+        serde: SerializerProtocol | None = None,
+        accept_plaintext: bool = False,
+        messages_channel: str = "messages",
+        ttl: timedelta | None = None,
+        clock: Callable[[], float] = time.time,
+        **s3: Unpack[BucketOptions],
+    ) -> None:
+        table, bucket = table_of(table_name, client, region_name, endpoint_url), bucket_of(client, region_name, **s3)
+        options = Options(messages_channel=messages_channel, ttl=ttl, clock=clock, accept_plaintext=accept_plaintext)
+        engine = Engine(table, options, bucket)
+        self._use(engine, BaseCheckpointSaver(serde=serde))
+
+    @classmethod
+    def _over(cls, engine: Engine, saver: BaseCheckpointSaver[Any]) -> Conversations:
+        made = cls.__new__(cls)
+        made._use(engine, saver)
+        return made
+
+    def _use(self, engine: Engine, saver: BaseCheckpointSaver[Any]) -> None:
+        self._engine = engine
+        self._next_version = saver.get_next_version
+        self._serializer = engine.serializer(saver.serde)
+        self._sealer = engine.follower.sealer(self._serializer)
+
+    def close(self) -> None:
+        """Stop the threads. The client is left open. Can be repeated."""
+        self._engine.close()
+
+    def list(
+        self,
+        user_id: str,
+        *,
+        limit: int = 20,
+        cursor: str | None = None,
+        created_after: str | None = None,
+        created_before: str | None = None,
+        newest_first: bool = True,
+        order_by: str = "created_at",
+        status: str | None = None,
+        title_contains: str | None = None,
+    ) -> ConversationPage:
+        """A page of a user's conversations, through `user_id-created_at-index`.
+
+        The index follows the table in less than a second; it can't be read consistently. A page is short only if it is
+        the last, whatever the filters.
+
+        Args:
+            user_id: The owner.
+            limit: Conversations in a page, 1 to 1,000.
+            cursor: The `cursor` of the page before; the other arguments must be the same.
+            created_after: Only those created later than this ISO 8601 time.
+            created_before: Only those created earlier.
+            newest_first: Newest or oldest first.
+            order_by: "created_at", or "updated_at": there is no index of that, so the user's newest 2,000
+                conversations are read and sorted for every page.
+            status: Only those with this status.
+            title_contains: Only those with this in their title, upper or lower case.
+
+        Raises:
+            ValueError: An argument is out of range, or the cursor is broken or of another list.
+
+        Cost: one Query and half a read unit for each 4 KB of rows in the page; with a filter, of the rows passed over
+        too; ordered by `updated_at`, of all rows up to 2,000.
+        """
+        bounds = limit, created_after, created_before
+        now = self._engine.expiry.clock()
+        asked = Listing(check_user_id(user_id), *bounds, newest_first, order_by, status, title_contains, now)
+        return _listing.page(self._engine.table, asked, cursor, self._read)
+
+    def get(
+        self, conversation_id: str, user_id: str, *, limit: int | None = None, before: int | None = None
+    ) -> Conversation:
+        """A conversation with its messages, oldest first. Strongly consistent unless the saver was told otherwise.
+
+        Args:
+            conversation_id: LangGraph's `thread_id`.
+            user_id: The owner.
+            limit: Only the newest so many messages; all if None.
+            before: Only messages before this number: the `first` of the page after, for scrolling backwards.
+
+        Raises:
+            ConversationNotFoundError: The user has no such conversation.
+
+        Cost: one GetItem; one Query for each MB of messages that have left the row, if the page reaches them.
+        """
+        if limit is not None and limit < 0 or before is not None and before < 0:
+            raise ValueError("limit and before are at least 0")
+        scope = Scope.checked(conversation_id, user_id)
+        row = self._engine.row(scope, self._sealer)
+        last = row.message_count if before is None else min(before, row.message_count)
+        first = 0 if limit is None else max(last - limit, 0)
+        messages = self._engine.rows.messages(row, first, last, self._sealer)
+        return Conversation(*summary_of(row), messages=tuple(map(Message._of, messages)), first=first)
+
+    def latest(self, user_id: str) -> ConversationSummary | None:
+        """The user's newest conversation, or None. Cost: one Query."""
+        return next(iter(self.list(user_id, limit=1)), None)
+
+    def count(self, user_id: str) -> int:
+        """How many conversations the user has. Cost: one Query for each MB of the user's rows."""
+        answers = self._engine.table.query_index(check_user_id(user_id), **self._engine.rows.live({"Select": "COUNT"}))
+        return sum(int(answer["Count"]) for answer in answers)
+
+    def create(
+        self, user_id: str, *, title: str | None = None, conversation_id: str | None = None
+    ) -> ConversationSummary:
+        """Make a conversation without messages.
+
+        Args:
+            user_id: The owner.
+            title: Its title; made from the first message if None.
+            conversation_id: Its id; a new UUID v4 if None.
+
+        Raises:
+            ConflictError: The user has a conversation of that id.
+
+        Cost: one UpdateItem, for table and index.
+        """
+        scope = Scope.checked(conversation_id if conversation_id is not None else str(uuid.uuid4()), user_id)
+        title = None if title is None else clean_text(check_text("title", title))
+        if not self._engine.rows.create(scope, title, self._sealer):
+            raise ConflictError(
+                "the user has a conversation of that id already; choose another id, or none",
+                operation="UpdateItem",
+                table=self._engine.table.name,
+                key=str(scope.row()),
+            )
+        return ConversationSummary._of(self._engine.row(scope, self._sealer))
+
+    def rename(self, conversation_id: str, user_id: str, title: str) -> None:
+        """Give a conversation another title, which then stays. `updated_at` does not change.
+
+        Raises:
+            ConversationNotFoundError: The user has no such conversation.
+
+        Cost: one GetItem at most and one UpdateItem, for table and index.
+        """
+        scope, title = Scope.checked(conversation_id, user_id), clean_text(check_text("title", title))
+
+        def renamed(row: Row | None) -> Row:
+            if row is None:
+                raise self._engine.not_found(scope)
+            return row if row.title == title else replace(row, title=title, version=row.version + 1)
+
+        self._engine.rows.change(scope, renamed, self._sealer)
+
+    def delete(self, conversation_id: str, user_id: str) -> int:
+        """Delete a user's conversation: state, writes, parts, messages, row. Can be repeated after a crash.
+
+        Returns:
+            How many items were removed; 0 if there was no such conversation.
+
+        Cost: one Query for each MB, and one DeleteItem for each item.
+        """
+        scope = Scope.checked(conversation_id, user_id)
+        self._engine.forget(scope.thread_id, scope.user_id)
+        return self._engine.removal.delete(scope.thread_id, scope.user_id)
+
+    def delete_user(self, user_id: str, *, scan: bool = False) -> Removed:
+        """Delete everything of a person. Can be repeated after a crash.
+
+        Args:
+            user_id: The person.
+            scan: Also look through the whole table for what no index entry leads to: a run that died before its first
+                message was shown. Costs one read of the table.
+
+        Cost: one Query of the index for each MB of rows, and for each conversation that of `delete`.
+        """
+        check_user_id(user_id)
+        conversations = items = 0
+        found = self._engine.scanned_conversations_of(user_id) if scan else self._engine.conversations_of(user_id)
+        for scope in list_(found):
+            conversations += 1
+            items += self.delete(scope.thread_id, user_id)
+        return Removed(conversations, items)
+
+    def add_message(
+        self,
+        conversation_id: str,
+        role: str,
+        content: str,
+        *,
+        user_id: str | None = None,
+        tool_calls: Sequence[Mapping[str, Any]] | None = None,
+        message_id: str | None = None,
+    ) -> None:
+        """Add a message from outside the graph. The agent's next run has it in its state.
+
+        Repeated after a failure it can add the message twice, unless both calls give the same `message_id`.
+
+        Args:
+            conversation_id: An existing conversation.
+            role: "user", "assistant" or "system".
+            content: Its text.
+            user_id: The owner; if None, the one user of the conversation.
+            tool_calls: For an assistant: `{"tool": str, "args": dict, "result": any}` each.
+            message_id: A name for the message, of your own: where the conversation has it, nothing is added. Any
+                text; a new one if None.
+
+        Raises:
+            ConversationNotFoundError: There is no such conversation.
+            ValueError: No `user_id`, and several users share the conversation id; or a wrong role or tool call.
+
+        Cost: a read of the newest state, one PutItem and one UpdateItem; without `user_id`, three small Queries.
+        """
+        message = stored_message(role, content, tool_calls, self._engine.rows.now())
+        scope = self._engine.scope_of(conversation_id, user_id)
+        self._engine.row(scope, self._sealer)
+        message["ids"] = digest_of(check_text("message_id", message_id or str(uuid.uuid4())))
+        image = adoption.append(self._engine, scope, message, self._next_version, self._serializer)
+        if image is not None:
+            self._engine.follower.follow(scope, image, None, self._serializer)
+            return
+        change = Change([message], None, None, message["timestamp"])
+        self._engine.rows.follow(scope, lambda _: change, self._sealer)
+
+    def export(self, user_id: str, conversation_id: str | None = None, *, format: str = "jsonl") -> Iterator[str]:
+        """A conversation, or all of a user's, as pieces of text; one conversation in memory at a time.
+
+        Args:
+            user_id: The owner.
+            conversation_id: The conversation; all of the user's, newest first, if None.
+            format: "jsonl" (a conversation a line), "json" (one array) or "markdown".
+
+        Raises:
+            ConversationNotFoundError: The user has no such conversation.
+
+        Cost: that of `get` for each conversation, and of listing them.
+        """
+        if format not in _export.FORMATS:
+            raise ValueError(f"format is one of {', '.join(_export.FORMATS)}; got {format!r}")
+        check_user_id(user_id)
+        if conversation_id is not None:
+            return _export.export([self.get(conversation_id, user_id)], format)
+        return _export.export(self._all_of(user_id), format)
+
+    def verify(self, conversation_id: str, user_id: str | None = None) -> Verification:
+        """Read everything of a conversation and say what of it is damaged or missing. Changes nothing.
+
+        Not while a run is under way or the conversation is being deleted: what is about to be written or is half gone
+        looks damaged.
+
+        Args:
+            conversation_id: The conversation.
+            user_id: The owner; if None, the one user of the conversation.
+
+        Raises:
+            ConversationNotFoundError: There is no such conversation.
+
+        Cost: one Query for each MB, and the parts of its large values.
+        """
+        return Verifier(self._engine, self._engine.scope_of(conversation_id, user_id), self._serializer).run()
+
+    async def alist(self, user_id: str, **options: Any) -> ConversationPage:
+        """Async `list`."""
+        return await self._engine.run(partial(self.list, user_id, **options))
+
+    async def aget(
+        self, conversation_id: str, user_id: str, *, limit: int | None = None, before: int | None = None
+    ) -> Conversation:
+        """Async `get`."""
+        return await self._engine.run(partial(self.get, conversation_id, user_id, limit=limit, before=before))
+
+    async def alatest(self, user_id: str) -> ConversationSummary | None:
+        """Async `latest`."""
+        return await self._engine.run(partial(self.latest, user_id))
+
+    async def acount(self, user_id: str) -> int:
+        """Async `count`."""
+        return await self._engine.run(partial(self.count, user_id))
+
+    async def acreate(
+        self, user_id: str, *, title: str | None = None, conversation_id: str | None = None
+    ) -> ConversationSummary:
+        """Async `create`."""
+        return await self._engine.run(partial(self.create, user_id, title=title, conversation_id=conversation_id))
+
+    async def arename(self, conversation_id: str, user_id: str, title: str) -> None:
+        """Async `rename`."""
+        await self._engine.run(partial(self.rename, conversation_id, user_id, title))
+
+    async def adelete(self, conversation_id: str, user_id: str) -> int:
+        """Async `delete`."""
+        return await self._engine.run(partial(self.delete, conversation_id, user_id))
+
+    async def adelete_user(self, user_id: str, *, scan: bool = False) -> Removed:
+        """Async `delete_user`."""
+        return await self._engine.run(partial(self.delete_user, user_id, scan=scan))
+
+    async def aadd_message(self, conversation_id: str, role: str, content: str, **options: Any) -> None:
+        """Async `add_message`."""
+        await self._engine.run(partial(self.add_message, conversation_id, role, content, **options))
+
+    async def averify(self, conversation_id: str, user_id: str | None = None) -> Verification:
+        """Async `verify`."""
+        return await self._engine.run(partial(self.verify, conversation_id, user_id))
+
+    async def aexport(
+        self, user_id: str, conversation_id: str | None = None, *, format: str = "jsonl"
+    ) -> AsyncIterator[str]:
+        """Async `export`."""
+        pieces = await self._engine.run(partial(self.export, user_id, conversation_id, format=format))
+        while (piece := await self._engine.run(partial(next, pieces, None))) is not None:
+            yield piece
+
+    def _all_of(self, user_id: str) -> Iterator[Conversation]:
+        for row in _listing.all_rows(
+            self._engine.table, Listing(user_id, 1000, now=self._engine.expiry.clock()), self._read
+        ):
+            try:
+                yield self.get(row.scope.thread_id, user_id)
+            except ConversationNotFoundError:
+                continue  # deleted since it was listed
+
+    def _read(self, item: dict[str, Any]) -> Row:
+        return self._engine.rows.from_wire(item, self._sealer)

@@ -1,0 +1,185 @@
+"""Lists of a user's conversations: pages, filters, cursors.
+
+By creation time a list is one range of the index. By `updated_at` there is no index, so the user's newest conversations
+are read and sorted here, at most `SORTED_AT_MOST` of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph_dynamo_conv._format.items import Wire
+from langgraph_dynamo_conv._format.keys import PK, SK, check_thread_id
+from langgraph_dynamo_conv._rows.row import Row, live
+from langgraph_dynamo_conv._storage.table import Table
+from langgraph_dynamo_conv.conversations._records import ConversationPage, ConversationSummary
+
+SORTED_AT_MOST = 2000
+"""Conversations that are read to be sorted by `updated_at`: the newest by `created_at`."""
+
+_LONGEST_TIME = 64
+"""Characters of a time in a row, whoever wrote it; more can't be a key of the index."""
+
+_CREATED, _UPDATED = "created_at", "updated_at"
+_SHOWN = (
+    "conversation_id",
+    "user_id",
+    "title",
+    "created_at",
+    "updated_at",
+    "message_count",
+    "status",
+    "version",
+    "sealed",
+)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Which conversations are asked for; see `Conversations.list`. Those that are over at the time `now` are not."""
+
+    user_id: str
+    limit: int = 20
+    created_after: str | None = None
+    created_before: str | None = None
+    newest_first: bool = True
+    order_by: str = _CREATED
+    status: str | None = None
+    title_contains: str | None = None
+    now: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.limit <= 1000:
+            raise ValueError(f"limit is 1 to 1000; got {self.limit!r}")
+        if self.order_by not in (_CREATED, _UPDATED):
+            raise ValueError(f"order_by is 'created_at' or 'updated_at'; got {self.order_by!r}")
+        if self.status not in (None, "running", "idle", "waiting", "failed"):
+            raise ValueError(f"status is running, idle, waiting or failed; got {self.status!r}")
+
+    def admits(self, row: Row) -> bool:
+        """Whether a conversation is among those asked for."""
+        if self.created_after is not None and row.created_at <= self.created_after:
+            return False
+        if self.created_before is not None and row.created_at >= self.created_before:
+            return False
+        if self.status is not None and row.status != self.status:
+            return False
+        return self.title_contains is None or self.title_contains.casefold() in row.title.casefold()
+
+
+def page(table: Table, asked: Listing, cursor: str | None, read: Callable[[Wire], Row]) -> ConversationPage:
+    """One page.
+
+    Args:
+        table: The table.
+        asked: Which conversations.
+        cursor: From the page before, or None.
+        read: Gives the record of a row that was read.
+    """
+    start = _start(asked, cursor)
+    rows = (
+        _by_created(table, asked, start, read) if asked.order_by == _CREATED else _by_updated(table, asked, start, read)
+    )
+    found: list[Row] = []
+    for row in rows:
+        if len(found) == asked.limit:
+            return ConversationPage(_summaries(found), _cursor(asked, found[-1]))
+        found.append(row)
+    return ConversationPage(_summaries(found))
+
+
+def all_rows(table: Table, asked: Listing, read: Callable[[Wire], Row]) -> Iterator[Row]:
+    """Every conversation asked for, by creation time."""
+    return _by_created(table, asked, None, read)
+
+
+def _by_created(
+    table: Table, asked: Listing, start: dict[str, str] | None, read: Callable[[Wire], Row]
+) -> Iterator[Row]:
+    request = _range(asked)
+    if start is not None:
+        request["ExclusiveStartKey"] = {
+            PK: {"S": start["id"]},
+            SK: {"S": asked.user_id},
+            _CREATED: {"S": start["at"]},
+        }
+    filters = asked.status or asked.title_contains
+    # One more than the page holds tells whether there is a next one.
+    for answer in table.query_index(asked.user_id, None if filters else asked.limit + 1, **request):
+        yield from filter(asked.admits, map(read, answer.get("Items", [])))
+
+
+def _by_updated(
+    table: Table, asked: Listing, start: dict[str, str] | None, read: Callable[[Wire], Row]
+) -> Iterator[Row]:
+    rows: list[Row] = []
+    for answer in table.query_index(asked.user_id, None, **{**_range(asked), "ScanIndexForward": False}):
+        rows += map(read, answer.get("Items", []))
+        if len(rows) >= SORTED_AT_MOST:
+            break
+    ordered = sorted(rows[:SORTED_AT_MOST], key=_updated_key, reverse=asked.newest_first)
+    for row in filter(asked.admits, ordered):
+        key = _updated_key(row)
+        if (
+            start is None
+            or (key < (start["at"], start["id"])) == asked.newest_first
+            and key != (start["at"], start["id"])
+        ):
+            yield row
+
+
+def _updated_key(row: Row) -> tuple[str, str]:
+    return row.updated_at, row.scope.thread_id
+
+
+def _range(asked: Listing) -> dict[str, Any]:
+    names = {f"#{name}": name for name in _SHOWN if name != SK}
+    request: dict[str, Any] = {
+        "ProjectionExpression": ", ".join(["#user", *names]),
+        "names": names,
+        "values": {},
+        "ScanIndexForward": not asked.newest_first,
+    }
+    after, before = asked.created_after, asked.created_before
+    if after is not None and before is not None:
+        request["created"] = " AND #created_at BETWEEN :after AND :before"
+        request["values"] = {":after": {"S": after}, ":before": {"S": before}}
+    elif after is not None:
+        request |= {"created": " AND #created_at > :after", "values": {":after": {"S": after}}}
+    elif before is not None:
+        request |= {"created": " AND #created_at < :before", "values": {":before": {"S": before}}}
+    return live(request, asked.now)
+
+
+def _summaries(rows: list[Row]) -> tuple[ConversationSummary, ...]:
+    return tuple(ConversationSummary._of(row) for row in rows)
+
+
+def _cursor(asked: Listing, last: Row) -> str:
+    at = last.created_at if asked.order_by == _CREATED else last.updated_at
+    body = {"u": asked.user_id, "o": asked.order_by, "n": asked.newest_first, "id": last.scope.thread_id, "at": at}
+    return base64.urlsafe_b64encode(json.dumps(body).encode()).decode()
+
+
+def _start(asked: Listing, cursor: str | None) -> dict[str, str] | None:
+    if cursor is None:
+        return None
+    try:
+        body = json.loads(base64.urlsafe_b64decode(cursor))
+        wanted = (asked.user_id, asked.order_by, asked.newest_first)
+        if (body["u"], body["o"], body["n"]) != wanted:
+            raise ValueError("it belongs to another list")
+        if not isinstance(body["at"], str) or not 0 < len(body["at"]) <= _LONGEST_TIME:
+            raise ValueError("it names no time")
+        check_thread_id(body["id"])
+    except (binascii.Error, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            "the cursor is broken, or is of another user or order: give the one that the page before came with, and "
+            "the same arguments"
+        ) from error
+    return {"id": body["id"], "at": body["at"]}

@@ -1,0 +1,200 @@
+"""What the conversation API gives: frozen records, and their documented form as JSON. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+from langgraph_dynamo_conv._format.attributes import clean_text, plain, storable
+from langgraph_dynamo_conv._rows.row import Row
+from langgraph_dynamo_conv._transcript.folding import Message as StoredMessage
+
+_ROLES = ("user", "assistant", "system")
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """One tool call of an answer.
+
+    Args:
+        tool: The tool's name.
+        args: Its arguments.
+        result: What it gave; None while the call is pending (see `pending`).
+        id: The model's id of the call, or None.
+        status: "error" for a failed tool, else None.
+        pending: Whether there is no result yet.
+    """
+
+    tool: str
+    args: dict[str, Any]
+    result: Any = None
+    id: str | None = None
+    status: str | None = None
+    pending: bool = False
+
+    @classmethod
+    def _of(cls, stored: dict[str, Any]) -> ToolCall:
+        return cls(
+            str(stored.get("tool", "unknown")),
+            plain(stored.get("args") or {}),
+            plain(stored.get("result")),
+            stored.get("id"),
+            stored.get("status"),
+            "result" not in stored,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the table: `result` is absent while the call is pending."""
+        shown: dict[str, Any] = {"tool": self.tool, "args": self.args}
+        if not self.pending:
+            shown["result"] = self.result
+        optional = {"id": self.id, "status": self.status}
+        return shown | {name: value for name, value in optional.items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of a transcript.
+
+    Args:
+        role: "user", "assistant" or "system".
+        content: Its text.
+        timestamp: When it was first seen, ISO 8601 in UTC.
+        tool_calls: What the assistant called on the way to this answer, in order.
+    """
+
+    role: str
+    content: str
+    timestamp: str
+    tool_calls: tuple[ToolCall, ...] = ()
+
+    @classmethod
+    def _of(cls, stored: dict[str, Any]) -> Message:
+        calls = tuple(ToolCall._of(call) for call in stored.get("tool_calls") or ())
+        return cls(
+            str(stored.get("role", "assistant")),
+            str(stored.get("content", "")),
+            str(stored.get("timestamp", "")),
+            calls,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the table."""
+        shown: dict[str, Any] = {"role": self.role, "content": self.content, "timestamp": self.timestamp}
+        if self.tool_calls:
+            shown["tool_calls"] = [call.to_dict() for call in self.tool_calls]
+        return shown
+
+
+@dataclass(frozen=True)
+class ConversationSummary:
+    """What a list shows of a conversation.
+
+    Args:
+        conversation_id: LangGraph's `thread_id`.
+        user_id: The owner.
+        title: Its title.
+        created_at: ISO 8601 in UTC.
+        updated_at: When its messages last changed.
+        message_count: All its messages.
+        status: "running", "idle", "waiting" or "failed"; None where another program wrote the row.
+    """
+
+    conversation_id: str
+    user_id: str
+    title: str
+    created_at: str
+    updated_at: str
+    message_count: int
+    status: str | None = None
+
+    @classmethod
+    def _of(cls, row: Row) -> ConversationSummary:
+        return cls(*summary_of(row))
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the table."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class Conversation(ConversationSummary):
+    """A conversation with its messages, oldest first.
+
+    Args:
+        messages: All messages, or those of the page that was asked for.
+        first: The number (from 0) of the first of them: `before=first` gives the page before.
+    """
+
+    messages: tuple[Message, ...] = ()
+    first: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the table, with the messages at hand."""
+        summary = {name: value for name, value in super().to_dict().items() if name != "first"}
+        return {**summary, "messages": [message.to_dict() for message in self.messages]}
+
+
+@dataclass(frozen=True)
+class ConversationPage(Sequence[ConversationSummary]):
+    """Some conversations of a user, in order; a sequence.
+
+    Args:
+        items: The summaries.
+        cursor: Gives the next page, as `list(..., cursor=...)`; None if this is the last.
+    """
+
+    items: tuple[ConversationSummary, ...]
+    cursor: str | None = None
+
+    @overload
+    def __getitem__(self, index: int) -> ConversationSummary: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[ConversationSummary, ...]: ...
+    def __getitem__(self, index: int | slice) -> ConversationSummary | tuple[ConversationSummary, ...]:
+        return self.items[index]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What `delete_user` removed.
+
+    Args:
+        conversations: How many conversations.
+        items: How many items of the table.
+    """
+
+    conversations: int
+    items: int
+
+
+def summary_of(row: Row) -> tuple[str, str, str, str, str, int, str | None]:
+    """A row's fields, in the order of `ConversationSummary`."""
+    ids = row.scope.thread_id, row.scope.user_id
+    return (*ids, row.title, row.created_at, row.updated_at, row.message_count, row.status)
+
+
+def stored_message(
+    role: str, content: str, tool_calls: Sequence[Mapping[str, Any]] | None, timestamp: str
+) -> StoredMessage:
+    """A message from outside, in the table's documented form.
+
+    Raises:
+        ValueError: A role, content or tool call of another shape.
+    """
+    if role not in _ROLES:
+        raise ValueError(f"role is one of {', '.join(_ROLES)}; got {role!r}")
+    if not isinstance(content, str):
+        raise ValueError(f"content is a string; got a {type(content).__name__}")
+    message: StoredMessage = {"role": role, "content": clean_text(content), "timestamp": timestamp}
+    if tool_calls:
+        if role != "assistant":
+            raise ValueError("only an assistant's message has tool_calls")
+        if any(not isinstance(call.get("tool"), str) for call in tool_calls):
+            raise ValueError("each tool call is {'tool': str, 'args': dict, 'result': any}")
+        message["tool_calls"] = [storable({"args": {}, **call}) for call in tool_calls]
+    return message

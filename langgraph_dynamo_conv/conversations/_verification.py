@@ -1,0 +1,166 @@
+"""Is everything of a conversation there and as it was written? Reads all of its items, and names what is damaged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+from langgraph_dynamo_conv._calls.runtime import Engine
+from langgraph_dynamo_conv._checkpoints.blobs import value_refs
+from langgraph_dynamo_conv._format.items import CHANGE, EXPIRES_AT, CheckpointItem, Wire, WritesItem, key_of
+from langgraph_dynamo_conv._format.keys import SK, Key, Scope, parse_sk
+from langgraph_dynamo_conv._format.tree import ValueRef
+from langgraph_dynamo_conv._state.serializer import Serializer
+from langgraph_dynamo_conv._state.stored import Image
+from langgraph_dynamo_conv.errors import CorruptDataError
+
+_MISSHAPEN = (KeyError, IndexError, ValueError, TypeError, AttributeError, ArithmeticError)
+"""What reading an item raises whose attributes are of another shape than this package writes."""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Something that is damaged or missing.
+
+    Args:
+        key: The item, as `conversation_id / sort key`.
+        problem: What is wrong with it.
+    """
+
+    key: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `verify` found.
+
+    Args:
+        items: Items that were read.
+        checkpoints: Checkpoints among them.
+        messages: Messages of the transcript that were found.
+        damage: What is damaged or missing, in the order of the keys.
+    """
+
+    items: int
+    checkpoints: int
+    messages: int
+    damage: tuple[Damage, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is damaged."""
+        return not self.damage
+
+
+class Verifier:
+    """Verifies one conversation."""
+
+    def __init__(self, engine: Engine, scope: Scope, serializer: Serializer) -> None:
+        self._engine = engine
+        self._scope = scope
+        self._serializer = serializer
+        self._damage: set[Damage] = set()
+        self._items = 0
+        self._checkpoints = 0
+        self._messages = 0
+        self._values: set[str] = set()
+
+    def run(self) -> Verification:
+        """Read everything."""
+        self._check(self._scope.row(), self._transcript)
+        for item in self._all("m"):
+            self._check(key_of(item), partial(self._older, item))
+        for item in self._all("w"):
+            self._check(key_of(item), partial(self._writes, item))
+        segments = self._segments()
+        for ns, items in groupby(self._all("c"), key=lambda item: parse_sk(item[SK]["S"]).parts[0]):
+            self._namespace(list(items), segments.get(ns, {}))
+        damage = sorted(self._damage, key=lambda one: (one.key, one.problem))
+        return Verification(self._items, self._checkpoints, self._messages, tuple(damage))
+
+    def _all(self, kind: str) -> Iterator[Wire]:
+        """All items of a kind that have not expired, in the order of their keys."""
+        is_past = self._engine.expiry.is_past
+        for page in self._engine.table.query(self._scope.thread_id, self._scope.prefix(kind)):
+            for item in page:
+                if EXPIRES_AT not in item or not is_past(int(item[EXPIRES_AT]["N"])):
+                    self._items += 1
+                    yield item
+
+    def _check(self, key: Key, read: Callable[[], None]) -> None:
+        try:
+            read()
+        except CorruptDataError as error:
+            at = error.key if error.key and error.key.startswith(f"{self._scope.thread_id} / ") else str(key)
+            self._damage.add(Damage(at, str(error)))
+        except _MISSHAPEN as error:
+            self._damage.add(Damage(str(key), f"an attribute is of another shape than was written: {error!r:.100}"))
+
+    def _transcript(self) -> None:
+        sealer = self._engine.follower.sealer(self._serializer)
+        self._items += 1
+        row = self._engine.row(self._scope, sealer)
+        self._messages = len(self._engine.rows.messages(row, 0, row.message_count, sealer))
+        if self._messages < row.message_count:
+            missing = row.message_count - self._messages
+            self._damage.add(Damage(str(self._scope.row()), f"{missing} of {row.message_count} messages are missing"))
+
+    def _older(self, item: Wire) -> None:
+        self._engine.older.messages_of(self._scope, item, self._engine.follower.sealer(self._serializer))
+
+    def _writes(self, item: Wire) -> None:
+        record = WritesItem.from_wire(item)
+        for write in self._engine.writes.decoded(self._scope, [record], self._serializer.sealer):
+            self._fetch(value_refs(write.node))
+
+    def _segments(self) -> dict[str, dict[str, Any]]:
+        """The segments that are whole, by namespace (as in keys) and id."""
+        found: dict[str, dict[str, Any]] = {}
+        for item in self._all("s"):
+            self._check(key_of(item), partial(self._segment, item, found))
+        return found
+
+    def _segment(self, item: Wire, found: dict[str, dict[str, Any]]) -> None:
+        ns, checkpoint_id, number = parse_sk(item[SK]["S"]).parts
+        decoded = self._engine.checkpoints.segments.decode(item, self._serializer.sealer)
+        found.setdefault(ns, {})[f"{checkpoint_id}#{number}"] = decoded
+
+    def _namespace(self, items: list[Wire], segments: dict[str, Any]) -> None:
+        self._checkpoints += len(items)
+        builders = Counter(item["p"]["S"] for item in items if item.get("k") == {"S": CHANGE} and "p" in item)
+        images: dict[str, Image] = {}
+        for item in items:
+            self._check(key_of(item), partial(self._checkpoint, item, images, builders, segments))
+
+    def _checkpoint(
+        self, item: Wire, images: dict[str, Image], builders: Counter[str], segments: dict[str, Any]
+    ) -> None:
+        """Rebuild a checkpoint; its image is kept as long as others build on it."""
+        record = CheckpointItem.from_wire(item)
+        before = None
+        if record.kind == CHANGE:
+            before = images.get(record.parent_id or "")
+            builders[record.parent_id or ""] -= 1
+            if before is None:
+                raise CorruptDataError(f"it builds on {record.parent_id}, which is missing or damaged")
+            if not builders[before.checkpoint_id]:
+                del images[before.checkpoint_id]
+        built = self._engine.checkpoints.build(
+            self._scope, record.namespace(), [record], self._serializer, segments, before
+        )
+        self._fetch(value_refs(built[-1].tree))
+        if builders[record.checkpoint_id]:
+            images[record.checkpoint_id] = built[-1]
+
+    def _fetch(self, refs: Iterable[ValueRef]) -> None:
+        """Read large values, each once, and one at a time: together they can be larger than memory."""
+        for ref in refs:
+            if ref.digest not in self._values:
+                self._values.add(ref.digest)
+                self._items += ref.parts or 1
+                self._engine.parts.fetch(self._scope, [ref], self._serializer.sealer)
