@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from langgraph_dynamo_conv._format.attributes import from_wire, size_of
+from langgraph_dynamo_conv._format.attributes import from_attribute, size_of
 from tests.table_size import TableSize
 
 if TYPE_CHECKING:
@@ -51,6 +51,6 @@ def _wire_bytes(item: dict[str, Any]) -> int:
     size = 0
     for name, value in item.items():
         base64 = value.get("B")
-        plain = size_of(from_wire(value)) if base64 is None else len(base64) * 3 // 4 - base64.count("=")
+        plain = size_of(from_attribute(value)) if base64 is None else len(base64) * 3 // 4 - base64.count("=")
         size += len(name) + plain
     return size

@@ -26,7 +26,7 @@ _INDEXES = "GlobalSecondaryIndexes"
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SetupOptions:
     """What a table shall have besides its keys and its index.
 
     Args:
@@ -110,7 +110,7 @@ def iam_policy(table_arn: str, *, s3_bucket: str | None = None, s3_prefix: str =
     return {"Version": "2012-10-17", "Statement": statements}
 
 
-def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wanted: Wanted | None = None) -> SetUp:
+def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wanted: SetupOptions | None = None) -> SetUp:
     """Create the table if it is missing, else check it; wait until it is active; turn on what is wanted.
 
     Raises:
@@ -118,7 +118,7 @@ def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wante
             time-to-live is on another attribute.
         IndexNotReadyError: Table or index did not become active in 10 minutes.
     """
-    wanted = wanted if wanted is not None else Wanted()
+    wanted = wanted if wanted is not None else SetupOptions()
     description = table.describe()
     created = description is None
     if description is None:
@@ -184,7 +184,7 @@ def _check(table_name: str, description: dict[str, Any]) -> None:
 
 
 def _turned_on(
-    table: Table, name: str, description: Mapping[str, Any], wanted: Wanted, sleep: Callable[[float], None]
+    table: Table, name: str, description: Mapping[str, Any], wanted: SetupOptions, sleep: Callable[[float], None]
 ) -> bool:
     """Do one of the things that are wanted; gives whether anything was changed."""
     if name == "tags":

@@ -23,7 +23,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph_dynamo_conv import provision
 from langgraph_dynamo_conv._calls import graph
 from langgraph_dynamo_conv._calls.config import Target, config_for, user_of
-from langgraph_dynamo_conv._calls.runtime import Engine, Options, table_of
+from langgraph_dynamo_conv._calls.runtime import Options, Runtime, table_of
 from langgraph_dynamo_conv._format.keys import Scope, check_text, check_thread_id, check_user_id
 from langgraph_dynamo_conv._format.limits import BUCKET_BYTES
 from langgraph_dynamo_conv._rows.rows import ROW_BYTES
@@ -114,7 +114,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         table = table_of(table_name, client, region_name, endpoint_url, consistent=consistent)
         self._default_user_id = default_user_id
         bucket = bucket_of(client, region_name, s3_bucket, s3_prefix, s3_threshold_bytes, s3_client)
-        self._engine = Engine(table, options, bucket)
+        self._runtime = Runtime(table, options, bucket)
 
     def setup(self) -> None:
         """Create the table and its index if they are missing, and wait until both are active. Can be repeated.
@@ -125,12 +125,12 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         Raises:
             TableMismatchError: A table of that name has other keys or no such index; the message says what differs.
         """
-        provision.setup_table(self._engine.table)
+        provision.setup_table(self._runtime.table)
 
     @property
     def conversations(self) -> Conversations:
         """The conversations of the table, as a chat page needs them."""
-        return Conversations._over(self._engine, self)
+        return Conversations._over(self._runtime, self)
 
     def new_conversation(self, user_id: str | None = None, *, title: str | None = None) -> RunnableConfig:
         """A config for a new conversation: `{"configurable": {"thread_id": <uuid4>, "user_id": ...}}`.
@@ -141,13 +141,13 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         """
         scope = Scope(str(uuid.uuid4()), user_of({"user_id": user_id}, self._default_user_id))
         if title is not None:
-            sealer = self._engine.follower.sealer(self._engine.serializer(self.serde))
-            self._engine.rows.create(scope, check_text("title", title), sealer)
+            encryptor = self._runtime.row_updater.encryptor(self._runtime.serializer(self.serde))
+            self._runtime.rows.create(scope, check_text("title", title), encryptor)
         return config_for(scope)
 
     async def anew_conversation(self, user_id: str | None = None, *, title: str | None = None) -> RunnableConfig:
         """Async `new_conversation`."""
-        return await self._engine.run(partial(self.new_conversation, user_id, title=title))
+        return await self._runtime.run(partial(self.new_conversation, user_id, title=title))
 
     def resume(self, user_id: str | None = None) -> RunnableConfig:
         """The config of the user's newest conversation, by the index (which can lag behind by less than a second).
@@ -158,22 +158,22 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         Cost: one Query, half a read unit for each 4 KB of the newest row.
         """
         user = user_of({"user_id": user_id}, self._default_user_id)
-        thread_id = self._engine.rows.newest(user)
+        thread_id = self._runtime.rows.newest(user)
         if thread_id is None:
             raise ConversationNotFoundError(
                 "this user has no conversation yet: begin one with new_conversation(user_id)",
                 operation="Query",
-                table=self._engine.table.name,
+                table=self._runtime.table.name,
             )
         return config_for(Scope(thread_id, user))
 
     async def aresume(self, user_id: str | None = None) -> RunnableConfig:
         """Async `resume`."""
-        return await self._engine.run(partial(self.resume, user_id))
+        return await self._runtime.run(partial(self.resume, user_id))
 
     def close(self) -> None:
         """Wait for calls under way and stop the saver's threads. The client is left open. Can be repeated."""
-        self._engine.close()
+        self._runtime.close()
 
     def __enter__(self) -> DynamoDBConversationSaver:
         return self
@@ -202,7 +202,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         Cost: 2 requests side by side if this process has seen the conversation, else 3; more for large values. Read
         units: the size of the state, or of what came since, by 4 KB. One more Query where there is no `thread_id`.
         """
-        return graph.get_tuple(self._engine, self._target(config), self._engine.serializer(self.serde))
+        return graph.get_tuple(self._runtime, self._target(config), self._runtime.serializer(self.serde))
 
     def list(
         self,
@@ -224,7 +224,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         Cost: one Query for each MB of changes, of task writes and of segments, whatever the number of checkpoints.
         """
         target = None if config is None else self._target(config)
-        return graph.history(self._engine, target, filter, before, limit, self._engine.serializer(self.serde))
+        return graph.history(self._runtime, target, filter, before, limit, self._runtime.serializer(self.serde))
 
     def put(
         self,
@@ -246,7 +246,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         last such one in one or two requests more; the row costs one UpdateItem when it follows.
         """
         target = self._target(config)
-        return graph.put(self._engine, target, config, checkpoint, metadata, self._engine.serializer(self.serde))
+        return graph.put(self._runtime, target, config, checkpoint, metadata, self._runtime.serializer(self.serde))
 
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
@@ -261,7 +261,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         Cost: one UpdateItem, 1 write unit for each KB of what the task has written.
         """
         target = self._target(config)
-        graph.put_writes(self._engine, target, writes, task_id, task_path, self._engine.serializer(self.serde))
+        graph.put_writes(self._runtime, target, writes, task_id, task_path, self._runtime.serializer(self.serde))
 
     def delete_thread(self, thread_id: str, *, user_id: str | None = None) -> None:
         """Delete a conversation: state, writes, messages, row. The row goes last; can be repeated after a crash.
@@ -273,8 +273,8 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         Cost: one Query for each MB and one DeleteItem for each item.
         """
         check_thread_id(thread_id)
-        self._engine.removal.delete(thread_id, None if user_id is None else check_user_id(user_id))
-        self._engine.forget(thread_id, user_id)
+        self._runtime.removal.delete(thread_id, None if user_id is None else check_user_id(user_id))
+        self._runtime.forget(thread_id, user_id)
 
     def delete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Delete the checkpoints and writes of these runs (`run_id` in their metadata), in all conversations.
@@ -285,8 +285,8 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         Cost: one Query for each run, and one read of the checkpoints of each conversation it wrote to.
         """
         runs = [check_text("run_id", run) for run in run_ids]
-        self._engine.removal.delete_runs(runs, self._engine.serializer(self.serde))
-        self._engine.forget_runs(runs)
+        self._runtime.removal.delete_runs(runs, self._runtime.serializer(self.serde))
+        self._runtime.forget_runs(runs)
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str, *, user_id: str | None = None) -> None:
         """Copy a conversation: state, writes, messages, and its row, created now. Can be repeated after a crash.
@@ -303,8 +303,8 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         """
         source, target = check_thread_id(source_thread_id), check_thread_id(target_thread_id)
         user = None if user_id is None else check_user_id(user_id)
-        self._engine.removal.copy(source, target, user, self._engine.rows.now())
-        self._engine.forget(target)
+        self._runtime.removal.copy(source, target, user, self._runtime.rows.now())
+        self._runtime.forget(target)
 
     def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest", user_id: str | None = None) -> None:
         """Forget old checkpoints of these conversations.
@@ -324,8 +324,8 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
             if strategy == "delete":
                 self.delete_thread(thread_id, user_id=user)
             else:
-                self._engine.removal.keep_latest(thread_id, user, self._engine.serializer(self.serde))
-                self._engine.forget(thread_id, user)
+                self._runtime.removal.keep_latest(thread_id, user, self._runtime.serializer(self.serde))
+                self._runtime.forget(thread_id, user)
 
     def get_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
@@ -334,11 +334,11 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
 
         Cost: one Query for each MB of changes and of task writes in between, whatever the number of checkpoints.
         """
-        return graph.delta_history(self._engine, self._target(config), channels, self._engine.serializer(self.serde))
+        return graph.delta_history(self._runtime, self._target(config), channels, self._runtime.serializer(self.serde))
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Async `get_tuple`."""
-        return await self._engine.run(partial(self.get_tuple, config))
+        return await self._runtime.run(partial(self.get_tuple, config))
 
     async def alist(
         self,
@@ -350,7 +350,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
     ) -> AsyncIterator[CheckpointTuple]:
         """Async `list`."""
         found = self.list(config, filter=filter, before=before, limit=limit)
-        while (item := await self._engine.run(partial(next, found, None))) is not None:
+        while (item := await self._runtime.run(partial(next, found, None))) is not None:
             yield item
 
     async def aput(
@@ -361,37 +361,37 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Async `put`."""
-        return await self._engine.run(partial(self.put, config, checkpoint, metadata, new_versions))
+        return await self._runtime.run(partial(self.put, config, checkpoint, metadata, new_versions))
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Async `put_writes`."""
-        await self._engine.run(partial(self.put_writes, config, writes, task_id, task_path))
+        await self._runtime.run(partial(self.put_writes, config, writes, task_id, task_path))
 
     async def adelete_thread(self, thread_id: str, *, user_id: str | None = None) -> None:
         """Async `delete_thread`."""
-        await self._engine.run(partial(self.delete_thread, thread_id, user_id=user_id))
+        await self._runtime.run(partial(self.delete_thread, thread_id, user_id=user_id))
 
     async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Async `delete_for_runs`."""
-        await self._engine.run(partial(self.delete_for_runs, run_ids))
+        await self._runtime.run(partial(self.delete_for_runs, run_ids))
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str, *, user_id: str | None = None) -> None:
         """Async `copy_thread`."""
-        await self._engine.run(partial(self.copy_thread, source_thread_id, target_thread_id, user_id=user_id))
+        await self._runtime.run(partial(self.copy_thread, source_thread_id, target_thread_id, user_id=user_id))
 
     async def aprune(
         self, thread_ids: Sequence[str], *, strategy: str = "keep_latest", user_id: str | None = None
     ) -> None:
         """Async `prune`."""
-        await self._engine.run(partial(self.prune, thread_ids, strategy=strategy, user_id=user_id))
+        await self._runtime.run(partial(self.prune, thread_ids, strategy=strategy, user_id=user_id))
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
         """Async `get_delta_channel_history`."""
-        return await self._engine.run(partial(self.get_delta_channel_history, config=config, channels=channels))
+        return await self._runtime.run(partial(self.get_delta_channel_history, config=config, channels=channels))
 
     def _target(self, config: RunnableConfig) -> Target:
         return Target.of(config, self._default_user_id)

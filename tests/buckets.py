@@ -71,7 +71,7 @@ def new_bucket() -> Iterator[TestBucket]:
         bucket.client.close()
 
 
-class Wire:
+class AttributeMap:
     """Records what clients send, in order, and lets chosen requests fail.
 
     Args:
@@ -86,7 +86,7 @@ class Wire:
         self._faults: dict[str, Fault] = {}
         self._events = [client.meta.events for client in clients]
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> AttributeMap:
         for events in self._events:
             events.register_first("before-send", self._send)
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from langgraph_dynamo_conv._format.attributes import from_wire, size_of
+from langgraph_dynamo_conv._format.attributes import from_attribute, size_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -52,5 +52,5 @@ def _item_bytes(item: dict[str, Any]) -> int:
     plain = {name: next(iter(value.values())) for name, value in item.items() if "B" in value}
     rest = {name: value for name, value in item.items() if "B" not in value}
     return sum(len(name) + len(data) for name, data in plain.items()) + sum(
-        len(name) + size_of(from_wire(value)) for name, value in rest.items()
+        len(name) + size_of(from_attribute(value)) for name, value in rest.items()
     )

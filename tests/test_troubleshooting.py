@@ -105,7 +105,7 @@ def of_tables(client: DynamoDBClient) -> Iterator[DynamoConvError]:
     client.delete_table(TableName=bare)
     with DynamoDBConversationSaver(f"t-{uuid.uuid4()}", client=client) as saver:
         saver.setup()
-        name = saver._engine.table.name
+        name = saver._runtime.table.name
         for setting in ({"Enabled": False, "AttributeName": "expires_at"}, {"Enabled": True, "AttributeName": "ttl"}):
             client.update_time_to_live(TableName=name, TimeToLiveSpecification=setting)  # type: ignore[arg-type]
         yield error_of(saver.setup)
@@ -116,12 +116,12 @@ def of_codec() -> Iterator[DynamoConvError]:
     codec = Codec()
     frame = codec.frame(b"x" * 100, context="c / k")
     ours, others = (EncryptedSerializer.from_pycryptodome_aes(key=bytes([n]) * 16) for n in (1, 2))
-    sealed = codec.frame(b"x" * 100, context="c / k", sealer=ours)
+    sealed = codec.frame(b"x" * 100, context="c / k", encryptor=ours)
     yield error_of(lambda: codec.unframe(frame[:-1] + b"?", context="c / k"))
     yield error_of(lambda: codec.unframe(frame[:3], context="c / k"))
     yield error_of(lambda: codec.unframe(b"\x63" + frame[1:], context="c / k"))
     yield error_of(lambda: codec.unframe(sealed, context="c / k"))
-    yield error_of(lambda: codec.unframe(sealed, context="c / k", sealer=others))
+    yield error_of(lambda: codec.unframe(sealed, context="c / k", encryptor=others))
 
 
 def of_conversations(make_saver: MakeSaver, failing: FailingClient) -> Iterator[DynamoConvError]:
@@ -140,7 +140,7 @@ def of_conversations(make_saver: MakeSaver, failing: FailingClient) -> Iterator[
         times=None,
     ):
         yield error_of(lambda: overtaken.rename(chat.conversation_id, "alice", "New"))
-    yield error_of(lambda: saver._engine.table.put({"conversation_id": {"S": "c"}, "user_id": {"S": 7}}))  # type: ignore[dict-item]
+    yield error_of(lambda: saver._runtime.table.put({"conversation_id": {"S": "c"}, "user_id": {"S": 7}}))  # type: ignore[dict-item]
 
 
 def of_buckets(make_saver: MakeSaver) -> Iterator[DynamoConvError]:

@@ -18,8 +18,8 @@ from langgraph.checkpoint.base import (
 
 from langgraph_dynamo_conv._calls import adoption
 from langgraph_dynamo_conv._calls.config import Target, config_for
-from langgraph_dynamo_conv._calls.runtime import Engine
-from langgraph_dynamo_conv._checkpoints.history import Asked, metadata_matches
+from langgraph_dynamo_conv._calls.runtime import Runtime
+from langgraph_dynamo_conv._checkpoints.history import HistoryQuery, metadata_matches
 from langgraph_dynamo_conv._checkpoints.store import Loaded
 from langgraph_dynamo_conv._format.keys import Scope, check_checkpoint_id, check_text
 from langgraph_dynamo_conv._state.checkpoint_tree import checkpoint_of, grown, metadata_of, sections_of
@@ -27,20 +27,20 @@ from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
 
-def get_tuple(engine: Engine, target: Target, serializer: Serializer) -> CheckpointTuple | None:
+def get_tuple(runtime: Runtime, target: Target, serializer: Serializer) -> CheckpointTuple | None:
     """Read one checkpoint."""
-    scope = found(engine, target)
+    scope = found(runtime, target)
     if scope is None:
         return None
     ns = target.ns or ""
-    loaded = engine.checkpoints.load(scope, ns, serializer, target.checkpoint_id)
+    loaded = runtime.checkpoints.load(scope, ns, serializer, target.checkpoint_id)
     if loaded is not None:
         return _tuple_of(scope, ns, loaded, serializer)
-    return adoption.offered(engine, scope, serializer, target.checkpoint_id) if ns == "" else None
+    return adoption.offered(runtime, scope, serializer, target.checkpoint_id) if ns == "" else None
 
 
 def history(
-    engine: Engine,
+    runtime: Runtime,
     target: Target | None,
     wanted: Mapping[str, Any] | None,
     before: RunnableConfig | None,
@@ -49,7 +49,7 @@ def history(
 ) -> Iterator[CheckpointTuple]:
     """Read many checkpoints."""
     before_id = get_checkpoint_id(before) if before else None
-    asked = Asked(
+    asked = HistoryQuery(
         target.ns if target else None,
         target.checkpoint_id if target else None,
         check_checkpoint_id(before_id) if before_id else None,
@@ -57,16 +57,16 @@ def history(
         metadata_matches(serializer, wanted),
     )
     left = limit
-    for scope in _scopes(engine, target):
+    for scope in _scopes(runtime, target):
         if left is not None and left <= 0:
             return
-        for ns, loaded in engine.history.read(scope, replace(asked, limit=left), serializer):
+        for ns, loaded in runtime.history.read(scope, replace(asked, limit=left), serializer):
             left = None if left is None else left - 1
             yield _tuple_of(scope, ns, loaded, serializer)
 
 
 def put(
-    engine: Engine,
+    runtime: Runtime,
     target: Target,
     config: RunnableConfig,
     checkpoint: Checkpoint,
@@ -74,12 +74,12 @@ def put(
     serializer: Serializer,
 ) -> RunnableConfig:
     """Store one checkpoint; the row follows once it is stored."""
-    scope, ns = found(engine, target), target.ns or ""
+    scope, ns = found(runtime, target), target.ns or ""
     if scope is None:
         raise ConversationNotFoundError(
             "the config has no thread_id and this user has no conversation to continue: "
             "begin one with new_conversation(user_id)",
-            table=engine.table.name,
+            table=runtime.table.name,
         )
     merged = cast("dict[str, Any]", get_checkpoint_metadata(config, metadata))
     parent_id = target.checkpoint_id
@@ -88,20 +88,20 @@ def put(
     run_id = merged.get("run_id")
     run_id = run_id if isinstance(run_id, str) and run_id else None
     if run_id is not None:
-        engine.note_run(scope, run_id)
+        runtime.note_run(scope, run_id)
     if ns == "" and adoption.is_offered(target.checkpoint_id):
-        adoption.materialize(engine, scope, serializer, target.checkpoint_id)
-    parent = engine.checkpoints.image(scope, ns, serializer, parent_id) if parent_id else None
-    tree, marks = grown(checkpoint, merged, serializer, parent)
-    image = engine.save(scope, ns, checkpoint_id, parent_id, parent, tree, serializer, run_id, marks)
+        adoption.materialize(runtime, scope, serializer, target.checkpoint_id)
+    parent = runtime.checkpoints.image(scope, ns, serializer, parent_id) if parent_id else None
+    tree, message_digests = grown(checkpoint, merged, serializer, parent)
+    image = runtime.save(scope, ns, checkpoint_id, parent_id, parent, tree, serializer, run_id, message_digests)
     if ns == "":
-        row = engine.follower.saved(scope, image, checkpoint["channel_values"], merged.get("source"), serializer)
-        engine.titler.consider(row, engine.follower.sealer(serializer))
+        row = runtime.row_updater.saved(scope, image, checkpoint["channel_values"], merged.get("source"), serializer)
+        runtime.titler.consider(row, runtime.row_updater.encryptor(serializer))
     return config_for(scope, ns, image.checkpoint_id)
 
 
 def put_writes(
-    engine: Engine,
+    runtime: Runtime,
     target: Target,
     writes: Sequence[tuple[str, Any]],
     task_id: str,
@@ -113,45 +113,45 @@ def put_writes(
         raise ValueError("put_writes needs a config with thread_id and checkpoint_id, as put gives it")
     scope, ns = target.scope(), target.ns or ""
     task_id, task_path = check_text("task_id", task_id), check_text("task_path", task_path)
-    engine.save_writes(scope, ns, target.checkpoint_id, task_id, task_path, writes, serializer)
+    runtime.save_writes(scope, ns, target.checkpoint_id, task_id, task_path, writes, serializer)
     if ns == "":
-        engine.follower.wrote(scope, target.checkpoint_id, writes, serializer)
+        runtime.row_updater.wrote(scope, target.checkpoint_id, writes, serializer)
 
 
 def delta_history(
-    engine: Engine, target: Target, channels: Sequence[str], serializer: Serializer
+    runtime: Runtime, target: Target, channels: Sequence[str], serializer: Serializer
 ) -> dict[str, DeltaChannelHistory]:
     """Read what channels replay."""
-    scope = found(engine, target)
+    scope = found(runtime, target)
     if scope is None or not channels:
         return {channel: {"writes": []} for channel in channels}
-    delta = engine.history.delta(scope, target.ns or "", target.checkpoint_id, channels, serializer)
+    delta = runtime.history.delta(scope, target.ns or "", target.checkpoint_id, channels, serializer)
     histories: dict[str, DeltaChannelHistory] = {}
     for channel, (writes, seed) in delta.items():
-        histories[channel] = {"writes": engine.writes.to_python(scope, writes, serializer)}
+        histories[channel] = {"writes": runtime.writes.to_python(scope, writes, serializer)}
         if seed is not None:
-            histories[channel]["seed"] = engine.history.value(scope, seed, serializer)
+            histories[channel]["seed"] = runtime.history.value(scope, seed, serializer)
     return histories
 
 
-def found(engine: Engine, target: Target) -> Scope | None:
+def found(runtime: Runtime, target: Target) -> Scope | None:
     """The conversation that a target names, or that the index gives for its user; None if there is none."""
     if target.thread_id is not None:
         return target.scope()
-    thread_id = engine.rows.newest(target.user_id, target.created_at)
+    thread_id = runtime.rows.newest(target.user_id, target.created_at)
     return None if thread_id is None else target.scope(thread_id)
 
 
-def _scopes(engine: Engine, target: Target | None) -> Iterator[Scope]:
+def _scopes(runtime: Runtime, target: Target | None) -> Iterator[Scope]:
     if target is None:
-        yield from engine.all_conversations()
+        yield from runtime.all_conversations()
     elif target.thread_id is not None:
         yield target.scope()
     elif target.created_at is not None:
-        scope = found(engine, target)
+        scope = found(runtime, target)
         yield from [scope] if scope else []
     else:
-        yield from engine.conversations_of(target.user_id)
+        yield from runtime.conversations_of(target.user_id)
 
 
 def _tuple_of(scope: Scope, ns: str, loaded: Loaded, serializer: Serializer) -> CheckpointTuple:

@@ -16,26 +16,26 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from langgraph_dynamo_conv._checkpoints.blobs import Parts
-from langgraph_dynamo_conv._checkpoints.cache import ImageCache
-from langgraph_dynamo_conv._checkpoints.ended import Liveness
+from langgraph_dynamo_conv._checkpoints.blobs import Blobs
+from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
+from langgraph_dynamo_conv._checkpoints.ended import EndedConversations
 from langgraph_dynamo_conv._checkpoints.history import History
 from langgraph_dynamo_conv._checkpoints.removal import Removal
 from langgraph_dynamo_conv._checkpoints.renewal import Renewal
 from langgraph_dynamo_conv._checkpoints.store import Checkpoints
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
-from langgraph_dynamo_conv._format.frames import Codec, Sealer
-from langgraph_dynamo_conv._format.items import key_of, stamp, wire_key
+from langgraph_dynamo_conv._format.frames import Codec, Encryptor
+from langgraph_dynamo_conv._format.items import key_attributes, key_of, stamp
 from langgraph_dynamo_conv._format.keys import PK, SK, Scope, after_prefix, check_thread_id, is_conversation, parse_sk
 from langgraph_dynamo_conv._rows.message_items import OlderMessages
 from langgraph_dynamo_conv._rows.row import Row
 from langgraph_dynamo_conv._rows.rows import ROW_BYTES, Rows
 from langgraph_dynamo_conv._rows.titles import TitleFunction, Titler
-from langgraph_dynamo_conv._rows.updates import RowFollower
+from langgraph_dynamo_conv._rows.updates import RowUpdater
 from langgraph_dynamo_conv._state.expiry import Expiry
-from langgraph_dynamo_conv._state.message_digests import Mark
+from langgraph_dynamo_conv._state.message_digests import MessagesDigest
 from langgraph_dynamo_conv._state.serializer import Serializer, serializer_of
-from langgraph_dynamo_conv._state.stored import Image
+from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.bucket import Bucket
 from langgraph_dynamo_conv._storage.forks import Lock, renew_in_children
 from langgraph_dynamo_conv._storage.table import Table
@@ -101,31 +101,31 @@ class Options:
             raise ValueError("row_bytes is at least 512, and cache_bytes at least 0")
 
 
-class Engine:
+class Runtime:
     """Everything that a saver shares with its clones: caches, threads, and what stores and reads."""
 
     def __init__(self, table: Table, options: Options, bucket: Bucket | None = None) -> None:
         self.table = table
         self.expiry = expiry = Expiry(options.ttl, options.clock)
         codec = Codec()
-        cache = ImageCache(options.cache_bytes)
-        self.parts = Parts(table, codec, expiry, bucket)
+        cache = CheckpointCache(options.cache_bytes)
+        self.parts = Blobs(table, codec, expiry, bucket)
         self.writes = TaskWrites(table, codec, self.parts, expiry)
-        liveness = Liveness(table, self.writes, expiry)
-        self.checkpoints = Checkpoints(table, codec, cache, self.parts, self.writes, expiry, liveness)
-        self.history = History(table, self.checkpoints, self.parts, self.writes, expiry, liveness)
+        ended = EndedConversations(table, self.writes, expiry)
+        self.checkpoints = Checkpoints(table, codec, cache, self.parts, self.writes, expiry, ended)
+        self.history = History(table, self.checkpoints, self.parts, self.writes, expiry, ended)
         self.removal = Removal(table, cache, self.checkpoints, self.parts, self.writes, expiry)
-        self.renewal = Renewal(table, cache, self.checkpoints, self.removal, self.writes, expiry, liveness)
+        self.renewal = Renewal(table, cache, self.checkpoints, self.removal, self.writes, expiry, ended)
         self.older = OlderMessages(table, codec, self.parts, expiry)
         self.rows = Rows(table, codec, self.older, expiry, options.row_bytes)
-        self.follower = RowFollower(
+        self.row_updater = RowUpdater(
             self.rows,
             self.checkpoints,
             self.writes,
             self.parts,
             channel=options.messages_channel,
             transcript=options.transcript,
-            seals=options.encrypt_transcript,
+            encrypts=options.encrypt_transcript,
         )
         self.titler = Titler(self.rows, options.title, self._submit)
         self._accepts_plaintext = options.accept_plaintext
@@ -146,14 +146,14 @@ class Engine:
                 self._pool = ThreadPoolExecutor(self.table.connections, "dynamo-conv-call")
             return self._pool
 
-    def dated(self, now: Callable[[], str]) -> Engine:
+    def dated(self, now: Callable[[], str]) -> Runtime:
         """The same engine, but rows take their times from `now`: for states stored later than they came about.
 
         Shares caches, threads and requests; close the original alone.
         """
         made = copy.copy(self)
         made.rows = self.rows.dated(now)
-        made.follower = self.follower.over(made.rows)
+        made.row_updater = self.row_updater.with_rows(made.rows)
         return made
 
     def close(self) -> None:
@@ -179,16 +179,16 @@ class Engine:
         ns: str,
         checkpoint_id: str,
         parent_id: str | None,
-        parent: Image | None,
+        parent: StoredCheckpoint | None,
         tree: dict[str, Any],
         serializer: Serializer,
         run_id: str | None = None,
-        marks: Mapping[str, Mark] | None = None,
-    ) -> Image:
+        message_digests: Mapping[str, MessagesDigest] | None = None,
+    ) -> StoredCheckpoint:
         """Store a checkpoint; what it builds on lives on with it. See `Checkpoints.save`."""
         times = self.renewal.times(scope, ns, checkpoint_id, parent, serializer)
         return self.checkpoints.save(
-            scope, ns, checkpoint_id, parent_id, parent, tree, serializer, run_id, times, marks
+            scope, ns, checkpoint_id, parent_id, parent, tree, serializer, run_id, times, message_digests
         )
 
     def save_writes(
@@ -213,7 +213,7 @@ class Engine:
         with self._lock:
             if (scope, run_id) in self._runs:
                 return
-        pointer = {**wire_key(scope.run(run_id)), "t": {"S": scope.thread_id}, **stamp(self.expiry.outliving())}
+        pointer = {**key_attributes(scope.run(run_id)), "t": {"S": scope.thread_id}, **stamp(self.expiry.outliving())}
         self.table.put(pointer)
         with self._lock:
             self._runs[scope, run_id] = None
@@ -269,9 +269,9 @@ class Engine:
             raise self.not_found(Scope(conversation_id, ""))
         return Scope(conversation_id, users[0])
 
-    def row(self, scope: Scope, sealer: Sealer | None) -> Row:
+    def row(self, scope: Scope, encryptor: Encryptor | None) -> Row:
         """The row as it is now. Raises `ConversationNotFoundError`."""
-        row = self.rows.get(scope, sealer)
+        row = self.rows.get(scope, encryptor)
         if row is None:
             raise self.not_found(scope)
         return row

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
 
-from langgraph_dynamo_conv._format.frames import Codec, Sealer
-from langgraph_dynamo_conv._format.items import Wire, bytes_item, bytes_of, key_of, stamp
+from langgraph_dynamo_conv._format.frames import Codec, Encryptor
+from langgraph_dynamo_conv._format.items import AttributeMap, bytes_item, bytes_of, key_of, stamp
 from langgraph_dynamo_conv._format.keys import Key, Scope, is_pointer, object_name, parse_sk
 from langgraph_dynamo_conv._format.limits import LARGE_ELEMENT_BYTES, OBJECT_RANGE_BYTES, PART_BYTES
-from langgraph_dynamo_conv._format.tree import Leaf, Node, ValueRef, leaves, with_leaves
+from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Node, leaves, with_leaves
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._storage.bucket import Bucket
 from langgraph_dynamo_conv._storage.forks import Lock
@@ -40,13 +40,13 @@ _PARTS_PER_QUERY = 2
 
 
 @dataclass
-class Spilled:
+class PendingBlobs:
     """Values to be written: frame by digest."""
 
     frames: dict[str, bytes] = field(default_factory=dict)
 
 
-class Parts:
+class Blobs:
     """Stores and fetches large values of any conversation. Safe to share between threads."""
 
     def __init__(self, table: Table, codec: Codec, expiry: Expiry | None = None, bucket: Bucket | None = None) -> None:
@@ -56,36 +56,36 @@ class Parts:
         self._expiry = expiry or Expiry()
         self._clock = self._expiry.clock
         self._lock = Lock()
-        self._remembered: OrderedDict[tuple[Scope, bytes], tuple[ValueRef, float]] = OrderedDict()
+        self._remembered: OrderedDict[tuple[Scope, bytes], tuple[BlobRef, float]] = OrderedDict()
 
-    def spill(self, node: Node, scope: Scope, sealer: Sealer | None, spilled: Spilled) -> Node:
-        """The same tree, its large leaves referred to; what is to be written is added to `spilled`."""
+    def spill(self, node: Node, scope: Scope, encryptor: Encryptor | None, pending: PendingBlobs) -> Node:
+        """The same tree, its large leaves referred to; what is to be written is added to `pending`."""
 
         def place(leaf: Leaf) -> Leaf:
             if leaf.at is not None or leaf.size < LARGE_ELEMENT_BYTES:
                 return leaf
             ref = self._recalled(scope, leaf)
             if ref is None:
-                frame = self._codec.frame(leaf.data or b"", context=_CONTEXT, sealer=sealer)
+                frame = self._codec.frame(leaf.data or b"", context=_CONTEXT, encryptor=encryptor)
                 if len(frame) < LARGE_ELEMENT_BYTES:
                     return leaf
-                ref = self.add(frame, spilled)
+                ref = self.add(frame, pending)
             placed = Leaf(leaf.typ, leaf.data, ref)
             placed.digest = leaf.digest
             return placed
 
         return with_leaves(node, place)
 
-    def add(self, frame: bytes, spilled: Spilled) -> ValueRef:
+    def add(self, frame: bytes, pending: PendingBlobs) -> BlobRef:
         """Refer to bytes as a value of their own."""
         parts = 0 if self._is_object(frame) else -(-len(frame) // PART_BYTES)
-        ref = ValueRef(_digest(frame), len(frame), parts)
-        spilled.frames[ref.digest] = frame
+        ref = BlobRef(_digest(frame), len(frame), parts)
+        pending.frames[ref.digest] = frame
         return ref
 
-    def puts(self, scope: Scope, spilled: Spilled) -> list[Callable[[], None]]:
+    def puts(self, scope: Scope, pending: PendingBlobs) -> list[Callable[[], None]]:
         """The requests that store what was spilled, in any order."""
-        return [put for digest, frame in spilled.frames.items() for put in self._puts_of(scope, digest, frame)]
+        return [put for digest, frame in pending.frames.items() for put in self._puts_of(scope, digest, frame)]
 
     def _puts_of(self, scope: Scope, digest: str, frame: bytes) -> list[Callable[[], None]]:
         if self._is_object(frame):
@@ -105,7 +105,7 @@ class Parts:
         store(bucket, name)
         self.dated_put(pointer, name.encode())()
 
-    def copy_object(self, pointer: Wire, target: str) -> None:
+    def copy_object(self, pointer: AttributeMap, target: str) -> None:
         """Copy the object of a pointer to another thread.
 
         Raises:
@@ -143,7 +143,7 @@ class Parts:
     def remember(self, scope: Scope, node: Node) -> None:
         """Values of this tree are stored: the next checkpoint that holds them need not store them again."""
         for leaf in leaves(node):
-            if isinstance(leaf.at, ValueRef) and leaf.data is not None:
+            if isinstance(leaf.at, BlobRef) and leaf.data is not None:
                 with self._lock:
                     place, now = (scope, leaf.plain_digest()), self._clock()
                     _, since = self._remembered.get(place, (leaf.at, now))
@@ -158,13 +158,13 @@ class Parts:
             for place in [place for place in self._remembered if place[0].thread_id == thread_id]:
                 del self._remembered[place]
 
-    def fetch(self, scope: Scope, refs: Iterable[ValueRef], sealer: Sealer | None) -> dict[str, bytes]:
+    def fetch(self, scope: Scope, refs: Iterable[BlobRef], encryptor: Encryptor | None) -> dict[str, bytes]:
         """The serialized bytes of values, by digest. Raises `CorruptDataError` if one is missing or damaged."""
         frames = self.fetch_frames(scope, refs)
         unframe = self._codec.unframe
-        return {digest: unframe(frames.pop(digest), context=_CONTEXT, sealer=sealer) for digest in list(frames)}
+        return {digest: unframe(frames.pop(digest), context=_CONTEXT, encryptor=encryptor) for digest in list(frames)}
 
-    def fetch_frames(self, scope: Scope, refs: Iterable[ValueRef]) -> dict[str, bytes]:
+    def fetch_frames(self, scope: Scope, refs: Iterable[BlobRef]) -> dict[str, bytes]:
         """The stored bytes of values, by digest; all their parts are read side by side."""
         wanted = {ref.digest: ref for ref in refs}
         readers = [(digest, reader) for digest, ref in wanted.items() for reader in self._readers(scope, ref)]
@@ -176,11 +176,11 @@ class Parts:
         frames = {digest: b"".join(pieces.pop(digest)) for digest in wanted}
         for digest, frame in frames.items():
             if _digest(frame) != digest:
-                where = f"{scope.thread_id} / {scope.value(digest)}"
+                where = f"{scope.thread_id} / {scope.blob(digest)}"
                 raise CorruptDataError(f"parts of a value are missing or damaged at {where}", key=where)
         return frames
 
-    def _readers(self, scope: Scope, ref: ValueRef) -> list[Callable[[], list[bytes]]]:
+    def _readers(self, scope: Scope, ref: BlobRef) -> list[Callable[[], list[bytes]]]:
         if ref.parts:
             return [self._reader(scope, ref, start) for start in range(0, ref.parts, _PARTS_PER_QUERY)]
         pointer = scope.pointer(ref.digest)
@@ -191,12 +191,12 @@ class Parts:
 
         return [partial(read, first) for first in range(0, ref.size, OBJECT_RANGE_BYTES)]
 
-    def _reader(self, scope: Scope, ref: ValueRef, start: int) -> Callable[[], list[bytes]]:
+    def _reader(self, scope: Scope, ref: BlobRef, start: int) -> Callable[[], list[bytes]]:
         first = scope.part(ref.digest, start).sk
         last = scope.part(ref.digest, min(start + _PARTS_PER_QUERY, ref.parts) - 1).sk
 
         def read() -> list[bytes]:
-            pages = self._table.query(scope.thread_id, scope.value(ref.digest), first=first, last=last)
+            pages = self._table.query(scope.thread_id, scope.blob(ref.digest), first=first, last=last)
             return [bytes_of(item) for page in pages for item in page]
 
         return read
@@ -214,21 +214,21 @@ class Parts:
             )
         return self._bucket
 
-    def _recalled(self, scope: Scope, leaf: Leaf) -> ValueRef | None:
+    def _recalled(self, scope: Scope, leaf: Leaf) -> BlobRef | None:
         with self._lock:
             found = self._remembered.get((scope, leaf.plain_digest()))
         return found[0] if found and self._clock() - found[1] < _REMEMBERED_SECONDS else None
 
 
-def value_refs(node: Node) -> Iterable[ValueRef]:
+def blob_refs(node: Node) -> Iterable[BlobRef]:
     """The values of a tree whose bytes are not at hand."""
-    return (leaf.at for leaf in leaves(node) if leaf.data is None and isinstance(leaf.at, ValueRef))
+    return (leaf.at for leaf in leaves(node) if leaf.data is None and isinstance(leaf.at, BlobRef))
 
 
-def with_digests(node: Node, values: Mapping[str, bytes]) -> None:
+def with_blob_digests(node: Node, values: Mapping[str, bytes]) -> None:
     """Let the leaves of a tree know the digests of the values that were just fetched."""
     for leaf in leaves(node):
-        if leaf.data is None and leaf.digest is None and isinstance(leaf.at, ValueRef):
+        if leaf.data is None and leaf.digest is None and isinstance(leaf.at, BlobRef):
             leaf.digest = Leaf(leaf.typ, values[leaf.at.digest]).plain_digest()
 
 

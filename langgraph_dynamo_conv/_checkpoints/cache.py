@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from langgraph_dynamo_conv._state.stored import Image
+from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.forks import Lock
 
 Place = tuple[str, str, str]
@@ -17,7 +17,7 @@ _PER_PLACE = 2
 """The newest image, and the one before it: a fork's parent is often that."""
 
 
-class ImageCache:
+class CheckpointCache:
     """Images by place, least recently used first to go. Safe to share between threads.
 
     Args:
@@ -27,10 +27,10 @@ class ImageCache:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._images: OrderedDict[Place, list[tuple[Image, int]]] = OrderedDict()
+        self._images: OrderedDict[Place, list[tuple[StoredCheckpoint, int]]] = OrderedDict()
         self._lock = Lock()
 
-    def newest(self, place: Place) -> Image | None:
+    def newest(self, place: Place) -> StoredCheckpoint | None:
         """The image with the newest checkpoint id, or None."""
         with self._lock:
             entries = self._images.get(place)
@@ -39,7 +39,7 @@ class ImageCache:
             self._images.move_to_end(place)
             return max((image for image, _ in entries), key=lambda image: image.checkpoint_id)
 
-    def get(self, place: Place, checkpoint_id: str) -> Image | None:
+    def get(self, place: Place, checkpoint_id: str) -> StoredCheckpoint | None:
         """The image of that checkpoint, or None."""
         with self._lock:
             for image, _ in self._images.get(place, ()):
@@ -48,7 +48,7 @@ class ImageCache:
                     return image
             return None
 
-    def put(self, place: Place, image: Image) -> None:
+    def put(self, place: Place, image: StoredCheckpoint) -> None:
         """Keep an image."""
         if self.get(place, image.checkpoint_id) is image:
             return
@@ -72,7 +72,7 @@ class ImageCache:
             for place in gone:
                 self._bytes -= sum(weight for _, weight in self._images.pop(place))
 
-    def _keep(self, entry: tuple[Image, int], image: Image) -> bool:
+    def _keep(self, entry: tuple[StoredCheckpoint, int], image: StoredCheckpoint) -> bool:
         if entry[0].checkpoint_id != image.checkpoint_id:
             return True
         self._bytes -= entry[1]

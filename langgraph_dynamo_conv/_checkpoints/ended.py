@@ -11,7 +11,7 @@ from collections import OrderedDict
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
 from langgraph_dynamo_conv._format.items import CheckpointItem
 from langgraph_dynamo_conv._format.keys import Scope
-from langgraph_dynamo_conv._state.chain import Descending
+from langgraph_dynamo_conv._state.chain import CheckpointPages
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._storage.forks import Lock
 from langgraph_dynamo_conv._storage.table import Table
@@ -19,7 +19,7 @@ from langgraph_dynamo_conv._storage.table import Table
 _REMEMBERED = 512
 
 
-class Liveness:
+class EndedConversations:
     """Tells which conversations are over. Safe to share between threads."""
 
     def __init__(self, table: Table, writes: TaskWrites, expiry: Expiry) -> None:
@@ -49,7 +49,7 @@ class Liveness:
         self._note(scope)
         return True
 
-    def take_over(self, scope: Scope) -> bool:
+    def pop_ended(self, scope: Scope) -> bool:
         """Whether this process has found the conversation to be over; true once, for whoever begins it anew."""
         with self._lock:
             return self._over.pop(scope, self) is None
@@ -80,7 +80,7 @@ class Liveness:
     def _newest(self, scope: Scope) -> CheckpointItem | None:
         prefix = scope.checkpoints("")
         pages = self._table.query(scope.thread_id, prefix, newest_first=True, page_items=1)
-        return Descending(pages, self._expiry.is_past).newest()
+        return CheckpointPages(pages, self._expiry.is_past).newest()
 
     def _note(self, scope: Scope) -> None:
         with self._lock:

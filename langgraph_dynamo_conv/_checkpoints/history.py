@@ -10,27 +10,27 @@ from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import Any
 
-from langgraph_dynamo_conv._checkpoints.blobs import Parts, value_refs
-from langgraph_dynamo_conv._checkpoints.ended import Liveness
+from langgraph_dynamo_conv._checkpoints.blobs import Blobs, blob_refs
+from langgraph_dynamo_conv._checkpoints.ended import EndedConversations
 from langgraph_dynamo_conv._checkpoints.store import CHAIN_PAGE, Checkpoints, Loaded
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites, Write
 from langgraph_dynamo_conv._format.items import CheckpointItem
 from langgraph_dynamo_conv._format.keys import SK, Scope, parse_sk
 from langgraph_dynamo_conv._format.tree import Node, to_python
-from langgraph_dynamo_conv._state.chain import Descending
+from langgraph_dynamo_conv._state.chain import CheckpointPages
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.serializer import Serializer
-from langgraph_dynamo_conv._state.stored import Image
+from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.table import Table
 
-Matches = Callable[[Image], bool]
+Matches = Callable[[StoredCheckpoint], bool]
 
 _DELTA_PAGE = 100
 """Ancestors in the first page of a walk: a `DeltaChannel` is rarely deeper, and most are smaller than 1 KB."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class HistoryQuery:
     """Which checkpoints a history is of.
 
     Args:
@@ -61,19 +61,19 @@ class History:
         self,
         table: Table,
         checkpoints: Checkpoints,
-        parts: Parts,
+        parts: Blobs,
         writes: TaskWrites,
         expiry: Expiry,
-        liveness: Liveness,
+        ended: EndedConversations,
     ) -> None:
         self._expiry = expiry
-        self._liveness = liveness
+        self._ended = ended
         self._table = table
         self._checkpoints = checkpoints
         self._parts = parts
         self._writes = writes
 
-    def read(self, scope: Scope, asked: Asked, serializer: Serializer) -> Iterator[tuple[str, Loaded]]:
+    def read(self, scope: Scope, asked: HistoryQuery, serializer: Serializer) -> Iterator[tuple[str, Loaded]]:
         """Namespace and checkpoint, newest first within each namespace.
 
         Cost: one query for each MB of changes, of task writes and of segments.
@@ -100,7 +100,7 @@ class History:
         pages = self._table.query(
             scope.thread_id, scope.checkpoints(ns), last=last, newest_first=True, page_items=_DELTA_PAGE, doubling=True
         )
-        walk = _Walk(self, scope, ns, Descending(pages, self._expiry.is_past), serializer)
+        walk = _Walk(self, scope, ns, CheckpointPages(pages, self._expiry.is_past), serializer)
         found: dict[str, tuple[list[Write], Node | None]] = {channel: ([], None) for channel in channels}
         remaining = set(channels)
         for image, writes in walk.ancestors(checkpoint_id):
@@ -117,10 +117,10 @@ class History:
 
     def value(self, scope: Scope, node: Node, serializer: Serializer) -> Any:
         """The value of a tree, its large values fetched."""
-        values = self._parts.fetch(scope, value_refs(node), serializer.sealer)
+        values = self._parts.fetch(scope, blob_refs(node), serializer.encryptor)
         return to_python(node, serializer.loads, values)
 
-    def _namespaces(self, scope: Scope, asked: Asked) -> Iterator[tuple[str, Descending]]:
+    def _namespaces(self, scope: Scope, asked: HistoryQuery) -> Iterator[tuple[str, CheckpointPages]]:
         page = asked.limit + CHAIN_PAGE if asked.limit is not None else None
         if asked.ns is not None:
             bound = asked.checkpoint_id or asked.before
@@ -133,7 +133,7 @@ class History:
                 page_items=page,
                 doubling=True,
             )
-            yield asked.ns, Descending(pages, self._expiry.is_past)
+            yield asked.ns, CheckpointPages(pages, self._expiry.is_past)
             return
         pages = self._table.query(scope.thread_id, scope.prefix("c"), newest_first=True)
         items = (item for page in pages for item in page)
@@ -141,17 +141,17 @@ class History:
             first = next(group)
             rest = chain([first], group)  # noqa: B031 - one group at a time, each read once
             yield (
-                CheckpointItem.from_wire(first).namespace(),
-                Descending(([item] for item in rest), self._expiry.is_past),
+                CheckpointItem.from_attributes(first).namespace(),
+                CheckpointPages(([item] for item in rest), self._expiry.is_past),
             )
 
-    def _is_over(self, scope: Scope, ns: str, descending: Descending, asked: Asked) -> bool:
+    def _is_over(self, scope: Scope, ns: str, descending: CheckpointPages, asked: HistoryQuery) -> bool:
         item = descending.newest()
         newest = asked.checkpoint_id is None and asked.before is None
-        return item is not None and self._liveness.is_over(scope, ns, item, newest=newest)
+        return item is not None and self._ended.is_over(scope, ns, item, newest=newest)
 
     def _one(
-        self, scope: Scope, ns: str, descending: Descending, asked: Asked, serializer: Serializer
+        self, scope: Scope, ns: str, descending: CheckpointPages, asked: HistoryQuery, serializer: Serializer
     ) -> Iterator[Loaded]:
         walk = _Walk(
             self, scope, ns, descending, serializer, all_segments=asked.limit is None or asked.limit > CHAIN_PAGE
@@ -165,10 +165,10 @@ class History:
             image = walk.image(item)
             if not asked.matches(image):
                 continue
-            refs = {ref.digest: ref for ref in value_refs(image.tree)}
+            refs = {ref.digest: ref for ref in blob_refs(image.tree)}
             values = {digest: data for digest, data in values.items() if digest in refs}
             missing = [ref for digest, ref in refs.items() if digest not in values]
-            values.update(self._parts.fetch(scope, missing, serializer.sealer))
+            values.update(self._parts.fetch(scope, missing, serializer.encryptor))
             writes = self._writes.to_python(scope, walk.writes(item.checkpoint_id), serializer)
             yield Loaded(image, dict(values), writes)
 
@@ -181,7 +181,7 @@ class _Walk:
         history: History,
         scope: Scope,
         ns: str,
-        descending: Descending,
+        descending: CheckpointPages,
         serializer: Serializer,
         *,
         all_segments: bool = False,
@@ -192,18 +192,18 @@ class _Walk:
         self._descending = descending
         self._serializer = serializer
         self._all_segments = all_segments
-        self._images: dict[str, Image] = {}
+        self._images: dict[str, StoredCheckpoint] = {}
         self._segments: dict[str, Any] = {}
         self._writes: dict[str, list[Write]] = {}
         self._writes_from: str | None = None
 
-    def image(self, item: CheckpointItem) -> Image:
+    def image(self, item: CheckpointItem) -> StoredCheckpoint:
         """The image of an item; those that it builds on come with it."""
         if item.checkpoint_id not in self._images:
             chain = self._descending.chain(item)
             checkpoints = self._history._checkpoints
             if self._all_segments:
-                self._segments = checkpoints.segments.all(self._scope, self._ns, self._serializer.sealer)
+                self._segments = checkpoints.segments.all(self._scope, self._ns, self._serializer.encryptor)
                 self._all_segments = False
             for image in checkpoints.build(self._scope, self._ns, chain, self._serializer, self._segments):
                 self._images[image.checkpoint_id] = image
@@ -217,7 +217,7 @@ class _Walk:
             self._writes_from = oldest
         return self._writes.get(checkpoint_id, [])
 
-    def ancestors(self, checkpoint_id: str | None) -> Iterator[tuple[Image, list[Write]]]:
+    def ancestors(self, checkpoint_id: str | None) -> Iterator[tuple[StoredCheckpoint, list[Write]]]:
         """The ancestors of a checkpoint (None: the newest), nearest first, each with its writes."""
         item = self._descending.newest()
         if item is None or (checkpoint_id and item.checkpoint_id != checkpoint_id):
@@ -231,7 +231,7 @@ class _Walk:
 def metadata_matches(serializer: Serializer, wanted: Mapping[str, Any] | None) -> Matches:
     """Whether a checkpoint's metadata has these values."""
 
-    def matches(image: Image) -> bool:
+    def matches(image: StoredCheckpoint) -> bool:
         if not wanted:
             return True
         metadata = image.tree["metadata"]
@@ -245,7 +245,7 @@ def metadata_matches(serializer: Serializer, wanted: Mapping[str, Any] | None) -
     return matches
 
 
-def replayed_channels(image: Image, serializer: Serializer) -> set[str]:
+def replayed_channels(image: StoredCheckpoint, serializer: Serializer) -> set[str]:
     """`DeltaChannel`s whose value is not in the checkpoint, by the counters that LangGraph keeps in its metadata."""
     counters = image.tree["metadata"].get("counters_since_delta_snapshot")
     if counters is None:

@@ -15,18 +15,26 @@ from itertools import groupby
 from typing import NamedTuple
 from uuid import UUID
 
-from langgraph_dynamo_conv._checkpoints.blobs import Parts
-from langgraph_dynamo_conv._checkpoints.cache import ImageCache
+from langgraph_dynamo_conv._checkpoints.blobs import Blobs
+from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
 from langgraph_dynamo_conv._checkpoints.history import replayed_channels
 from langgraph_dynamo_conv._checkpoints.store import Checkpoints
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
-from langgraph_dynamo_conv._format.items import CHANGE, CheckpointItem, Wire, WritesItem, key_of, parse_value, stamp
+from langgraph_dynamo_conv._format.items import (
+    CHANGE,
+    AttributeMap,
+    CheckpointItem,
+    WritesItem,
+    key_of,
+    parse_blob_ref,
+    stamp,
+)
 from langgraph_dynamo_conv._format.keys import PK, SK, Key, Scope, is_pointer, parse_sk, run_partition
-from langgraph_dynamo_conv._format.tree import Node, ValueRef, leaves
-from langgraph_dynamo_conv._state.chain import Descending
+from langgraph_dynamo_conv._format.tree import BlobRef, Node, leaves
+from langgraph_dynamo_conv._state.chain import CheckpointPages
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.serializer import Serializer
-from langgraph_dynamo_conv._state.stored import Image
+from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.table import Table
 
 GRACE_SECONDS = 3600
@@ -44,9 +52,9 @@ class Removal:
     def __init__(
         self,
         table: Table,
-        cache: ImageCache,
+        cache: CheckpointCache,
         checkpoints: Checkpoints,
-        parts: Parts,
+        parts: Blobs,
         writes: TaskWrites,
         expiry: Expiry,
     ) -> None:
@@ -104,9 +112,9 @@ class Removal:
     def keep_latest(self, thread_id: str, user_id: str | None, serializer: Serializer) -> None:
         """Of each namespace only the newest checkpoint, and what a `DeltaChannel` of it still replays."""
         for scope in self._scopes(thread_id, user_id):
-            kept: list[Image] = []
+            kept: list[StoredCheckpoint] = []
             pages = self._table.query(scope.thread_id, scope.prefix("c"), newest_first=True)
-            items = [CheckpointItem.from_wire(item) for page in pages for item in page]
+            items = [CheckpointItem.from_attributes(item) for page in pages for item in page]
             for _, group in groupby(items, key=lambda item: parse_sk(item.key.sk).parts[0]):
                 kept += self._keep_latest_of(scope, list(group), serializer)
             stays = {image.checkpoint_id for image in kept}
@@ -128,7 +136,7 @@ class Removal:
             raise ValueError(f"the target is the source: {target!r}; name another thread")
         if any(_kind(item) == "row" and user_id in (None, item[SK]["S"]) for item in self._keys_of(target)):
             raise ValueError(f"{target!r} has a conversation already; name another thread, or delete that one")
-        rows: list[Wire] = []
+        rows: list[AttributeMap] = []
         for page in self._share(source, user_id):
             pointers = [item for item in page if is_pointer(key_of(item))]
             self._table.side_by_side(*(partial(self._parts.copy_object, pointer, target) for pointer in pointers))
@@ -147,14 +155,16 @@ class Removal:
         self._put_all({**row, **{name: date for name, date in dates.items() if name in row}} for row in rows)
         self._forget(target, user_id)
 
-    def _keep_latest_of(self, scope: Scope, items: list[CheckpointItem], serializer: Serializer) -> list[Image]:
+    def _keep_latest_of(
+        self, scope: Scope, items: list[CheckpointItem], serializer: Serializer
+    ) -> list[StoredCheckpoint]:
         """Keep the first of a namespace's items (newest first) and the ancestors it replays; give their images."""
         ns = items[0].namespace()
         by_id = {item.checkpoint_id: item for item in items}
-        descending = Descending(iter([[item.to_wire() for item in items]]))
-        segments = self._checkpoints.segments.all(scope, ns, serializer.sealer)
+        descending = CheckpointPages(iter([[item.to_attributes() for item in items]]))
+        segments = self._checkpoints.segments.all(scope, ns, serializer.encryptor)
 
-        def image_of(item: CheckpointItem) -> Image:
+        def image_of(item: CheckpointItem) -> StoredCheckpoint:
             chain = descending.chain(item)
             return self._checkpoints.build(scope, ns, chain, serializer, segments)[-1]
 
@@ -174,7 +184,7 @@ class Removal:
 
     def _delete_checkpoints(self, scope: Scope, ns: str, items: list[CheckpointItem], stay: set[str]) -> None:
         """Delete checkpoints, then their writes, and writes that an earlier crash in here has left without one."""
-        for keys in leaves_first(link_of(item.to_wire()) for item in items):
+        for keys in leaves_first(link_of(item.to_attributes()) for item in items):
             self._delete_all(keys)
         gone = {item.checkpoint_id for item in items}
         long_ago = self._clock() - GRACE_SECONDS
@@ -188,7 +198,7 @@ class Removal:
 
     def _delete_run(self, scope: Scope, run_id: str, serializer: Serializer) -> None:
         pages = self._table.query(scope.thread_id, scope.prefix("c"))
-        items = [CheckpointItem.from_wire(item) for page in pages for item in page]
+        items = [CheckpointItem.from_attributes(item) for page in pages for item in page]
         for _, group in groupby(items, key=lambda item: parse_sk(item.key.sk).parts[0]):
             of_ns = list(group)
             ns = of_ns[0].namespace()
@@ -201,7 +211,7 @@ class Removal:
                 self._delete_checkpoints(scope, ns, [item for item in of_ns if item.checkpoint_id in gone], stay)
         self._forget(scope.thread_id, scope.user_id)
 
-    def _sweep(self, scope: Scope, kept: list[Image], serializer: Serializer) -> None:
+    def _sweep(self, scope: Scope, kept: list[StoredCheckpoint], serializer: Serializer) -> None:
         """Delete old segments and parts that nothing refers to any more."""
         values, segments = self._referred(scope, kept, serializer)
         oldest = self._clock() - GRACE_SECONDS
@@ -210,23 +220,25 @@ class Removal:
                 old = [item for item in page if int(item.get("t", {"N": "0"})["N"]) < oldest]
                 self._delete_all(key_of(item) for item in old if not _is_referred(key_of(item), values, segments))
 
-    def _referred(self, scope: Scope, kept: list[Image], serializer: Serializer) -> tuple[set[str], set[str]]:
+    def _referred(
+        self, scope: Scope, kept: list[StoredCheckpoint], serializer: Serializer
+    ) -> tuple[set[str], set[str]]:
         segments = {segment for image in kept for segment in image.segments}
         values = {digest for image in kept for digest in _value_digests(image.tree)}
         for page in self._table.query(scope.thread_id, scope.prefix("c")):
-            records = map(CheckpointItem.from_wire, page)
-            values |= {record.value.digest for record in records if record.value}
+            records = map(CheckpointItem.from_attributes, page)
+            values |= {record.blob.digest for record in records if record.blob}
         for page in self._table.query(scope.thread_id, scope.prefix("m")):
-            values |= {parse_value(item["v"]["S"]).digest for item in page if "v" in item}
+            values |= {parse_blob_ref(item["v"]["S"]).digest for item in page if "v" in item}
         for page in self._table.query(scope.thread_id, scope.prefix("w")):
-            for item in map(WritesItem.from_wire, page):
-                frames = [frame for frame in item.frames.values() if isinstance(frame, ValueRef)]
+            for item in map(WritesItem.from_attributes, page):
+                frames = [frame for frame in item.frames.values() if isinstance(frame, BlobRef)]
                 values |= {frame.digest for frame in frames}
-                for write in self._writes.decoded(scope, [item], serializer.sealer):
+                for write in self._writes.decoded(scope, [item], serializer.encryptor):
                     values |= set(_value_digests(write.node))
         return values, segments
 
-    def _share(self, thread_id: str, user_id: str | None) -> Iterator[list[Wire]]:
+    def _share(self, thread_id: str, user_id: str | None) -> Iterator[list[AttributeMap]]:
         """All items of a conversation, or of one user's share of it, the row included."""
         if user_id is None:
             yield from self._table.query(thread_id)
@@ -235,7 +247,7 @@ class Removal:
         yield [row] if row else []
         yield from self._table.query(thread_id, Scope(thread_id, user_id).prefix())
 
-    def _keys_of(self, thread_id: str) -> Iterator[Wire]:
+    def _keys_of(self, thread_id: str) -> Iterator[AttributeMap]:
         return (item for page in self._table.query(thread_id, keys_only=True) for item in page)
 
     def _scopes(self, thread_id: str, user_id: str | None) -> list[Scope]:
@@ -247,7 +259,7 @@ class Removal:
     def _delete_all(self, keys: Iterable[Key]) -> None:
         self._table.all_of(partial(self._parts.delete, key) for key in keys)
 
-    def _put_all(self, items: Iterable[Wire]) -> None:
+    def _put_all(self, items: Iterable[AttributeMap]) -> None:
         self._table.all_of(partial(self._table.put, item) for item in items)
 
     def _forget(self, thread_id: str, user_id: str | None) -> None:
@@ -262,7 +274,7 @@ class Link(NamedTuple):
     parent: Key | None
 
 
-def link_of(item: Wire) -> Link:
+def link_of(item: AttributeMap) -> Link:
     """The link of a checkpoint item, also of a damaged one."""
     key = key_of(item)
     if item.get("k") != {"S": CHANGE} or "p" not in item:
@@ -293,11 +305,11 @@ def _made_at(checkpoint_id: str) -> float:
     return ticks / 1e7 - _UUID_EPOCH if number.version == _TIME_ORDERED else math.inf
 
 
-def _kind(item: Wire) -> str:
+def _kind(item: AttributeMap) -> str:
     return parse_sk(item[SK]["S"]).kind
 
 
-def _is_left(item: Wire, before: str, long_ago: float) -> bool:
+def _is_left(item: AttributeMap, before: str, long_ago: float) -> bool:
     """Whether an item was there before the checkpoint `before`."""
     parsed = parse_sk(item[SK]["S"])
     if parsed.kind == "b":
@@ -305,19 +317,19 @@ def _is_left(item: Wire, before: str, long_ago: float) -> bool:
     return parsed.kind in ("c", "w", "s") and parsed.parts[1] < before
 
 
-def _run_pointers(items: Iterable[Wire]) -> Iterator[Key]:
+def _run_pointers(items: Iterable[AttributeMap]) -> Iterator[Key]:
     """The pointers of the runs that wrote these checkpoints."""
     for item in items:
         if _kind(item) == "c" and "r" in item:
             yield Scope(item[PK]["S"], parse_sk(item[SK]["S"]).user_id).run(item["r"]["S"])
 
 
-def _pointer(key: Key, thread_id: str) -> Wire:
+def _pointer(key: Key, thread_id: str) -> AttributeMap:
     return {PK: {"S": key.pk}, SK: {"S": key.sk}, "t": {"S": thread_id}}
 
 
 def _value_digests(node: Node) -> Iterator[str]:
-    return (leaf.at.digest for leaf in leaves(node) if isinstance(leaf.at, ValueRef))
+    return (leaf.at.digest for leaf in leaves(node) if isinstance(leaf.at, BlobRef))
 
 
 def _is_referred(key: Key, values: set[str], segments: set[str]) -> bool:

@@ -14,8 +14,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from langgraph_dynamo_conv._checkpoints.cache import ImageCache
-from langgraph_dynamo_conv._checkpoints.ended import Liveness
+from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
+from langgraph_dynamo_conv._checkpoints.ended import EndedConversations
 from langgraph_dynamo_conv._checkpoints.history import replayed_channels
 from langgraph_dynamo_conv._checkpoints.removal import Removal
 from langgraph_dynamo_conv._checkpoints.store import CHAIN_PAGE, Checkpoints
@@ -27,14 +27,14 @@ from langgraph_dynamo_conv._format.items import (
     Times,
     WritesItem,
     key_of,
-    parse_value,
+    parse_blob_ref,
 )
 from langgraph_dynamo_conv._format.keys import PK, Key, Scope, after_prefix, parse_sk
-from langgraph_dynamo_conv._format.tree import ValueRef, leaves
-from langgraph_dynamo_conv._state.chain import Descending
+from langgraph_dynamo_conv._format.tree import BlobRef, leaves
+from langgraph_dynamo_conv._state.chain import CheckpointPages
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.serializer import Serializer
-from langgraph_dynamo_conv._state.stored import Image
+from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.table import ConditionFailed, Table
 
 _OF_A_TASK = ":"
@@ -47,12 +47,12 @@ class Renewal:
     def __init__(
         self,
         table: Table,
-        cache: ImageCache,
+        cache: CheckpointCache,
         checkpoints: Checkpoints,
         removal: Removal,
         writes: TaskWrites,
         expiry: Expiry,
-        liveness: Liveness,
+        ended: EndedConversations,
     ) -> None:
         self._table = table
         self._cache = cache
@@ -60,16 +60,18 @@ class Renewal:
         self._removal = removal
         self._writes = writes
         self._expiry = expiry
-        self._liveness = liveness
+        self._ended = ended
 
-    def times(self, scope: Scope, ns: str, checkpoint_id: str, parent: Image | None, serializer: Serializer) -> Times:
+    def times(
+        self, scope: Scope, ns: str, checkpoint_id: str, parent: StoredCheckpoint | None, serializer: Serializer
+    ) -> Times:
         """The times of a checkpoint that is about to be stored.
 
         Cost: nothing, but once in a slack's time a read of the conversation's checkpoints and one UpdateItem for each
         item that it needs, 1 write unit for each KB of it.
         """
         if parent is None:
-            if ns == "" and self._liveness.take_over(scope):
+            if ns == "" and self._ended.pop_ended(scope):
                 self._removal.clear(scope, checkpoint_id)
             return self._expiry.fresh()
         if not self._expiry.is_due(parent.expires_at):
@@ -80,7 +82,7 @@ class Renewal:
 
     def before_writes(self, scope: Scope, ns: str, checkpoint_id: str, serializer: Serializer) -> None:
         """A step that is interrupted again and again stores writes and no checkpoint: let its checkpoint live on."""
-        if self._liveness.is_due(scope, ns, checkpoint_id):
+        if self._ended.is_due(scope, ns, checkpoint_id):
             self._renew(scope, ns, checkpoint_id, self._expiry.fresh(), serializer)
 
     def _renew(self, scope: Scope, ns: str, checkpoint_id: str, times: Times, serializer: Serializer) -> None:
@@ -90,20 +92,20 @@ class Renewal:
             self._add_writes(needs, of, serializer)
         for page in self._table.query(scope.thread_id, scope.prefix("m")):
             needs.others |= {key_of(item) for item in page}
-            needs.add_values(parse_value(item["v"]["S"]) for item in page if "v" in item)
+            needs.add_values(parse_blob_ref(item["v"]["S"]) for item in page if "v" in item)
         if any(self._expiry.is_late(item.times.expires_at) for item in needs.checkpoints.values()):
             self._table.all_of(partial(self._stamp, key, times) for key in self._late(scope) if key not in needs.others)
         self._table.all_of(partial(self._stamp, key, times) for key in needs.others)
         for key, item in sorted(needs.checkpoints.items()):  # what others build on first, should this process die
             self._stamp(key, times, needs.listed_until(item, times))
         self._cache.forget(scope.thread_id, scope.user_id)
-        self._liveness.saw(scope, ns, checkpoint_id, times.expires_at)
+        self._ended.saw(scope, ns, checkpoint_id, times.expires_at)
 
     def _heads(self, scope: Scope, ns: str, checkpoint_id: str) -> list[tuple[str, str]]:
         """Namespace and id of the newest checkpoints that are needed, and of this one."""
         newest: dict[str, str] = {}
         for page in self._table.query(scope.thread_id, scope.prefix("c"), newest_first=True):
-            for item in map(CheckpointItem.from_wire, page):
+            for item in map(CheckpointItem.from_attributes, page):
                 if not self._expiry.is_past(item.times.expires_at):
                     newest.setdefault(item.namespace(), item.checkpoint_id)
         root = newest.get("", "")
@@ -116,7 +118,7 @@ class Renewal:
         pages = self._table.query(
             scope.thread_id, scope.checkpoints(ns), last=last, newest_first=True, page_items=CHAIN_PAGE
         )
-        items = Descending(pages, self._expiry.is_past)
+        items = CheckpointPages(pages, self._expiry.is_past)
         item = items.get(head)
         needs.heads.add(scope.checkpoint(ns, head))
         replayed: set[str] | None = None
@@ -136,11 +138,11 @@ class Renewal:
         prefix = scope.all_writes(ns)
         first, last = scope.writes(ns, min(ids)), after_prefix(scope.writes(ns, max(ids)))
         for page in self._table.query(scope.thread_id, prefix, first=first, last=last):
-            for item in map(WritesItem.from_wire, page):
+            for item in map(WritesItem.from_attributes, page):
                 if item.checkpoint_id in ids:
                     needs.others.add(item.key)
-                    needs.add_values(frame for frame in item.frames.values() if isinstance(frame, ValueRef))
-                    for write in self._writes.decoded(scope, [item], serializer.sealer):
+                    needs.add_values(frame for frame in item.frames.values() if isinstance(frame, BlobRef))
+                    for write in self._writes.decoded(scope, [item], serializer.encryptor):
                         needs.add_values(leaf.at for leaf in leaves(write.node))
 
     def _late(self, scope: Scope) -> Iterator[Key]:
@@ -169,13 +171,13 @@ class _Needs:
         self.others: set[Key] = {scope.row()}
         self.ids: dict[str, set[str]] = {}
 
-    def add_chain(self, ns: str, chain: list[CheckpointItem], image: Image) -> None:
+    def add_chain(self, ns: str, chain: list[CheckpointItem], image: StoredCheckpoint) -> None:
         """A checkpoint with all that it builds on and refers to."""
         self.checkpoints |= {item.key: item for item in chain}
         self.ids.setdefault(ns, set()).update(item.checkpoint_id for item in chain)
         self.others |= {self.scope.run(item.run_id) for item in chain if item.run_id}
         self.others |= {self.scope.segment(ns, segment) for segment in image.segments}
-        self.add_values(item.value for item in chain)
+        self.add_values(item.blob for item in chain)
         self.add_values(leaf.at for leaf in leaves(image.tree))
 
     def listed_until(self, item: CheckpointItem, times: Times) -> int | None:
@@ -186,7 +188,7 @@ class _Needs:
     def add_values(self, refs: Iterable[object]) -> None:
         """The parts, or the pointers to objects, of those that are large values."""
         for ref in refs:
-            if isinstance(ref, ValueRef):
+            if isinstance(ref, BlobRef):
                 parts = {self.scope.part(ref.digest, number) for number in range(ref.parts)}
                 self.others |= parts or {self.scope.pointer(ref.digest)}
 

@@ -12,24 +12,24 @@ from typing import Any
 
 import ormsgpack
 
-from langgraph_dynamo_conv._checkpoints.blobs import Parts, Spilled, value_refs, with_digests
-from langgraph_dynamo_conv._checkpoints.cache import ImageCache, Place
-from langgraph_dynamo_conv._checkpoints.ended import Liveness
+from langgraph_dynamo_conv._checkpoints.blobs import Blobs, PendingBlobs, blob_refs, with_blob_digests
+from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache, Place
+from langgraph_dynamo_conv._checkpoints.ended import EndedConversations
 from langgraph_dynamo_conv._checkpoints.segments import Segments
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites, Writes
 from langgraph_dynamo_conv._format import changes
-from langgraph_dynamo_conv._format.frames import Codec, Sealer
+from langgraph_dynamo_conv._format.frames import Codec, Encryptor
 from langgraph_dynamo_conv._format.items import CHANGE, FULL, CheckpointItem, Times, item_fingerprint
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._format.limits import INLINE_FRAME_BYTES, LARGE_ELEMENT_BYTES
-from langgraph_dynamo_conv._format.tree import Leaf, Node, ValueRef, leaves, with_leaves
-from langgraph_dynamo_conv._state.chain import Descending, Stale
+from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Node, leaves, with_leaves
+from langgraph_dynamo_conv._state.chain import CheckpointPages, Stale
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.full import decode_full, fill
-from langgraph_dynamo_conv._state.message_digests import Mark
+from langgraph_dynamo_conv._state.message_digests import MessagesDigest
 from langgraph_dynamo_conv._state.planning import Draft
 from langgraph_dynamo_conv._state.serializer import Serializer
-from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, Image, child_image
+from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, StoredCheckpoint, stored_change
 from langgraph_dynamo_conv._storage.table import ConditionFailed, Table
 from langgraph_dynamo_conv.errors import CorruptDataError
 
@@ -49,7 +49,7 @@ class Loaded:
         writes: Its pending writes.
     """
 
-    image: Image
+    image: StoredCheckpoint
     values: dict[str, bytes]
     writes: Writes
 
@@ -61,14 +61,14 @@ class Checkpoints:
         self,
         table: Table,
         codec: Codec,
-        cache: ImageCache,
-        parts: Parts,
+        cache: CheckpointCache,
+        parts: Blobs,
         writes: TaskWrites,
         expiry: Expiry,
-        liveness: Liveness,
+        ended: EndedConversations,
     ) -> None:
         self._expiry = expiry
-        self._liveness = liveness
+        self._ended = ended
         self._table = table
         self._codec = codec
         self._cache = cache
@@ -91,7 +91,7 @@ class Checkpoints:
                 self._cache.forget(scope.thread_id, scope.user_id)
         return self._load(scope, ns, serializer, checkpoint_id, None)
 
-    def image(self, scope: Scope, ns: str, serializer: Serializer, checkpoint_id: str) -> Image | None:
+    def image(self, scope: Scope, ns: str, serializer: Serializer, checkpoint_id: str) -> StoredCheckpoint | None:
         """What is known of a checkpoint, from the cache if possible."""
         cached = self.cached(scope, ns, checkpoint_id)
         if cached is not None and not self._expiry.is_past(cached.expires_at):
@@ -99,7 +99,7 @@ class Checkpoints:
         loaded = self._load(scope, ns, serializer, checkpoint_id, None)
         return loaded.image if loaded else None
 
-    def cached(self, scope: Scope, ns: str, checkpoint_id: str) -> Image | None:
+    def cached(self, scope: Scope, ns: str, checkpoint_id: str) -> StoredCheckpoint | None:
         """What is known of a checkpoint without reading, or None."""
         return self._cache.get((scope.thread_id, scope.user_id, ns), checkpoint_id)
 
@@ -109,13 +109,13 @@ class Checkpoints:
         ns: str,
         checkpoint_id: str,
         parent_id: str | None,
-        parent: Image | None,
+        parent: StoredCheckpoint | None,
         tree: dict[str, Any],
         serializer: Serializer,
         run_id: str | None,
         times: Times,
-        marks: Mapping[str, Mark] | None = None,
-    ) -> Image:
+        message_digests: Mapping[str, MessagesDigest] | None = None,
+    ) -> StoredCheckpoint:
         """Store a checkpoint. Storing the same one again is harmless.
 
         Args:
@@ -135,15 +135,15 @@ class Checkpoints:
         """
         place = (scope.thread_id, scope.user_id, ns)
         newest = self._cache.newest(place)
-        spilled = Spilled()
-        draft = Draft(self._codec, scope, ns, checkpoint_id, parent_id, serializer.sealer)
-        spilled_tree = self._with_values_of(parent, tree, scope, serializer, spilled)
+        pending = PendingBlobs()
+        draft = Draft(self._codec, scope, ns, checkpoint_id, parent_id, serializer.encryptor)
+        spilled_tree = self._with_values_of(parent, tree, scope, serializer, pending)
         draft.plan(spilled_tree, parent, linear=_is_linear(checkpoint_id, parent_id, newest))
-        item = self._item(draft, spilled, run_id, times)
-        before = [*self._parts.puts(scope, spilled), *self._segment_puts(scope, ns, draft)]
+        item = self._item(draft, pending, run_id, times)
+        before = [*self._parts.puts(scope, pending), *self._segment_puts(scope, ns, draft)]
         self._table.side_by_side(*before)
         self._commit(scope, ns, item, serializer)
-        image = replace(draft.image(item), marks=marks or {})
+        image = replace(draft.image(item), message_digests=message_digests or {})
         self._remember(place, image)
         return image
 
@@ -153,12 +153,12 @@ class Checkpoints:
         if loaded is None:
             return
         image = loaded.image
-        draft = Draft(self._codec, scope, ns, was.checkpoint_id, image.parent_id, serializer.sealer)
+        draft = Draft(self._codec, scope, ns, was.checkpoint_id, image.parent_id, serializer.encryptor)
         draft.plan_full(image.tree, dict(image.segments))
-        spilled = Spilled()
-        item = self._item(draft, spilled, was.run_id, was.times)
-        self._table.side_by_side(*self._parts.puts(scope, spilled), *self._segment_puts(scope, ns, draft))
-        self._table.put(item.to_wire())
+        pending = PendingBlobs()
+        item = self._item(draft, pending, was.run_id, was.times)
+        self._table.side_by_side(*self._parts.puts(scope, pending), *self._segment_puts(scope, ns, draft))
+        self._table.put(item.to_attributes())
         self._cache.forget(scope.thread_id, scope.user_id)
 
     def build(
@@ -168,8 +168,8 @@ class Checkpoints:
         chain: list[CheckpointItem],
         serializer: Serializer,
         segments: dict[str, Any],
-        before: Image | None = None,
-    ) -> list[Image]:
+        before: StoredCheckpoint | None = None,
+    ) -> list[StoredCheckpoint]:
         """The images of a chain, oldest first, without the bytes of values.
 
         Args:
@@ -187,15 +187,15 @@ class Checkpoints:
         scope: Scope,
         ns: str,
         chain: list[CheckpointItem],
-        before: list[Image],
+        before: list[StoredCheckpoint],
         serializer: Serializer,
         segments: dict[str, Any],
-    ) -> list[Image]:
+    ) -> list[StoredCheckpoint]:
         """The images of `before` and of a chain that goes on from the last of them."""
         images = [*before]
-        for item, payload in zip(chain, self._payloads(scope, chain, serializer.sealer), strict=True):
+        for item, payload in zip(chain, self._payloads(scope, chain, serializer.encryptor), strict=True):
             try:
-                images.append(self._built(scope, ns, item, payload, images, segments, serializer.sealer))
+                images.append(self._built(scope, ns, item, payload, images, segments, serializer.encryptor))
             except (ValueError, KeyError, IndexError, TypeError) as error:
                 raise CorruptDataError(
                     f"the checkpoint at {item.key} can't be rebuilt: {error!r}", key=str(item.key)
@@ -211,7 +211,7 @@ class Checkpoints:
             last=scope.checkpoint(ns, checkpoint_id).sk,
             newest_first=True,
         )
-        items = Descending(pages)
+        items = CheckpointPages(pages)
         found: set[str] = set()
         item = items.get(checkpoint_id)
         while item is not None and item.parent_id and item.parent_id >= oldest:
@@ -220,11 +220,11 @@ class Checkpoints:
         return found
 
     def _load(
-        self, scope: Scope, ns: str, serializer: Serializer, checkpoint_id: str | None, known: Image | None
+        self, scope: Scope, ns: str, serializer: Serializer, checkpoint_id: str | None, known: StoredCheckpoint | None
     ) -> Loaded | None:
         last = scope.checkpoint(ns, checkpoint_id).sk if checkpoint_id else None
         first = scope.checkpoint(ns, known.checkpoint_id).sk if known else None
-        items = Descending(
+        items = CheckpointPages(
             self._table.query(
                 scope.thread_id,
                 scope.checkpoints(ns),
@@ -240,37 +240,37 @@ class Checkpoints:
         segments: dict[str, Any] = {}
         reads: list[Callable[[], object]] = [items.read, writes.read]
         if known is None:
-            reads.append(lambda: segments.update(self.segments.newest(scope, ns, checkpoint_id, serializer.sealer)))
+            reads.append(lambda: segments.update(self.segments.newest(scope, ns, checkpoint_id, serializer.encryptor)))
         self._table.side_by_side(*reads)
         head = items.newest()
         if head is None or (checkpoint_id and head.checkpoint_id != checkpoint_id):
             if known is not None:
                 raise Stale
             return None
-        if self._liveness.is_over(scope, ns, head, newest=checkpoint_id is None):
+        if self._ended.is_over(scope, ns, head, newest=checkpoint_id is None):
             self._cache.forget(scope.thread_id, scope.user_id)
             return None
         image = self._head_image(scope, ns, head, items, serializer, segments, known)
-        values = self._parts.fetch(scope, value_refs(image.tree), serializer.sealer)
-        with_digests(image.tree, values)
+        values = self._parts.fetch(scope, blob_refs(image.tree), serializer.encryptor)
+        with_blob_digests(image.tree, values)
         self._remember((scope.thread_id, scope.user_id, ns), image)
         return Loaded(image, values, writes.of(image.checkpoint_id, serializer))
 
-    def _remember(self, place: Place, image: Image) -> None:
+    def _remember(self, place: Place, image: StoredCheckpoint) -> None:
         self._cache.put(place, image)
         thread_id, user_id, ns = place
-        self._liveness.saw(Scope(thread_id, user_id), ns, image.checkpoint_id, image.expires_at)
+        self._ended.saw(Scope(thread_id, user_id), ns, image.checkpoint_id, image.expires_at)
 
     def _head_image(
         self,
         scope: Scope,
         ns: str,
         head: CheckpointItem,
-        items: Descending,
+        items: CheckpointPages,
         serializer: Serializer,
         segments: dict[str, Any],
-        known: Image | None,
-    ) -> Image:
+        known: StoredCheckpoint | None,
+    ) -> StoredCheckpoint:
         chain = items.chain(head, known)
         return self._replayed(scope, ns, chain, [known] if known else [], serializer, segments)[-1]
 
@@ -280,17 +280,17 @@ class Checkpoints:
         ns: str,
         item: CheckpointItem,
         payload: Any,
-        before: list[Image],
+        before: list[StoredCheckpoint],
         segments: dict[str, Any],
-        sealer: Sealer | None,
-    ) -> Image:
+        encryptor: Encryptor | None,
+    ) -> StoredCheckpoint:
         if item.kind == FULL:
             tree, sizes = decode_full(payload)
-            self.segments.read(scope, ns, sizes, segments, sealer)
+            self.segments.read(scope, ns, sizes, segments, encryptor)
             fill(tree, segments)
             parents = (item.parent_id,) if item.parent_id else ()
             lineage = (*parents, item.checkpoint_id)
-            return Image(
+            return StoredCheckpoint(
                 item.checkpoint_id,
                 item.parent_id,
                 tree,
@@ -300,33 +300,40 @@ class Checkpoints:
                 expires_at=item.times.expires_at,
             )
         parent = before[-1]
-        return child_image(item, changes.apply(parent.tree, payload), parent)
+        return stored_change(item, changes.apply(parent.tree, payload), parent)
 
-    def _payloads(self, scope: Scope, chain: list[CheckpointItem], sealer: Sealer | None) -> list[Any]:
-        frames = self._parts.fetch_frames(scope, [item.value for item in chain if item.value])
+    def _payloads(self, scope: Scope, chain: list[CheckpointItem], encryptor: Encryptor | None) -> list[Any]:
+        frames = self._parts.fetch_frames(scope, [item.blob for item in chain if item.blob])
         return [
             ormsgpack.unpackb(
                 self._codec.unframe(
-                    frames[item.value.digest] if item.value else item.frame or b"", context=item.key.sk, sealer=sealer
+                    frames[item.blob.digest] if item.blob else item.frame or b"",
+                    context=item.key.sk,
+                    encryptor=encryptor,
                 )
             )
             for item in chain
         ]
 
     def _with_values_of(
-        self, parent: Image | None, tree: dict[str, Any], scope: Scope, serializer: Serializer, spilled: Spilled
+        self,
+        parent: StoredCheckpoint | None,
+        tree: dict[str, Any],
+        scope: Scope,
+        serializer: Serializer,
+        pending: PendingBlobs,
     ) -> dict[str, Any]:
         """Refer to the large values that the parent has, and spill those that are new."""
         state = tree["channel_values"]
         if parent is not None:
-            stored = {leaf.plain_digest(): leaf.at for leaf in leaves(parent.tree) if isinstance(leaf.at, ValueRef)}
+            stored = {leaf.plain_digest(): leaf.at for leaf in leaves(parent.tree) if isinstance(leaf.at, BlobRef)}
             if stored:
                 state = _referring(state, stored)
-        return {**tree, "channel_values": self._parts.spill(state, scope, serializer.sealer, spilled)}
+        return {**tree, "channel_values": self._parts.spill(state, scope, serializer.encryptor, pending)}
 
-    def _item(self, draft: Draft, spilled: Spilled, run_id: str | None, times: Times) -> CheckpointItem:
+    def _item(self, draft: Draft, pending: PendingBlobs, run_id: str | None, times: Times) -> CheckpointItem:
         """The item of a draft; its frame becomes a value where it is too large."""
-        value = self._parts.add(draft.frame, spilled) if len(draft.frame) > INLINE_FRAME_BYTES else None
+        value = self._parts.add(draft.frame, pending) if len(draft.frame) > INLINE_FRAME_BYTES else None
         return draft.item(value, run_id, times)
 
     def _segment_puts(self, scope: Scope, ns: str, draft: Draft) -> list[Callable[[], None]]:
@@ -336,7 +343,7 @@ class Checkpoints:
 
     def _commit(self, scope: Scope, ns: str, item: CheckpointItem, serializer: Serializer) -> None:
         """Put the checkpoint if it is new or the same. If another of that id exists, first free what builds on it."""
-        wire = item.to_wire()
+        wire = item.to_attributes()
         name = "d" if item.frame is not None else "v"
         try:
             self._table.put(
@@ -353,19 +360,19 @@ class Checkpoints:
     def _free_children(self, scope: Scope, ns: str, checkpoint_id: str, serializer: Serializer) -> None:
         first = scope.checkpoint(ns, checkpoint_id).sk
         for page in self._table.query(scope.thread_id, scope.checkpoints(ns), first=first):
-            for item in map(CheckpointItem.from_wire, page):
+            for item in map(CheckpointItem.from_attributes, page):
                 if item.parent_id == checkpoint_id and item.kind == CHANGE:
                     self.rewrite_full(scope, ns, item, serializer)
 
 
-def _is_linear(checkpoint_id: str, parent_id: str | None, newest: Image | None) -> bool:
+def _is_linear(checkpoint_id: str, parent_id: str | None, newest: StoredCheckpoint | None) -> bool:
     """Whether a checkpoint goes on from the newest, or is the newest once more. A parent sorts before its changes."""
     if parent_id is None or parent_id >= checkpoint_id:
         return False
     return newest is None or newest.checkpoint_id in (parent_id, checkpoint_id)
 
 
-def _referring(state: Node, stored: Mapping[bytes, ValueRef]) -> Node:
+def _referring(state: Node, stored: Mapping[bytes, BlobRef]) -> Node:
     """Refer to large values that are stored already, in whichever channel they are now."""
 
     def place(leaf: Leaf) -> Leaf:

@@ -152,7 +152,7 @@ def _number_size(value: int | float | Decimal) -> int:
     return (len(digits) + 1) // 2 + 1 + number.is_signed()
 
 
-def to_wire(value: Any) -> dict[str, Any]:
+def to_attribute(value: Any) -> dict[str, Any]:
     """A plain value of a conversation row as an attribute: str, int, Decimal, bool, None, bytes, list, dict."""
     if isinstance(value, str):
         return {"S": value}
@@ -163,26 +163,26 @@ def to_wire(value: Any) -> dict[str, Any]:
     if value is None:
         return {"NULL": True}
     if isinstance(value, dict):
-        return {"M": {key: to_wire(item) for key, item in value.items()}}
+        return {"M": {key: to_attribute(item) for key, item in value.items()}}
     if isinstance(value, (list, tuple)):
-        return {"L": [to_wire(item) for item in value]}
+        return {"L": [to_attribute(item) for item in value]}
     if isinstance(value, bytes):
         return {"B": value}
     if isinstance(value, (set, frozenset)) and value:
-        ((kind, _),) = to_wire(next(iter(value))).items()
-        return {f"{kind}S": sorted(item for one in value for item in to_wire(one).values())}
+        ((kind, _),) = to_attribute(next(iter(value))).items()
+        return {f"{kind}S": sorted(item for one in value for item in to_attribute(one).values())}
     raise TypeError(f"a {type(value).__name__} can't be an attribute")
 
 
-def from_wire(attribute: Mapping[str, Any]) -> Any:
+def from_attribute(attribute: Mapping[str, Any]) -> Any:
     """The plain value of an attribute. Whole numbers become int, others Decimal."""
     ((kind, value),) = attribute.items()
     if kind == "N":
         return _read_number(value)
     if kind == "M":
-        return {key: from_wire(item) for key, item in value.items()}
+        return {key: from_attribute(item) for key, item in value.items()}
     if kind == "L":
-        return [from_wire(item) for item in value]
+        return [from_attribute(item) for item in value]
     if kind == "NULL":
         return None
     if kind == "NS":

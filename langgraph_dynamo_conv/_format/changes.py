@@ -26,9 +26,9 @@ from dataclasses import dataclass
 from operator import is_
 from typing import Any
 
-from langgraph_dynamo_conv._format.tree import Leaf, Node, SegmentRef, ValueRef
+from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Node, SegmentRef
 
-_LEAF, _LIST, _SEALED, _RUN, _VALUE, _PATCH, _SPLICE, _KEPT = range(8)
+_LEAF, _LIST, _IN_SEGMENT, _RUN, _VALUE, _PATCH, _SPLICE, _KEPT = range(8)
 _NATIVE = "msgpack"
 _MISFITS = (AttributeError, IndexError, KeyError, TypeError)
 
@@ -193,10 +193,10 @@ def encode(node: Node, segment_numbers: Mapping[str, int] | None = None) -> Any:
 
 
 def _encoded_leaf(leaf: Leaf, numbers: Mapping[str, int]) -> Any:
-    if isinstance(leaf.at, ValueRef):
+    if isinstance(leaf.at, BlobRef):
         return [_VALUE, leaf.typ, *leaf.at]
     if leaf.at is not None and leaf.at.segment in numbers:
-        return [_SEALED, numbers[leaf.at.segment], leaf.at.position]
+        return [_IN_SEGMENT, numbers[leaf.at.segment], leaf.at.position]
     return leaf.data if leaf.typ == _NATIVE else [_LEAF, leaf.typ, leaf.data]
 
 
@@ -204,7 +204,7 @@ def _encoded_items(items: list[Leaf], numbers: Mapping[str, int]) -> list[Any]:
     encoded: list[Any] = []
     for leaf in items:
         one = _encoded_leaf(leaf, numbers)
-        if type(one) is list and one[0] == _SEALED:
+        if type(one) is list and one[0] == _IN_SEGMENT:
             last = encoded[-1] if encoded else None
             if type(last) is list and last[0] == _RUN and last[1] == one[1] and last[2] + last[3] == one[2]:
                 last[3] += 1
@@ -240,10 +240,10 @@ def _leaf(encoded: Any, segment_table: Sequence[str] = ()) -> Leaf:
     tag, *parts = encoded
     if tag == _LEAF and isinstance(parts[1], bytes):
         return Leaf(parts[0], parts[1])
-    if tag == _SEALED and parts[0] >= 0:
+    if tag == _IN_SEGMENT and parts[0] >= 0:
         return Leaf(_NATIVE, None, SegmentRef(segment_table[parts[0]], parts[1]))
     if tag == _VALUE:
-        return Leaf(parts[0], None, ValueRef(*parts[1:]))
+        return Leaf(parts[0], None, BlobRef(*parts[1:]))
     raise ValueError("stored state is of an unknown grammar")
 
 

@@ -24,7 +24,7 @@ from langgraph_dynamo_conv.errors import CorruptDataError, UnknownFormatError
 FORMAT_VERSION = 1
 Bytes: TypeAlias = "bytes | memoryview"
 """A view where a copy of a large value is not needed."""
-_RAW, _ZSTD, _ZSTD_DICT, _SEALED = range(4)
+_RAW, _ZSTD, _ZSTD_DICT, _ENCRYPTED = range(4)
 _HEADER_BYTES = 6
 _WORTH_COMPRESSING_BYTES = 48
 _SMALL_BYTES = 64 * 1024
@@ -34,7 +34,7 @@ _LARGE_LEVEL = 3
 _MAX_PLAIN_BYTES = 1 << 32
 
 
-class Sealer(Protocol):
+class Encryptor(Protocol):
     """Encrypts and decrypts bytes; `EncryptedSerializer` is one."""
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]: ...
@@ -48,7 +48,7 @@ class Codec:
     def __init__(self) -> None:
         self._local = threading.local()
 
-    def frame(self, payload: bytes, *, context: str, sealer: Sealer | None = None) -> bytes:
+    def frame(self, payload: bytes, *, context: str, encryptor: Encryptor | None = None) -> bytes:
         """Payload to stored bytes.
 
         Args:
@@ -60,13 +60,13 @@ class Codec:
             At most `len(payload) + 6` bytes, unless encrypted.
         """
         codec, body = self._squeeze(payload)
-        if sealer is not None:
-            sealed = sealer.dumps_typed(bytes([codec]) + body)
-            codec, body = _SEALED, ormsgpack.packb(list(sealed))
+        if encryptor is not None:
+            sealed = encryptor.dumps_typed(bytes([codec]) + body)
+            codec, body = _ENCRYPTED, ormsgpack.packb(list(sealed))
         checksum = _checksum(codec, body, context)
         return bytes([FORMAT_VERSION, codec]) + checksum + body
 
-    def unframe(self, frame: bytes, *, context: str, sealer: Sealer | None = None) -> bytes:
+    def unframe(self, frame: bytes, *, context: str, encryptor: Encryptor | None = None) -> bytes:
         """Stored bytes to payload.
 
         Raises:
@@ -75,11 +75,11 @@ class Codec:
                 is given, or encrypted though none is.
         """
         codec, body = _opened(frame, context)
-        if codec == _SEALED and sealer is None:
-            raise CorruptDataError(_SEAL_REMEDY[True].format(context), key=context)
-        refuse_plain(sealer, context, is_sealed=codec == _SEALED)
-        if codec == _SEALED and sealer is not None:
-            codec, body = _unsealed(body, sealer, context)
+        if codec == _ENCRYPTED and encryptor is None:
+            raise CorruptDataError(_ENCRYPTION_REMEDIES[True].format(context), key=context)
+        refuse_plain(encryptor, context, is_encrypted=codec == _ENCRYPTED)
+        if codec == _ENCRYPTED and encryptor is not None:
+            codec, body = _decrypted(body, encryptor, context)
         try:
             return self._expand(codec, body)
         except zstandard.ZstdError as error:
@@ -120,7 +120,7 @@ class _Tools:
         self.expand_with_dictionary = zstandard.ZstdDecompressor(dict_data=dictionary)
 
 
-_SEAL_REMEDY = {
+_ENCRYPTION_REMEDIES = {
     True: "the data at {} is encrypted: give the saver the EncryptedSerializer that wrote it",
     False: "the data at {} is not encrypted, but the saver has an EncryptedSerializer: refused, as it may be forged. "
     "If it was written before the saver encrypted, read it with accept_plaintext=True",
@@ -128,31 +128,31 @@ _SEAL_REMEDY = {
 
 
 @dataclass(frozen=True)
-class Migrating:
+class LenientEncryptor:
     """A sealer for tables that hold data from before there was one: that is read too; all that is written is sealed.
 
     Args:
         sealer: Encrypts and decrypts.
     """
 
-    sealer: Sealer
+    encryptor: Encryptor
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
-        return self.sealer.dumps_typed(obj)
+        return self.encryptor.dumps_typed(obj)
 
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
-        return self.sealer.loads_typed(data)
+        return self.encryptor.loads_typed(data)
 
 
-def is_refused(sealer: Sealer | None, is_sealed: bool) -> bool:
+def is_refused(encryptor: Encryptor | None, is_encrypted: bool) -> bool:
     """Whether data is not encrypted though it should be."""
-    return sealer is not None and not is_sealed and not isinstance(sealer, Migrating)
+    return encryptor is not None and not is_encrypted and not isinstance(encryptor, LenientEncryptor)
 
 
-def refuse_plain(sealer: Sealer | None, context: str, *, is_sealed: bool = False) -> None:
+def refuse_plain(encryptor: Encryptor | None, context: str, *, is_encrypted: bool = False) -> None:
     """Raises `CorruptDataError` for data that is not encrypted though it should be."""
-    if is_refused(sealer, is_sealed):
-        raise CorruptDataError(_SEAL_REMEDY[False].format(context), key=context)
+    if is_refused(encryptor, is_encrypted):
+        raise CorruptDataError(_ENCRYPTION_REMEDIES[False].format(context), key=context)
 
 
 _CIPHER_MARK = "+"
@@ -172,10 +172,10 @@ def _opened(frame: bytes, context: str) -> tuple[int, Bytes]:
     if len(frame) < _HEADER_BYTES:
         raise CorruptDataError(f"stored bytes are cut short at {context}", key=context)
     version, codec = frame[0], frame[1]
-    if version != FORMAT_VERSION or codec > _SEALED:
+    if version != FORMAT_VERSION or codec > _ENCRYPTED:
         raise UnknownFormatError(
             f"format version {version}, codec {codec} at {context} is unknown to this release (it reads version "
-            f"{FORMAT_VERSION}, codecs 0 to {_SEALED}): update langgraph_dynamo_conv, or the bytes are damaged",
+            f"{FORMAT_VERSION}, codecs 0 to {_ENCRYPTED}): update langgraph_dynamo_conv, or the bytes are damaged",
             key=context,
         )
     body = memoryview(frame)[_HEADER_BYTES:]
@@ -184,16 +184,16 @@ def _opened(frame: bytes, context: str) -> tuple[int, Bytes]:
     return codec, body
 
 
-def _unsealed(body: Bytes, sealer: Sealer, context: str) -> tuple[int, Bytes]:
+def _decrypted(body: Bytes, encryptor: Encryptor, context: str) -> tuple[int, Bytes]:
     try:
         typ, ciphertext = ormsgpack.unpackb(body)
-        is_sealed = _CIPHER_MARK in typ
-        plain = sealer.loads_typed((typ, ciphertext)) if is_sealed else b""
+        is_encrypted = _CIPHER_MARK in typ
+        plain = encryptor.loads_typed((typ, ciphertext)) if is_encrypted else b""
     except Exception as error:  # each cipher has errors of its own
         raise CorruptDataError(
             f"the data at {context} can't be decrypted: is this the key that encrypted it? ({type(error).__name__})",
             key=context,
         ) from error
-    if not is_sealed:
-        raise CorruptDataError(_SEAL_REMEDY[False].format(context), key=context)
+    if not is_encrypted:
+        raise CorruptDataError(_ENCRYPTION_REMEDIES[False].format(context), key=context)
     return plain[0], memoryview(plain)[1:]

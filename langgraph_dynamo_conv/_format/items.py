@@ -2,7 +2,7 @@
 
 Attribute names of our own items are one letter, since every item pays for its names:
 
-    checkpoint   k "c" change | "f" full, d frame (or v: the frame as a value), p parent, r run,
+    checkpoint   k "c" change | "f" full, d frame (or v: the frame as a blob), p parent, r run,
                  n namespace if digested; where a time to live is set: u when the conversation is over,
                  l when it is no longer listed, being kept only for those that build on it
     task writes  w<idx> frame of a regular write, x<idx> of a special one (idx 1 to 4), t task id if digested, u
@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 
 from langgraph_dynamo_conv._format.frames import fingerprint
 from langgraph_dynamo_conv._format.keys import PK, SK, Key, component_text, parse_sk
-from langgraph_dynamo_conv._format.tree import ValueRef
+from langgraph_dynamo_conv._format.tree import BlobRef
 from langgraph_dynamo_conv.errors import CorruptDataError
 
-Wire = dict[str, dict[str, Any]]
+AttributeMap = dict[str, dict[str, Any]]
 """An item or key as botocore's DynamoDB client takes and gives it."""
 
 EXPIRES_AT = "expires_at"
@@ -45,12 +45,12 @@ class Times(NamedTuple):
 NEVER = Times()
 
 
-def wire_key(key: Key) -> Wire:
+def key_attributes(key: Key) -> AttributeMap:
     """A key as requests name it."""
     return {PK: {"S": key.pk}, SK: {"S": key.sk}}
 
 
-def key_of(item: Wire) -> Key:
+def key_of(item: AttributeMap) -> Key:
     """The key of an item that was read."""
     return Key(item[PK]["S"], item[SK]["S"])
 
@@ -63,7 +63,7 @@ class CheckpointItem:
     kind: str
     parent_id: str | None
     frame: bytes | None
-    value: ValueRef | None = None
+    blob: BlobRef | None = None
     run_id: str | None = None
     ns: str | None = None
     times: Times = NEVER
@@ -80,13 +80,13 @@ class CheckpointItem:
         body = len(self.frame) if self.frame is not None else 60
         return body + len(self.key.pk) + len(self.key.sk) + 80
 
-    def to_wire(self) -> Wire:
+    def to_attributes(self) -> AttributeMap:
         """The item as a request carries it."""
-        item = {**wire_key(self.key), "k": {"S": self.kind}}
+        item = {**key_attributes(self.key), "k": {"S": self.kind}}
         if self.frame is not None:
             item["d"] = {"B": self.frame}
-        if self.value is not None:
-            item["v"] = {"S": value_text(self.value)}
+        if self.blob is not None:
+            item["v"] = {"S": blob_ref_text(self.blob)}
         for name, text in (("p", self.parent_id), ("r", self.run_id), ("n", self.ns)):
             if text is not None:
                 item[name] = {"S": text}
@@ -96,7 +96,7 @@ class CheckpointItem:
         return item
 
     @classmethod
-    def from_wire(cls, item: Wire) -> CheckpointItem:
+    def from_attributes(cls, item: AttributeMap) -> CheckpointItem:
         """The record of an item that was read.
 
         Raises:
@@ -104,11 +104,11 @@ class CheckpointItem:
         """
         key = key_of(item)
         try:
-            value = parse_value(item["v"]["S"]) if "v" in item else None
-            frame = bytes(item["d"]["B"]) if value is None else None
+            blob = parse_blob_ref(item["v"]["S"]) if "v" in item else None
+            frame = bytes(item["d"]["B"]) if blob is None else None
             texts = [item[name]["S"] if name in item else None for name in ("p", "r", "n")]
             *times, listed = (int(item[name]["N"]) if name in item else None for name in _TIMES)
-            return cls(key, item["k"]["S"], texts[0], frame, value, texts[1], texts[2], Times(*times), listed)
+            return cls(key, item["k"]["S"], texts[0], frame, blob, texts[1], texts[2], Times(*times), listed)
         except (KeyError, ValueError, TypeError) as error:
             raise CorruptDataError(f"the checkpoint item at {key} is damaged: {error!r}", key=str(key)) from error
 
@@ -123,13 +123,13 @@ class WritesItem:
     """Pending writes of one task: a frame per write, by index (negative: special)."""
 
     key: Key
-    frames: Mapping[int, bytes | ValueRef]
+    frames: Mapping[int, bytes | BlobRef]
     task_id: str
     checkpoint_id: str = field(default="")
     until: int | None = None
 
     @classmethod
-    def from_wire(cls, item: Wire) -> WritesItem:
+    def from_attributes(cls, item: AttributeMap) -> WritesItem:
         """The record of an item that was read.
 
         Raises:
@@ -141,7 +141,7 @@ class WritesItem:
             task_id = item["t"]["S"] if "t" in item else component_text(escaped) or ""
             until = int(item["u"]["N"]) if "u" in item else None
             frames = {
-                write_index(name): bytes(value["B"]) if "B" in value else parse_value(value["S"])
+                write_index(name): bytes(value["B"]) if "B" in value else parse_blob_ref(value["S"])
                 for name, value in item.items()
                 if name[0] in "wx" and name[1:].isdigit()
             }
@@ -160,23 +160,23 @@ def write_index(name: str) -> int:
     return int(name[1:]) if name[0] == "w" else -int(name[1:])
 
 
-def value_text(value: ValueRef) -> str:
-    """A reference to a value, as an attribute."""
-    return f"{value.digest}:{value.size}:{value.parts}"
+def blob_ref_text(blob: BlobRef) -> str:
+    """A reference to a blob, as an attribute."""
+    return f"{blob.digest}:{blob.size}:{blob.parts}"
 
 
-def parse_value(text: str) -> ValueRef:
+def parse_blob_ref(text: str) -> BlobRef:
     """The reference in an attribute."""
     digest, size, parts = text.split(":")
-    return ValueRef(digest, int(size), int(parts))
+    return BlobRef(digest, int(size), int(parts))
 
 
-def bytes_item(key: Key, data: bytes) -> Wire:
-    """A segment, or a part of a value."""
-    return {**wire_key(key), "d": {"B": data}}
+def bytes_item(key: Key, data: bytes) -> AttributeMap:
+    """A segment, or a part of a blob."""
+    return {**key_attributes(key), "d": {"B": data}}
 
 
-def bytes_of(item: Wire, name: str = "d") -> bytes:
+def bytes_of(item: AttributeMap, name: str = "d") -> bytes:
     """The bytes in an attribute of an item that was read.
 
     Raises:
@@ -189,7 +189,7 @@ def bytes_of(item: Wire, name: str = "d") -> bytes:
         raise CorruptDataError(f"the attribute '{name}' of the item at {key} holds no bytes", key=key) from error
 
 
-def stamp(expires_at: int | None, until: int | None = None) -> Wire:
+def stamp(expires_at: int | None, until: int | None = None) -> AttributeMap:
     """The attribute that lets DynamoDB delete an item, and the one that says when its conversation is over; or none."""
     times = {EXPIRES_AT: expires_at, "u": until}
     return {name: {"N": str(time)} for name, time in times.items() if time is not None}
@@ -197,6 +197,6 @@ def stamp(expires_at: int | None, until: int | None = None) -> Wire:
 
 def item_fingerprint(item: CheckpointItem) -> bytes:
     """Tells whether an item is still the one that was seen."""
-    if item.value is not None:
-        return item.value.digest.encode()
+    if item.blob is not None:
+        return item.blob.digest.encode()
     return fingerprint(item.frame or b"")

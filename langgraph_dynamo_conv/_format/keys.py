@@ -163,17 +163,17 @@ class Scope:
         """A segment, by the id that checkpoints refer to it with."""
         return Key(self.thread_id, self.segments(ns) + segment_id)
 
-    def value(self, digest: str) -> str:
+    def blob(self, digest: str) -> str:
         """The sort-key prefix of a large value's parts."""
         return f"{self.user_id}#b#{digest}#"
 
     def part(self, digest: str, number: int) -> Key:
         """A part of a large value."""
-        return Key(self.thread_id, f"{self.value(digest)}{number:05d}")
+        return Key(self.thread_id, f"{self.blob(digest)}{number:05d}")
 
     def pointer(self, digest: str) -> Key:
         """The item by which a large value's object in the bucket is found again."""
-        return Key(self.thread_id, self.value(digest) + _IN_BUCKET)
+        return Key(self.thread_id, self.blob(digest) + _IN_BUCKET)
 
     def messages(self, number: int) -> Key:
         """Older messages, the first of which has this number (from 0)."""

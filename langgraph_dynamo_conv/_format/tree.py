@@ -15,7 +15,7 @@ class SegmentRef(NamedTuple):
     position: int
 
 
-class ValueRef(NamedTuple):
+class BlobRef(NamedTuple):
     """A value of its own: digest of its stored bytes (hex), how many bytes, in how many parts (0: in the bucket)."""
 
     digest: str
@@ -34,7 +34,7 @@ class Leaf:
 
     __slots__ = ("at", "data", "digest", "typ")
 
-    def __init__(self, typ: str, data: bytes | None, at: SegmentRef | ValueRef | None = None) -> None:
+    def __init__(self, typ: str, data: bytes | None, at: SegmentRef | BlobRef | None = None) -> None:
         self.typ = typ
         self.data = data
         self.at = at
@@ -62,7 +62,7 @@ class Leaf:
 
     def thinned(self) -> Leaf:
         """The same leaf without its bytes, if they can be fetched from elsewhere."""
-        if not isinstance(self.at, ValueRef):
+        if not isinstance(self.at, BlobRef):
             return self
         thin = Leaf(self.typ, None, self.at)
         thin.digest = self.plain_digest()
@@ -93,7 +93,7 @@ def to_python(node: Node, loads: Loads, values: Mapping[str, bytes]) -> Any:
     Args:
         node: A tree.
         loads: The serializer's `loads_typed`.
-        values: The bytes of every `ValueRef` in the tree whose leaf has none, by digest.
+        values: The bytes of every `BlobRef` in the tree whose leaf has none, by digest.
     """
     if type(node) is dict:
         return {key: to_python(item, loads, values) for key, item in node.items()}
@@ -102,7 +102,7 @@ def to_python(node: Node, loads: Loads, values: Mapping[str, bytes]) -> Any:
     assert isinstance(node, Leaf)
     if node.data is not None:
         return loads((node.typ, node.data))
-    assert isinstance(node.at, ValueRef)
+    assert isinstance(node.at, BlobRef)
     return loads((node.typ, values[node.at.digest]))
 
 

@@ -11,18 +11,18 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from langgraph_dynamo_conv._checkpoints.blobs import Parts, Spilled
-from langgraph_dynamo_conv._format.attributes import from_wire, size_of, to_wire
-from langgraph_dynamo_conv._format.frames import Codec, Sealer, refuse_plain
+from langgraph_dynamo_conv._checkpoints.blobs import Blobs, PendingBlobs
+from langgraph_dynamo_conv._format.attributes import from_attribute, size_of, to_attribute
+from langgraph_dynamo_conv._format.frames import Codec, Encryptor, refuse_plain
 from langgraph_dynamo_conv._format.items import (
     EXPIRES_AT,
-    Wire,
+    AttributeMap,
+    blob_ref_text,
     bytes_of,
+    key_attributes,
     key_of,
-    parse_value,
+    parse_blob_ref,
     stamp,
-    value_text,
-    wire_key,
 )
 from langgraph_dynamo_conv._format.keys import SK, Key, Scope, parse_sk
 from langgraph_dynamo_conv._state.expiry import Expiry
@@ -41,13 +41,15 @@ _LAST = 10**10 - 1
 class OlderMessages:
     """Stores and reads message items. Safe to share between threads."""
 
-    def __init__(self, table: Table, codec: Codec, parts: Parts, expiry: Expiry) -> None:
+    def __init__(self, table: Table, codec: Codec, parts: Blobs, expiry: Expiry) -> None:
         self._expiry = expiry
         self._table = table
         self._codec = codec
         self._parts = parts
 
-    def put(self, scope: Scope, numbered: list[tuple[int, Message]], sealer: Sealer | None, replaced: int = 0) -> None:
+    def put(
+        self, scope: Scope, numbered: list[tuple[int, Message]], encryptor: Encryptor | None, replaced: int = 0
+    ) -> None:
         """Store messages by their numbers. Storing them again is harmless.
 
         Args:
@@ -60,14 +62,14 @@ class OlderMessages:
         """
         for first, batch in _runs(numbered):
             key = scope.messages(first)
-            spilled = Spilled()
-            item = self._item(key, batch, sealer, spilled)
-            self._table.side_by_side(*self._parts.puts(scope, spilled))
+            pending = PendingBlobs()
+            item = self._item(key, batch, encryptor, pending)
+            self._table.side_by_side(*self._parts.puts(scope, pending))
             self._table.put(item)
             if len(batch) > 1 and first < replaced:
                 self.remove(scope, first + 1, first + len(batch) - 1)
 
-    def read(self, scope: Scope, first: int, last: int, sealer: Sealer | None) -> dict[int, Message]:
+    def read(self, scope: Scope, first: int, last: int, encryptor: Encryptor | None) -> dict[int, Message]:
         """Messages from number `first` to before `last`, as far as they are stored, by number.
 
         Cost: one Query for each MB.
@@ -80,7 +82,7 @@ class OlderMessages:
         )
         for item in (item for page in pages for item in page if not self._is_past(item)):
             start = int(parse_sk(item[SK]["S"]).parts[0])
-            for number, message in enumerate(self.messages_of(scope, item, sealer), start):
+            for number, message in enumerate(self.messages_of(scope, item, encryptor), start):
                 if first <= number < last:
                     found.setdefault(number, message)
             if start <= first:
@@ -97,45 +99,47 @@ class OlderMessages:
         for key in [key_of(item) for page in pages for item in page]:
             self._table.delete(key)
 
-    def _is_past(self, item: Wire) -> bool:
+    def _is_past(self, item: AttributeMap) -> bool:
         return EXPIRES_AT in item and self._expiry.is_past(int(item[EXPIRES_AT]["N"]))
 
-    def _item(self, key: Key, batch: list[Message], sealer: Sealer | None, spilled: Spilled) -> Wire:
-        item = {**wire_key(key), **stamp(self._expiry.expires_at())}
+    def _item(self, key: Key, batch: list[Message], encryptor: Encryptor | None, pending: PendingBlobs) -> AttributeMap:
+        item = {**key_attributes(key), **stamp(self._expiry.expires_at())}
         too_large = size_of(batch) > _ITEM_BYTES
         if too_large:
-            frame = self._codec.frame(packed(batch), context="messages", sealer=sealer)
-            item["v"] = {"S": value_text(self._parts.add(frame, spilled))}
-        if sealer is None:
-            item["messages"] = to_wire([shorten(message, _ITEM_BYTES) for message in batch] if too_large else batch)
+            frame = self._codec.frame(packed(batch), context="messages", encryptor=encryptor)
+            item["v"] = {"S": blob_ref_text(self._parts.add(frame, pending))}
+        if encryptor is None:
+            item["messages"] = to_attribute(
+                [shorten(message, _ITEM_BYTES) for message in batch] if too_large else batch
+            )
         elif not too_large:
-            item["sealed"] = {"B": self._codec.frame(packed(batch), context=key.sk, sealer=sealer)}
+            item["sealed"] = {"B": self._codec.frame(packed(batch), context=key.sk, encryptor=encryptor)}
         return item
 
-    def messages_of(self, scope: Scope, item: Wire, sealer: Sealer | None) -> list[Message]:
+    def messages_of(self, scope: Scope, item: AttributeMap, encryptor: Encryptor | None) -> list[Message]:
         """The messages of an item."""
         if "v" in item:
-            ref = parse_value(item["v"]["S"])
+            ref = parse_blob_ref(item["v"]["S"])
             frame = self._parts.fetch_frames(scope, [ref])[ref.digest]
-            large: list[Message] = unpacked(self._codec.unframe(frame, context="messages", sealer=sealer))
+            large: list[Message] = unpacked(self._codec.unframe(frame, context="messages", encryptor=encryptor))
             return large
         if "sealed" in item:
             frame = bytes_of(item, "sealed")
-            sealed: list[Message] = unpacked(self._codec.unframe(frame, context=item[SK]["S"], sealer=sealer))
+            sealed: list[Message] = unpacked(self._codec.unframe(frame, context=item[SK]["S"], encryptor=encryptor))
             return sealed
-        refuse_plain(sealer, item[SK]["S"])
-        messages: list[Message] = from_wire(item["messages"])
+        refuse_plain(encryptor, item[SK]["S"])
+        messages: list[Message] = from_attribute(item["messages"])
         return messages
 
 
 def packed(value: Any) -> bytes:
     """A value of the row as bytes: the JSON of its attribute form."""
-    return json.dumps(to_wire(value), separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(to_attribute(value), separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def unpacked(data: bytes) -> Any:
     """The value that `packed` gave."""
-    return from_wire(json.loads(data))
+    return from_attribute(json.loads(data))
 
 
 def _runs(numbered: list[tuple[int, Message]]) -> Iterator[tuple[int, list[Message]]]:

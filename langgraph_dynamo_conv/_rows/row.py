@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from langgraph_dynamo_conv._format.attributes import to_wire
-from langgraph_dynamo_conv._format.items import EXPIRES_AT, LIVE_UNTIL, NEVER, Times, Wire
+from langgraph_dynamo_conv._format.attributes import to_attribute
+from langgraph_dynamo_conv._format.items import EXPIRES_AT, LIVE_UNTIL, NEVER, AttributeMap, Times
 from langgraph_dynamo_conv._format.keys import PK, Scope
 from langgraph_dynamo_conv._transcript.folding import Message
 
@@ -57,7 +57,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Change:
+class RowUpdate:
     """What a state says of its row.
 
     Args:
@@ -74,7 +74,7 @@ class Change:
     head: str | None
     now: str
     forked_from: list[Message] | None = None
-    patient: bool = False
+    may_move_later: bool = False
 
 
 def iso(seconds: float) -> str:
@@ -86,7 +86,7 @@ def first_of_user(messages: Sequence[Message]) -> Message | None:
     return next((message for message in messages if message.get("role") == "user"), None)
 
 
-def replaced(row: Row | None, change: Change, merged: list[Message]) -> int:
+def replaced(row: Row | None, change: RowUpdate, merged: list[Message]) -> int:
     """Below which number there may be copies that no longer count: of a branch that was left, of an edited message."""
     if row is None:
         return 0
@@ -125,13 +125,13 @@ def unchanged_since(before: Row | None) -> tuple[str, dict[str, str], dict[str, 
         names[f"#{name}"] = name
         if name in before.found:
             terms.append(f"#{name} = :was_{name}")
-            values[f":was_{name}"] = to_wire(before.found[name])
+            values[f":was_{name}"] = to_attribute(before.found[name])
         else:
             terms.append(f"attribute_not_exists(#{name})")
     return " AND ".join(terms), names, values
 
 
-def times_of(item: Wire) -> Times:
+def times_of(item: AttributeMap) -> Times:
     """The times of a row that was read; other programs may have an `expires_at` of their own."""
     stored = [item.get(name, {}).get("N") for name in (LIVE_UNTIL, EXPIRES_AT)]
     return Times(*(int(float(time)) if time is not None else None for time in stored))

@@ -15,16 +15,16 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
-from langgraph_dynamo_conv._format.attributes import from_wire, to_wire
-from langgraph_dynamo_conv._format.frames import Codec, Sealer, refuse_plain
-from langgraph_dynamo_conv._format.items import EXPIRES_AT, LIVE_UNTIL, NEVER, Wire, bytes_of
+from langgraph_dynamo_conv._format.attributes import from_attribute, to_attribute
+from langgraph_dynamo_conv._format.frames import Codec, Encryptor, refuse_plain
+from langgraph_dynamo_conv._format.items import EXPIRES_AT, LIVE_UNTIL, NEVER, AttributeMap, bytes_of
 from langgraph_dynamo_conv._format.keys import PK, SK, Scope
 from langgraph_dynamo_conv._rows.message_items import OlderMessages, packed, unpacked
 from langgraph_dynamo_conv._rows.row import (
     IDLE,
     TIMES,
-    Change,
     Row,
+    RowUpdate,
     first_of_user,
     iso,
     live,
@@ -44,7 +44,7 @@ from langgraph_dynamo_conv.errors import ConflictError
 ROW_BYTES = 4608
 """Default of the most bytes of messages in a row: each of its writes is billed twice, for the table and the index."""
 
-SEALED_TITLE = "(encrypted)"
+ENCRYPTED_TITLE = "(encrypted)"
 """What a row whose transcript is encrypted shows as its title."""
 
 _USUAL_SHARE = 2 / 3
@@ -95,29 +95,29 @@ class Rows:
         with self._lock:
             return self._known.get(scope)
 
-    def get(self, scope: Scope, sealer: Sealer | None) -> Row | None:
+    def get(self, scope: Scope, encryptor: Encryptor | None) -> Row | None:
         """The row as it is now; None if there is none, or its conversation is over."""
         item = self._table.get(scope.row())
-        row = self.from_wire(item, sealer) if item and not self._is_over(item) else None
+        row = self.from_attributes(item, encryptor) if item and not self._is_over(item) else None
         self._remember(scope, row)
         return row
 
-    def _is_over(self, item: Wire) -> bool:
+    def _is_over(self, item: AttributeMap) -> bool:
         return any(map(self._expiry.is_past, times_of(item)))
 
     def is_over(self, row: Row) -> bool:
         """Whether the conversation of a row that was read is over."""
         return any(map(self._expiry.is_past, row.times))
 
-    def from_wire(self, item: Wire, sealer: Sealer | None) -> Row:
+    def from_attributes(self, item: AttributeMap, encryptor: Encryptor | None) -> Row:
         """The record of an item that was read, also one that another program wrote."""
-        plain = {name: from_wire(value) for name, value in item.items()}
+        plain = {name: from_attribute(value) for name, value in item.items()}
         title, messages = plain.get("title"), plain.get("messages") or []
         if "sealed" in plain:
-            opened = self._codec.unframe(bytes_of(item, "sealed"), context=plain[SK], sealer=sealer)
+            opened = self._codec.unframe(bytes_of(item, "sealed"), context=plain[SK], encryptor=encryptor)
             title, messages = unpacked(opened)
-        elif messages or title not in (None, DEFAULT_TITLE, SEALED_TITLE):
-            refuse_plain(sealer, plain[SK])
+        elif messages or title not in (None, DEFAULT_TITLE, ENCRYPTED_TITLE):
+            refuse_plain(encryptor, plain[SK])
         count, created = plain.get("message_count"), str(plain.get("created_at", ""))
         return Row(
             Scope(plain[PK], plain[SK]),
@@ -157,20 +157,22 @@ class Rows:
         """A request to the index, for conversations only that are not over."""
         return live(request, self._expiry.clock())
 
-    def create(self, scope: Scope, title: str | None, sealer: Sealer | None) -> bool:
+    def create(self, scope: Scope, title: str | None, encryptor: Encryptor | None) -> bool:
         """Write a row without messages, unless there is one; whether it was written."""
         now = self.now()
         row = Row(scope, title or DEFAULT_TITLE, [], now, now, 0, IDLE, 1, times=self._expiry.fresh())
         try:
-            self._write(None, row, sealer)
+            self._write(None, row, encryptor)
         except ConditionFailed as refused:
             if self._buried(scope, refused):
-                return self.create(scope, title, sealer)
-            self.get(scope, sealer)  # so that it is known from now on
+                return self.create(scope, title, encryptor)
+            self.get(scope, encryptor)  # so that it is known from now on
             return False
         return True
 
-    def change(self, scope: Scope, changed: Callable[[Row | None], Row | None], sealer: Sealer | None) -> Row | None:
+    def change(
+        self, scope: Scope, changed: Callable[[Row | None], Row | None], encryptor: Encryptor | None
+    ) -> Row | None:
         """Change the row, whoever else does at the same time.
 
         Args:
@@ -187,16 +189,16 @@ class Rows:
         """
         with self._lock:
             seen = scope in self._known
-        row = self.known(scope) if seen else self.get(scope, sealer)
+        row = self.known(scope) if seen else self.get(scope, encryptor)
         for _ in range(_TRIES):
             wanted = changed(row)
             if wanted is None or wanted is row:
                 return wanted
             try:
-                return self._write(row, wanted, sealer)
+                return self._write(row, wanted, encryptor)
             except ConditionFailed as refused:
                 self._buried(scope, refused)
-                row = self.get(scope, sealer)
+                row = self.get(scope, encryptor)
         raise ConflictError(
             f"the row of conversation {scope.thread_id} was changed by others {_TRIES} times in a row; repeat the call",
             operation="UpdateItem",
@@ -204,35 +206,35 @@ class Rows:
             key=str(scope.row()),
         )
 
-    def prolong(self, scope: Scope, sealer: Sealer | None) -> None:
+    def prolong(self, scope: Scope, encryptor: Encryptor | None) -> None:
         """Restart the clock of a row that does not follow the messages.
 
         Cost: nothing without a time to live, else that of `change`.
         """
         row = self.known(scope)
         if self._expiry.is_on or (row is not None and row.times != NEVER):
-            self.change(scope, self._prolonged, sealer)
+            self.change(scope, self._prolonged, encryptor)
 
-    def follow(self, scope: Scope, state: Callable[[Row | None], Change], sealer: Sealer | None) -> Row | None:
+    def apply(self, scope: Scope, state: Callable[[Row | None], RowUpdate], encryptor: Encryptor | None) -> Row | None:
         """Bring the row up to a state; `state` says what it is, given the row that there is.
 
         Cost: nothing if the row says it already, else that of `change`, and one PutItem for the messages that leave.
         """
 
         def changed(row: Row | None) -> Row | None:
-            wanted, leaving = self._followed(scope, row, state(row), sealer)
-            self._older.put(scope, leaving, sealer, wanted.replaced)
+            wanted, leaving = self._followed(scope, row, state(row), encryptor)
+            self._older.put(scope, leaving, encryptor, wanted.replaced)
             return wanted
 
-        return self.change(scope, changed, sealer)
+        return self.change(scope, changed, encryptor)
 
-    def messages(self, row: Row, first: int, last: int, sealer: Sealer | None) -> list[Message]:
+    def messages(self, row: Row, first: int, last: int, encryptor: Encryptor | None) -> list[Message]:
         """The transcript from number `first` to before `last`, whole, oldest first."""
         shown = dict(enumerate(row.messages, row.older))
         whole = {number: message for number, message in shown.items() if "shortened" not in message}
         missing = [number for number in range(first, min(last, row.message_count)) if number not in whole]
         if missing:
-            stored = self._older.read(row.scope, missing[0], missing[-1] + 1, sealer)
+            stored = self._older.read(row.scope, missing[0], missing[-1] + 1, encryptor)
             whole = {**shown, **stored, **whole}
         return [whole[number] for number in range(first, min(last, row.message_count)) if number in whole]
 
@@ -240,17 +242,17 @@ class Rows:
         return None if row is None else replace(row, times=self._expiry.fresh(), version=row.version + 1)
 
     def _followed(
-        self, scope: Scope, row: Row | None, change: Change, sealer: Sealer | None
+        self, scope: Scope, row: Row | None, change: RowUpdate, encryptor: Encryptor | None
     ) -> tuple[Row, list[tuple[int, Message]]]:
         """The row after a change (the same object if nothing changed), and the messages that are stored beside it."""
         base = row or Row(scope, DEFAULT_TITLE, [], change.now, change.now, 0)
-        base = self._reaching_fork(base, change, sealer)
+        base = self._reaching_fork(base, change, encryptor)
         merged = merge(base.messages, change.folded, forked_from=change.forked_from)
         same = [self._shown(message) for message in merged] == base.messages and row is not None
         status = change.status or base.status or IDLE
         if same and base.status == status and base.times.until == self._expiry.until():
             return row or base, []
-        most = int(self._row_bytes * (1 if change.patient else _USUAL_SHARE))
+        most = int(self._row_bytes * (1 if change.may_move_later else _USUAL_SHARE))
         leaving, kept = split(merged, max_bytes=most, keep_bytes=int(self._row_bytes * _KEPT_SHARE))
         shown = [self._shown(message) for message in kept]
         title = base.title if base.title != DEFAULT_TITLE else title_of(first_of_user(merged))
@@ -268,13 +270,13 @@ class Rows:
         )
         return after, stored_beside(row, base, merged, len(leaving), shown)
 
-    def _reaching_fork(self, base: Row, change: Change, sealer: Sealer | None) -> Row:
+    def _reaching_fork(self, base: Row, change: RowUpdate, encryptor: Encryptor | None) -> Row:
         """The row with all of its messages, where a fork's point has left it."""
         if change.forked_from is None or not base.older:
             return base
         if change.forked_from and fork_point(base.messages, change.forked_from) is not None:
             return base
-        return replace(base, messages=self.messages(base, 0, base.message_count, sealer))
+        return replace(base, messages=self.messages(base, 0, base.message_count, encryptor))
 
     def _shown(self, message: Message) -> Message:
         """A message as the row shows it; a shortened one has the digest of the whole."""
@@ -285,14 +287,14 @@ class Rows:
             return message
         return {**short, "shortened": blake2b(packed(message), digest_size=6).hexdigest()}
 
-    def _write(self, before: Row | None, after: Row, sealer: Sealer | None) -> Row:
+    def _write(self, before: Row | None, after: Row, encryptor: Encryptor | None) -> Row:
         """Write the row if it is still as `before` (None: not there); gives it as it is now stored."""
-        fields = self._fields(before, after, sealer)
+        fields = self._fields(before, after, encryptor)
         was = before.found if before is not None else {}
         changed = {n: value for n, value in fields.items() if value is not None and was.get(n, _MISSING) != value}
         gone = [name for name, value in fields.items() if value is None and name in was]
         names = {f"#{name}": name for name in (*changed, *gone)}
-        values = {f":{name}": to_wire(value) for name, value in changed.items()}
+        values = {f":{name}": to_attribute(value) for name, value in changed.items()}
         condition, more_names, more_values = unchanged_since(before)
         removed = " REMOVE " + ", ".join(f"#{name}" for name in gone) if gone else ""
         self._table.update(
@@ -307,7 +309,7 @@ class Rows:
         self._remember(after.scope, written)
         return written
 
-    def _fields(self, before: Row | None, after: Row, sealer: Sealer | None) -> dict[str, Any]:
+    def _fields(self, before: Row | None, after: Row, encryptor: Encryptor | None) -> dict[str, Any]:
         fields: dict[str, Any] = {
             "title": after.title,
             "messages": after.messages,
@@ -320,10 +322,10 @@ class Rows:
             LIVE_UNTIL: after.times.until,
             EXPIRES_AT: after.times.expires_at,
         }
-        if sealer is not None:
+        if encryptor is not None:
             payload = packed([after.title, after.messages])
-            frame = self._codec.frame(payload, context=after.scope.user_id, sealer=sealer)
-            fields |= {"title": SEALED_TITLE, "messages": [], "sealed": frame}
+            frame = self._codec.frame(payload, context=after.scope.user_id, encryptor=encryptor)
+            fields |= {"title": ENCRYPTED_TITLE, "messages": [], "sealed": frame}
         if before is None or not before.created_at:
             fields["created_at"] = after.created_at
         return fields

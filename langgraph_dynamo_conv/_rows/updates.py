@@ -13,18 +13,18 @@ from typing import Any
 
 from langgraph.checkpoint.serde.types import ERROR, INTERRUPT
 
-from langgraph_dynamo_conv._checkpoints.blobs import Parts, value_refs
+from langgraph_dynamo_conv._checkpoints.blobs import Blobs, blob_refs
 from langgraph_dynamo_conv._checkpoints.store import Checkpoints
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
 from langgraph_dynamo_conv._format import changes
-from langgraph_dynamo_conv._format.frames import Sealer
+from langgraph_dynamo_conv._format.frames import Encryptor
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._format.tree import to_python
-from langgraph_dynamo_conv._rows.row import FAILED, IDLE, RUNNING, WAITING, Change, Row
+from langgraph_dynamo_conv._rows.row import FAILED, IDLE, RUNNING, WAITING, Row, RowUpdate
 from langgraph_dynamo_conv._rows.rows import Rows
 from langgraph_dynamo_conv._state.checkpoint_tree import metadata_of
 from langgraph_dynamo_conv._state.serializer import Serializer
-from langgraph_dynamo_conv._state.stored import Image
+from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.forks import Lock
 from langgraph_dynamo_conv._transcript.folding import Message, digest_of, fold
 
@@ -39,7 +39,7 @@ _EARLY = 512
 """Interrupts and failures that are remembered until their checkpoint is saved."""
 
 
-class RowFollower:
+class RowUpdater:
     """Keeps conversation rows up to the states that are saved. Safe to share between threads.
 
     Args:
@@ -53,11 +53,11 @@ class RowFollower:
         rows: Rows,
         checkpoints: Checkpoints,
         writes: TaskWrites,
-        parts: Parts,
+        parts: Blobs,
         *,
         channel: str,
         transcript: bool,
-        seals: bool,
+        encrypts: bool,
     ) -> None:
         self._rows = rows
         self._checkpoints = checkpoints
@@ -65,34 +65,39 @@ class RowFollower:
         self._parts = parts
         self.channel = channel
         self._transcript = transcript
-        self._seals = seals
+        self._seals = encrypts
         self._lock = Lock()
         self._early: OrderedDict[tuple[Scope, str], str] = OrderedDict()
 
-    def over(self, rows: Rows) -> RowFollower:
+    def with_rows(self, rows: Rows) -> RowUpdater:
         """The same follower, but of these rows."""
         made = copy.copy(self)
         made._rows = rows
         return made
 
-    def sealer(self, serializer: Serializer) -> Sealer | None:
+    def encryptor(self, serializer: Serializer) -> Encryptor | None:
         """What encrypts transcripts, or None."""
-        return serializer.sealer if self._seals else None
+        return serializer.encryptor if self._seals else None
 
     def saved(
-        self, scope: Scope, image: Image, values: Mapping[str, Any], source: str | None, serializer: Serializer
+        self,
+        scope: Scope,
+        image: StoredCheckpoint,
+        values: Mapping[str, Any],
+        source: str | None,
+        serializer: Serializer,
     ) -> Row | None:
         """A checkpoint of the root was saved: let the row follow if it is time; gives the row if it did."""
         known = self._rows.known(scope)
         if not self._transcript:
             if known is None:
-                self._rows.create(scope, None, self.sealer(serializer))
+                self._rows.create(scope, None, self.encryptor(serializer))
             if not _is_pending(values):
-                self._rows.prolong(scope, self.sealer(serializer))
+                self._rows.prolong(scope, self.encryptor(serializer))
             return None
         trimmed = self._trimmed(scope, image) if source == "loop" else None
         if trimmed is not None:
-            self.follow(scope, trimmed, RUNNING, serializer, is_guess=True)
+            self.apply(scope, trimmed, RUNNING, serializer, is_guess=True)
         over = not _is_pending(values)
         early = self._take_early(scope, image.checkpoint_id)
         exited = not over and source == "loop" and self._saved_at_exit(scope, image, serializer)
@@ -101,7 +106,7 @@ class RowFollower:
             held = values.get(self.channel)
             status = early or (IDLE if over else WAITING if exited else RUNNING)
             is_guess = not early and not over
-            return self.follow(scope, image, status, serializer, held, whole=source in _BY_HAND, is_guess=is_guess)
+            return self.apply(scope, image, status, serializer, held, whole=source in _BY_HAND, is_guess=is_guess)
         return None
 
     def wrote(
@@ -121,16 +126,16 @@ class RowFollower:
                 self._early.popitem(last=False)
         image = self._checkpoints.image(scope, "", serializer, checkpoint_id)
         if image is not None and self._take_early(scope, checkpoint_id):
-            self.follow(scope, image, status, serializer)
+            self.apply(scope, image, status, serializer)
 
     def _take_early(self, scope: Scope, checkpoint_id: str) -> str | None:
         with self._lock:
             return self._early.pop((scope, checkpoint_id), None)
 
-    def follow(
+    def apply(
         self,
         scope: Scope,
-        image: Image,
+        image: StoredCheckpoint,
         status: str | None,
         serializer: Serializer,
         held: Any = None,
@@ -152,19 +157,24 @@ class RowFollower:
         """
         now = self._rows.now()
 
-        def state(row: Row | None) -> Change:
+        def state(row: Row | None) -> RowUpdate:
             messages = _flat(held) if held is not None else self._messages(scope, image, row, serializer)
             forked_from = self._forked_from(scope, image, row, serializer, now)
             if row is not None and forked_from is None and not whole:
                 messages = _newest_of(messages, row)
             folded = fold(messages, timestamp=now)
             shown = None if is_guess and _has_stopped(row, image) else status
-            return Change(folded, shown, image.checkpoint_id, now, forked_from, patient=image.is_fresh)
+            return RowUpdate(folded, shown, image.checkpoint_id, now, forked_from, may_move_later=image.is_fresh)
 
-        return self._rows.follow(scope, state, self.sealer(serializer))
+        return self._rows.apply(scope, state, self.encryptor(serializer))
 
     def _user_spoke(
-        self, scope: Scope, image: Image, values: Mapping[str, Any], source: str | None, serializer: Serializer
+        self,
+        scope: Scope,
+        image: StoredCheckpoint,
+        values: Mapping[str, Any],
+        source: str | None,
+        serializer: Serializer,
     ) -> bool:
         """Whether the newest message is the user's.
 
@@ -178,7 +188,7 @@ class RowFollower:
         parent = self._checkpoints.image(scope, "", serializer, image.parent_id)
         return parent is not None and metadata_of(parent, serializer).get("source") == "input"
 
-    def _saved_at_exit(self, scope: Scope, image: Image, serializer: Serializer) -> bool:
+    def _saved_at_exit(self, scope: Scope, image: StoredCheckpoint, serializer: Serializer) -> bool:
         """Whether a run with durability "exit" has stopped here, at a breakpoint if nothing else says why."""
         if image.parent_id is None:
             return True
@@ -188,7 +198,7 @@ class RowFollower:
         step, before = (metadata_of(one, serializer).get("step") for one in (image, parent))
         return isinstance(step, int) and isinstance(before, int) and step > before + 1
 
-    def _trimmed(self, scope: Scope, image: Image) -> Image | None:
+    def _trimmed(self, scope: Scope, image: StoredCheckpoint) -> StoredCheckpoint | None:
         """The state before this one, if messages that the row may still lack are gone from it: the agent forgot."""
         before = self._checkpoints.cached(scope, "", image.parent_id) if image.parent_id else None
         held = before.tree["channel_values"].get(self.channel) if before is not None else None
@@ -197,11 +207,11 @@ class RowFollower:
             return None
         return None if changes.common_head(held, left) == len(held) else before
 
-    def _messages(self, scope: Scope, image: Image, row: Row | None, serializer: Serializer) -> list[Any]:
+    def _messages(self, scope: Scope, image: StoredCheckpoint, row: Row | None, serializer: Serializer) -> list[Any]:
         """The state's messages; of a `DeltaChannel`, those that task writes brought since the row was written."""
         node = image.tree["channel_values"].get(self.channel)
         if node is not None:
-            values = self._parts.fetch(scope, value_refs(node), serializer.sealer)
+            values = self._parts.fetch(scope, blob_refs(node), serializer.encryptor)
             return _flat(to_python(node, serializer.loads, values))
         if self.channel not in image.tree.get("channel_versions", ()):
             return []
@@ -219,14 +229,14 @@ class RowFollower:
             message for _, _, value in self._writes.to_python(scope, brought, serializer) for message in _flat(value)
         ]
 
-    def _path(self, scope: Scope, image: Image, oldest: str) -> set[str]:
+    def _path(self, scope: Scope, image: StoredCheckpoint, oldest: str) -> set[str]:
         """Ancestors of a checkpoint since `oldest`."""
         if oldest and image.lineage and oldest >= image.lineage[0]:
             return set(image.lineage[:-1])
         return self._checkpoints.ancestors(scope, "", image.checkpoint_id, oldest)
 
     def _forked_from(
-        self, scope: Scope, image: Image, row: Row | None, serializer: Serializer, now: str
+        self, scope: Scope, image: StoredCheckpoint, row: Row | None, serializer: Serializer, now: str
     ) -> list[Message] | None:
         """The messages at the point where this state left the branch that the row shows, or None if it did not."""
         if row is None or row.head is None or row.head in image.lineage or row.head < image.lineage[0]:
@@ -236,7 +246,7 @@ class RowFollower:
         return None if before is None else fold(self._messages(scope, before, None, serializer), timestamp=now)
 
 
-def _has_stopped(row: Row | None, image: Image) -> bool:
+def _has_stopped(row: Row | None, image: StoredCheckpoint) -> bool:
     """Whether the row shows already that the step after this checkpoint was interrupted or failed."""
     return row is not None and row.head == image.checkpoint_id and row.status in (WAITING, FAILED)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from langgraph_dynamo_conv._format.items import FULL, CheckpointItem, Wire, item_fingerprint
-from langgraph_dynamo_conv._state.stored import Image
+from langgraph_dynamo_conv._format.items import FULL, AttributeMap, CheckpointItem, item_fingerprint
+from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv.errors import CorruptDataError
 
 
@@ -13,7 +13,7 @@ class Stale(Exception):
     """What this process knows of the conversation is no longer in the table."""
 
 
-class Descending:
+class CheckpointPages:
     """Checkpoint items of one namespace, newest first, read as far as they are needed.
 
     Args:
@@ -22,7 +22,9 @@ class Descending:
             or not; those that are no longer listed then are there only for chains.
     """
 
-    def __init__(self, pages: Iterator[list[Wire]], is_past: Callable[[int | None], bool] = lambda _: False) -> None:
+    def __init__(
+        self, pages: Iterator[list[AttributeMap]], is_past: Callable[[int | None], bool] = lambda _: False
+    ) -> None:
         self._pages = pages
         self._is_past = is_past
         self._items: dict[str, CheckpointItem] = {}
@@ -36,7 +38,7 @@ class Descending:
         if page is None:
             self._ended = True
             return
-        for item in map(CheckpointItem.from_wire, page):
+        for item in map(CheckpointItem.from_attributes, page):
             if not self._is_past(item.times.expires_at):
                 self._items[item.checkpoint_id] = item
                 self._order.append(item.checkpoint_id)
@@ -72,7 +74,7 @@ class Descending:
             self.read()
         return self._items.get(checkpoint_id)
 
-    def chain(self, head: CheckpointItem, known: Image | None = None) -> list[CheckpointItem]:
+    def chain(self, head: CheckpointItem, known: StoredCheckpoint | None = None) -> list[CheckpointItem]:
         """The items that make up `head`'s state, oldest first: from a full one, or from just after `known`.
 
         Raises:

@@ -9,9 +9,9 @@ from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from langgraph_dynamo_conv._format.tree import Leaf, Node, grow, to_python
-from langgraph_dynamo_conv._state.message_digests import Mark, mark_of
+from langgraph_dynamo_conv._state.message_digests import MessagesDigest, digest_messages
 from langgraph_dynamo_conv._state.serializer import Serializer
-from langgraph_dynamo_conv._state.stored import Image
+from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 
 _DEPTH = {"channel_values": 2, "versions_seen": 2, "channel_versions": 1, "metadata": 1}
 """How deep each section is taken apart; what is not named is one leaf."""
@@ -21,7 +21,7 @@ class Grown(NamedTuple):
     """A checkpoint as a tree, and the marks of its messages by channel."""
 
     tree: dict[str, Any]
-    marks: Mapping[str, Mark]
+    message_digests: Mapping[str, MessagesDigest]
 
 
 def tree_of(checkpoint: Checkpoint, metadata: Mapping[str, Any], serializer: Serializer) -> dict[str, Any]:
@@ -33,7 +33,9 @@ def tree_of(checkpoint: Checkpoint, metadata: Mapping[str, Any], serializer: Ser
     return grown(checkpoint, metadata, serializer, None).tree
 
 
-def grown(checkpoint: Checkpoint, metadata: Mapping[str, Any], serializer: Serializer, parent: Image | None) -> Grown:
+def grown(
+    checkpoint: Checkpoint, metadata: Mapping[str, Any], serializer: Serializer, parent: StoredCheckpoint | None
+) -> Grown:
     """`tree_of`, with the parent's value where that did not change, and without serializing it again.
 
     Args:
@@ -42,7 +44,7 @@ def grown(checkpoint: Checkpoint, metadata: Mapping[str, Any], serializer: Seria
         serializer: How values become bytes.
         parent: The parent if it is at hand, or None.
     """
-    marks: dict[str, Mark] = {}
+    message_digests: dict[str, MessagesDigest] = {}
     tree: dict[str, Any] = {}
     for name, value in sections_of(checkpoint, metadata).items():
         depth = _DEPTH.get(name, 0)
@@ -50,10 +52,10 @@ def grown(checkpoint: Checkpoint, metadata: Mapping[str, Any], serializer: Seria
             tree[name] = grow(value, serializer.dumps, 0)
         elif name == "channel_values":
             known = _Known(parent, checkpoint.get("channel_versions"), serializer)
-            tree[name] = {channel: known.grown(channel, held, marks) for channel, held in value.items()}
+            tree[name] = {channel: known.grown(channel, held, message_digests) for channel, held in value.items()}
         else:
             tree[name] = grow(dict(value), serializer.dumps, depth)
-    return Grown(tree, marks)
+    return Grown(tree, message_digests)
 
 
 def sections_of(checkpoint: Checkpoint, metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,26 +81,28 @@ def sections_of(checkpoint: Checkpoint, metadata: Mapping[str, Any]) -> dict[str
 class _Known:
     """What the parent tells of a checkpoint's channels."""
 
-    def __init__(self, parent: Image | None, versions: object, serializer: Serializer) -> None:
+    def __init__(self, parent: StoredCheckpoint | None, versions: object, serializer: Serializer) -> None:
         self._dumps = serializer.dumps
         self._nodes = parent.tree.get("channel_values", {}) if parent is not None else {}
-        self._marks = parent.marks if parent is not None else {}
+        self._message_digests = parent.message_digests if parent is not None else {}
         self._versions = versions if isinstance(versions, Mapping) else {}
         self._parent_versions = parent.tree.get("channel_versions", {}) if parent is not None else {}
         # What another serializer writes may not follow from a message's fields.
         self._markable = type(getattr(serializer.dumps, "__self__", None)) is JsonPlusSerializer
 
-    def grown(self, channel: str, value: Any, marks: dict[str, Mark]) -> Node:
-        """A channel's value as a tree; its mark is put into `marks`."""
+    def grown(self, channel: str, value: Any, message_digests: dict[str, MessagesDigest]) -> Node:
+        """A channel's value as a tree; its mark is put into `message_digests`."""
         node = self._nodes.get(channel)
         if node is not None and self._is_as_before(channel):
-            marks.update({channel: self._marks[channel]} if channel in self._marks else {})
+            message_digests.update(
+                {channel: self._message_digests[channel]} if channel in self._message_digests else {}
+            )
             return cast("Node", node)
         if type(value) is not list or not value or not self._markable:
             return grow(value, self._dumps, 1)
-        mark, count = mark_of(value, self._marks.get(channel))
+        mark, count = digest_messages(value, self._message_digests.get(channel))
         if mark is not None:
-            marks[channel] = mark
+            message_digests[channel] = mark
         head = node[:count] if type(node) is list else []
         return [*head, *(Leaf(*self._dumps(item)) for item in value[len(head) :])]
 
@@ -116,7 +120,7 @@ class _Known:
         )
 
 
-def checkpoint_of(image: Image, values: Mapping[str, bytes], serializer: Serializer) -> Checkpoint:
+def checkpoint_of(image: StoredCheckpoint, values: Mapping[str, bytes], serializer: Serializer) -> Checkpoint:
     """The checkpoint of an image: fresh objects at every call."""
     sections = {
         name: to_python(node, serializer.loads, values) for name, node in image.tree.items() if name != "metadata"
@@ -124,6 +128,6 @@ def checkpoint_of(image: Image, values: Mapping[str, bytes], serializer: Seriali
     return cast("Checkpoint", {"id": image.checkpoint_id, **sections})
 
 
-def metadata_of(image: Image, serializer: Serializer) -> CheckpointMetadata:
+def metadata_of(image: StoredCheckpoint, serializer: Serializer) -> CheckpointMetadata:
     """The metadata of an image."""
     return cast("CheckpointMetadata", to_python(image.tree["metadata"], serializer.loads, {}))

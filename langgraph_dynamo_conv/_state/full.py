@@ -18,10 +18,10 @@ from langgraph_dynamo_conv._format.tree import Leaf, Node, SegmentRef, leaves, w
 CHAIN_BYTES = 512 * 1024
 """A chain is rewritten at this size whatever it costs: half of a query page of 1 MB."""
 
-SEAL_BYTES = 16 * 1024
+MIN_MOVED_BYTES = 16 * 1024
 """Fewer unsealed bytes than this stay in the full checkpoint itself."""
 
-SEALABLE_BYTES = 64
+MIN_MOVED_LEAF_BYTES = 64
 """A leaf below this is cheaper written again than referred to."""
 
 RUN_LEAVES = 32
@@ -74,7 +74,7 @@ def plan_full(tree: dict[str, Any], sizes: Mapping[str, int], new_segment_id: An
     half_dead, small = _half_dead(tree, sizes), _mergeable(sizes)
     dissolved = half_dead | small
     moving = list(_moving(tree, dissolved))
-    if not dissolved and sum(leaf.size for leaf in moving) < SEAL_BYTES:
+    if not dissolved and sum(leaf.size for leaf in moving) < MIN_MOVED_BYTES:
         moving = []
     segments, places = {}, {}
     for number, batch in enumerate(_batches(moving)):
@@ -131,7 +131,7 @@ def _moving(tree: dict[str, Any], dissolved: set[str]) -> Iterable[Leaf]:
     """
     for section, node in tree.items():
         for group in _groups(node):
-            least = SEALABLE_BYTES if len(group) < RUN_LEAVES else 0
+            least = MIN_MOVED_LEAF_BYTES if len(group) < RUN_LEAVES else 0
             for leaf in group:
                 is_loose = leaf.size >= least if leaf.at is None else _is_in(leaf, dissolved)
                 if is_loose and (section == "channel_values" or leaf.size <= SEGMENT_BYTES):

@@ -1,7 +1,7 @@
 """Telling that the messages of a channel are what they were, without serializing them. Pure.
 
 A message is serialized by way of pydantic, which costs several times what packing its plain fields does, and a long
-chat has a thousand that no step touches. So a `Mark` is taken of the fields. Equal marks mean equal bytes: what
+chat has a thousand that no step touches. So a digest is taken of the fields. Equal digests mean equal bytes: what
 `JsonPlusSerializer` writes of one of LangChain's messages follows from its class and its fields alone. Messages of
 other classes, and fields that hold more than msgpack has types for, have no mark: these are serialized every time.
 
@@ -35,14 +35,14 @@ _AT_ONCE = 256
 
 
 @dataclass(frozen=True)
-class Mark:
+class MessagesDigest:
     """Tells whether the first `count` messages of a channel are what they were."""
 
     count: int
     digest: bytes
 
 
-def mark_of(messages: list[Any], before: Mark | None) -> tuple[Mark | None, int]:
+def digest_messages(messages: list[Any], before: MessagesDigest | None) -> tuple[MessagesDigest | None, int]:
     """The mark of messages, or None where they can't be marked; and how many at their head are those of `before`.
 
     Take it before the messages are serialized: should another thread change one in between, the next mark differs.
@@ -63,7 +63,7 @@ def mark_of(messages: list[Any], before: Mark | None) -> tuple[Mark | None, int]
             digest.update(packed)
     except ormsgpack.MsgpackEncodeError:
         return None, 0
-    return Mark(len(messages), digest.digest()), known
+    return MessagesDigest(len(messages), digest.digest()), known
 
 
 def _packed(messages: Sequence[BaseMessage], first: int, last: int) -> Iterator[memoryview]:

@@ -8,28 +8,34 @@ from typing import Any
 import ormsgpack
 
 from langgraph_dynamo_conv._format import changes
-from langgraph_dynamo_conv._format.frames import Codec, Sealer
+from langgraph_dynamo_conv._format.frames import Codec, Encryptor
 from langgraph_dynamo_conv._format.items import CHANGE, FULL, NEVER, CheckpointItem, Times, item_fingerprint
 from langgraph_dynamo_conv._format.keys import Scope, component, component_text, segment_id
-from langgraph_dynamo_conv._format.tree import Leaf, ValueRef, with_leaves
+from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, with_leaves
 from langgraph_dynamo_conv._state.full import CHAIN_BYTES, encode_segment, full_pays, plan_full
-from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, LINEAGE, Image, child_image
+from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, LINEAGE, StoredCheckpoint, stored_change
 
 
 class Draft:
     """A checkpoint that is about to be stored."""
 
     def __init__(
-        self, codec: Codec, scope: Scope, ns: str, checkpoint_id: str, parent_id: str | None, sealer: Sealer | None
+        self,
+        codec: Codec,
+        scope: Scope,
+        ns: str,
+        checkpoint_id: str,
+        parent_id: str | None,
+        encryptor: Encryptor | None,
     ) -> None:
         self._codec = codec
         self._scope = scope
         self.ns = ns
-        self._sealer = sealer
+        self._sealer = encryptor
         self._id = checkpoint_id
         self.parent_id = parent_id
         self.key = scope.checkpoint(ns, checkpoint_id)
-        self._parent: Image | None = None
+        self._parent: StoredCheckpoint | None = None
         self.kind = FULL
         self.frame = b""
         self._merged_share = 0.0
@@ -39,7 +45,7 @@ class Draft:
         self._full_check_at = CHAIN_ITEMS
         self.segment_frames: dict[str, bytes] = {}
 
-    def plan(self, tree: dict[str, Any], parent: Image | None, *, linear: bool) -> None:
+    def plan(self, tree: dict[str, Any], parent: StoredCheckpoint | None, *, linear: bool) -> None:
         """A change against the parent where the parent is the newest and its chain is short, else full."""
         if parent is None:
             self.plan_full(tree, {})
@@ -74,7 +80,7 @@ class Draft:
             for segment, batch in full.segments.items()
         }
 
-    def item(self, value: ValueRef | None, run_id: str | None, times: Times = NEVER) -> CheckpointItem:
+    def item(self, value: BlobRef | None, run_id: str | None, times: Times = NEVER) -> CheckpointItem:
         """The item.
 
         Args:
@@ -86,14 +92,14 @@ class Draft:
         frame = self.frame if value is None else None
         return CheckpointItem(self.key, self.kind, self.parent_id, frame, value, run_id, ns, times)
 
-    def image(self, item: CheckpointItem) -> Image:
+    def image(self, item: CheckpointItem) -> StoredCheckpoint:
         """What is known of the checkpoint once it is stored."""
         tree = with_leaves(self._tree, Leaf.thinned)
         assert type(tree) is dict
         if self._parent is not None:
-            return child_image(item, tree, self._parent, self._full_check_at)
+            return stored_change(item, tree, self._parent, self._full_check_at)
         lineage = (*self._lineage, self._id)[-LINEAGE:]
-        return Image(
+        return StoredCheckpoint(
             self._id,
             self.parent_id,
             tree,
@@ -103,7 +109,7 @@ class Draft:
             expires_at=item.times.expires_at,
         )
 
-    def _change(self, found: changes.Difference, parent: Image, frame: bytes | None = None) -> None:
+    def _change(self, found: changes.Difference, parent: StoredCheckpoint, frame: bytes | None = None) -> None:
         assert type(found.tree) is dict
         self.kind, self._parent, self._tree = CHANGE, parent, found.tree
         self.frame = frame if frame is not None else self._framed(found.change, self.key.sk)
@@ -111,7 +117,7 @@ class Draft:
         self.segment_frames = {}
 
     def _framed(self, payload: Any, sk: str) -> bytes:
-        return self._codec.frame(ormsgpack.packb(payload), context=sk, sealer=self._sealer)
+        return self._codec.frame(ormsgpack.packb(payload), context=sk, encryptor=self._sealer)
 
     def _new_segment_id(self, number: int, batch: list[Leaf]) -> str:
         digest = blake2b(digest_size=5)

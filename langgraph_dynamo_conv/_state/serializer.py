@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
-from langgraph_dynamo_conv._format.frames import Migrating, Sealer
+from langgraph_dynamo_conv._format.frames import Encryptor, LenientEncryptor
 from langgraph_dynamo_conv._format.tree import Dumps, Loads
 
 
@@ -23,12 +23,12 @@ class Serializer:
 
     dumps: Dumps
     loads: Loads
-    sealer: Sealer | None = None
+    encryptor: Encryptor | None = None
 
 
 def serializer_of(serde: SerializerProtocol, *, accept_plaintext: bool = False) -> Serializer:
     """A saver's serializer, taken apart: an `EncryptedSerializer` seals frames, what it wraps makes the bytes."""
     if isinstance(serde, EncryptedSerializer):
-        sealer = Migrating(serde) if accept_plaintext else serde
-        return Serializer(serde.serde.dumps_typed, serde.serde.loads_typed, sealer)
+        encryptor = LenientEncryptor(serde) if accept_plaintext else serde
+        return Serializer(serde.serde.dumps_typed, serde.serde.loads_typed, encryptor)
     return Serializer(serde.dumps_typed, serde.loads_typed)

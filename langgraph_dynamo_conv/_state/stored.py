@@ -8,7 +8,7 @@ from typing import Any
 
 from langgraph_dynamo_conv._format.items import CheckpointItem, item_fingerprint
 from langgraph_dynamo_conv._format.tree import Node, leaves
-from langgraph_dynamo_conv._state.message_digests import Mark
+from langgraph_dynamo_conv._state.message_digests import MessagesDigest
 
 CHAIN_ITEMS = 24
 """No chain is rewritten before it has so many items; a reader takes them in one page (see `_load`)."""
@@ -21,13 +21,13 @@ LINEAGE = 40
 
 
 @dataclass(frozen=True)
-class Image:
+class StoredCheckpoint:
     """A stored checkpoint as this process knows it.
 
     Args:
         checkpoint_id: Its id.
         parent_id: Its parent's id, or None.
-        tree: Its state. Leaves with a `ValueRef` may have no bytes.
+        tree: Its state. Leaves with a `BlobRef` may have no bytes.
         segments: Serialized bytes of each segment that leaves of the tree are in.
         chain_items: How many changes lie between it and the last full checkpoint.
         chain_bytes: Their bytes.
@@ -48,7 +48,7 @@ class Image:
     fingerprint: bytes = b""
     full_check_at: int = CHAIN_ITEMS
     expires_at: int | None = None
-    marks: Mapping[str, Mark] = field(default_factory=dict)
+    message_digests: Mapping[str, MessagesDigest] = field(default_factory=dict)
 
     @property
     def is_fresh(self) -> bool:
@@ -61,16 +61,18 @@ class Image:
         return sum(map(len, filter(None, held))) + 120 * len(held)
 
 
-def child_image(item: CheckpointItem, tree: Node, parent: Image, full_check_at: int | None = None) -> Image:
+def stored_change(
+    item: CheckpointItem, tree: Node, parent: StoredCheckpoint, full_check_at: int | None = None
+) -> StoredCheckpoint:
     """What is known of a checkpoint that is stored as a change against `parent`."""
     assert type(tree) is dict
-    return Image(
+    return StoredCheckpoint(
         item.checkpoint_id,
         item.parent_id,
         tree,
         parent.segments,
         chain_items=parent.chain_items + 1,
-        chain_bytes=parent.chain_bytes + (item.value.size if item.value else len(item.frame or b"")),
+        chain_bytes=parent.chain_bytes + (item.blob.size if item.blob else len(item.frame or b"")),
         lineage=(*parent.lineage, item.checkpoint_id)[-LINEAGE:],
         fingerprint=item_fingerprint(item),
         full_check_at=full_check_at if full_check_at is not None else parent.full_check_at,

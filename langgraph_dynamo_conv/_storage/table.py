@@ -31,7 +31,7 @@ from botocore.exceptions import (
     ConnectionError as BotoConnectionError,
 )
 
-from langgraph_dynamo_conv._format.items import Wire, wire_key
+from langgraph_dynamo_conv._format.items import AttributeMap, key_attributes
 from langgraph_dynamo_conv._format.keys import INDEX, PK, SK, Key, after_prefix
 from langgraph_dynamo_conv._storage.failures import kind_of, remedy
 from langgraph_dynamo_conv._storage.forks import Lock, renew_in_children
@@ -74,7 +74,7 @@ class ConditionFailed(ConflictError):
         item: The item that was found, or None if there was none.
     """
 
-    def __init__(self, message: str, item: Wire | None, **where: str | None) -> None:
+    def __init__(self, message: str, item: AttributeMap | None, **where: str | None) -> None:
         super().__init__(message, **where)
         self.item = item
 
@@ -145,28 +145,28 @@ class Table:
         if pool is not None:
             pool.shutdown(wait=True)
 
-    def get(self, key: Key, projection: str | None = None) -> Wire | None:
+    def get(self, key: Key, projection: str | None = None) -> AttributeMap | None:
         """One item, or None."""
-        params: dict[str, Any] = {"Key": wire_key(key), "ConsistentRead": self._consistent}
+        params: dict[str, Any] = {"Key": key_attributes(key), "ConsistentRead": self._consistent}
         if projection:
             params["ProjectionExpression"] = projection
-        item: Wire | None = self._send("get_item", str(key), **params).get("Item")
+        item: AttributeMap | None = self._send("get_item", str(key), **params).get("Item")
         return item
 
-    def put(self, item: Wire, **condition: Any) -> None:
+    def put(self, item: AttributeMap, **condition: Any) -> None:
         """Write an item whole. Raises `ConditionFailed`, with the item that was found."""
         key = f"{item[PK]['S']} / {item[SK]['S']}"
         self._send("put_item", key, Item=item, **_with_old(condition))
 
-    def update(self, key: Key, **params: Any) -> Wire:
+    def update(self, key: Key, **params: Any) -> AttributeMap:
         """Update an item; gives the attributes that `ReturnValues` asks for. Raises `ConditionFailed`."""
-        answer = self._send("update_item", str(key), Key=wire_key(key), **_with_old(params))
-        attributes: Wire = answer.get("Attributes", {})
+        answer = self._send("update_item", str(key), Key=key_attributes(key), **_with_old(params))
+        attributes: AttributeMap = answer.get("Attributes", {})
         return attributes
 
     def delete(self, key: Key, **condition: Any) -> None:
         """Delete an item, if it is there. Raises `ConditionFailed`."""
-        self._send("delete_item", str(key), Key=wire_key(key), **_with_old(condition))
+        self._send("delete_item", str(key), Key=key_attributes(key), **_with_old(condition))
 
     def query(
         self,
@@ -179,7 +179,7 @@ class Table:
         page_items: int | None = None,
         doubling: bool = False,
         keys_only: bool = False,
-    ) -> Iterator[list[Wire]]:
+    ) -> Iterator[list[AttributeMap]]:
         """Pages of a partition's items in the order of their sort keys. Pages can be empty.
 
         Args:
@@ -228,7 +228,7 @@ class Table:
         }
         yield from self._answers("query", f"{INDEX} / {user_id}", request, page_items)
 
-    def scan(self, **params: Any) -> Iterator[list[Wire]]:
+    def scan(self, **params: Any) -> Iterator[list[AttributeMap]]:
         """Pages of the whole table."""
         for answer in self._answers("scan", "*", dict(params), None):
             yield answer.get("Items", [])

@@ -19,7 +19,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from rich.markup import escape
 
-from langgraph_dynamo_conv._calls.runtime import Engine
+from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.cli.aws import client_of
@@ -166,14 +166,14 @@ class Run:
         return self.saver.conversations
 
     @property
-    def engine(self) -> Engine:
+    def runtime(self) -> Runtime:
         """What the saver is made of, for commands that look at items."""
-        return self.saver._engine
+        return self.saver._runtime
 
     @property
     def table(self) -> Table:
         """The table on the wire."""
-        return self.engine.table
+        return self.runtime.table
 
     def scope(self, conversation_id: str, user_id: str | None) -> Scope:
         """A conversation of a user; of the one user who has it if None.
@@ -182,7 +182,7 @@ class Run:
             ConversationNotFoundError: Nobody has it.
             ValueError: Several users have; or a bad id.
         """
-        return self.engine.scope_of(conversation_id, user_id)
+        return self.runtime.scope_of(conversation_id, user_id)
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Ask before something is lost; ends the command if the answer is no."""

@@ -19,7 +19,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 from langgraph_dynamo_conv import provision
-from langgraph_dynamo_conv._format.items import wire_key
+from langgraph_dynamo_conv._format.items import key_attributes
 from langgraph_dynamo_conv._format.keys import INDEX, PK, Key
 from langgraph_dynamo_conv._storage.table import ConditionFailed, Table
 from langgraph_dynamo_conv.errors import AccessDeniedError, DynamoConvError, RequestFailedError
@@ -190,7 +190,7 @@ def _actions(table: Table) -> Iterator[Finding]:
         ("Query", lambda: next(table.query(key.pk, page_items=1))),
         ("Query of the index", lambda: next(table.query_index(key.sk, page_items=1))),
         ("Scan", lambda: next(table.scan(Limit=1))),
-        ("PutItem", lambda: table.put(wire_key(key), **condition)),
+        ("PutItem", lambda: table.put(key_attributes(key), **condition)),
         ("UpdateItem", lambda: table.update(key, UpdateExpression="REMOVE nothing", **condition)),
         ("DeleteItem", lambda: table.delete(key)),
     )

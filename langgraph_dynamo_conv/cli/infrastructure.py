@@ -46,7 +46,7 @@ class Bucket:
 
 
 @dataclass(frozen=True)
-class Wish:
+class TemplateOptions:
     """What a template is made for.
 
     Args:
@@ -103,7 +103,7 @@ def index_arn_of(arn: str) -> str:
     return f"{arn}/index/{INDEX}"
 
 
-def cloudformation_template(wish: Wish) -> dict[str, Any]:
+def cloudformation_template(wish: TemplateOptions) -> dict[str, Any]:
     """A CloudFormation template of the table and a managed policy for those who use it."""
     definition = table_definition("")
     properties = {"TableName": {"Ref": "TableName"}, **{k: v for k, v in definition.items() if k != "TableName"}}
@@ -160,7 +160,7 @@ class Block:
     blocks: tuple[Block, ...] = ()
 
 
-def terraform_blocks(wish: Wish) -> list[Block]:
+def terraform_blocks(wish: TemplateOptions) -> list[Block]:
     """The table, a policy for those who use it, and outputs, for Terraform's AWS provider."""
     arn = Expression("aws_dynamodb_table.conversations.arn")
     index_arn = Expression(f'"${{aws_dynamodb_table.conversations.arn}}/index/{INDEX}"')
@@ -218,7 +218,7 @@ def _statement(sid: str, service: str, actions: Sequence[str], resource: Any) ->
     return {"Sid": sid, "Effect": "Allow", "Action": [f"{service}:{one}" for one in actions], "Resource": resource}
 
 
-def _terraform_table(wish: Wish) -> Block:
+def _terraform_table(wish: TemplateOptions) -> Block:
     definition = table_definition("")
     (index,) = definition["GlobalSecondaryIndexes"]
     (hash_key, range_key), (index_hash, index_range) = (

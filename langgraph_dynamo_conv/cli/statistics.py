@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from itertools import chain, groupby
 from typing import Any
 
-from langgraph_dynamo_conv._format.attributes import from_wire, size_of
-from langgraph_dynamo_conv._format.items import Wire, key_of
+from langgraph_dynamo_conv._format.attributes import from_attribute, size_of
+from langgraph_dynamo_conv._format.items import AttributeMap, key_of
 from langgraph_dynamo_conv._format.keys import Scope, is_run, parse_sk
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.cli.prices import Prices
@@ -115,14 +115,14 @@ def of_table(table: Table) -> Statistics:
     return counted
 
 
-def item_bytes(item: Wire) -> int:
+def item_bytes(item: AttributeMap) -> int:
     """Bytes of an item's names and values, as DynamoDB counts them."""
     return sum(len(name.encode()) + _value_bytes(value) for name, value in item.items())
 
 
 def _value_bytes(attribute: dict[str, Any]) -> int:
-    return len(attribute["B"]) if "B" in attribute else size_of(from_wire(attribute))
+    return len(attribute["B"]) if "B" in attribute else size_of(from_attribute(attribute))
 
 
-def _count(counted: Statistics, item: Wire) -> None:
+def _count(counted: Statistics, item: AttributeMap) -> None:
     counted.kinds[parse_sk(key_of(item).sk).kind].add(item_bytes(item))

@@ -15,10 +15,10 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from langgraph_dynamo_conv._calls import adoption
-from langgraph_dynamo_conv._calls.runtime import Engine, Options, table_of
+from langgraph_dynamo_conv._calls.runtime import Options, Runtime, table_of
 from langgraph_dynamo_conv._format.attributes import clean_text
 from langgraph_dynamo_conv._format.keys import Scope, check_text, check_user_id
-from langgraph_dynamo_conv._rows.row import Change, Row
+from langgraph_dynamo_conv._rows.row import Row, RowUpdate
 from langgraph_dynamo_conv._storage.bucket import bucket_of
 from langgraph_dynamo_conv._transcript.folding import digest_of
 from langgraph_dynamo_conv.conversations import _export, _listing
@@ -75,24 +75,24 @@ class Conversations:
     ) -> None:
         table, bucket = table_of(table_name, client, region_name, endpoint_url), bucket_of(client, region_name, **s3)
         options = Options(messages_channel=messages_channel, ttl=ttl, clock=clock, accept_plaintext=accept_plaintext)
-        engine = Engine(table, options, bucket)
-        self._use(engine, BaseCheckpointSaver(serde=serde))
+        runtime = Runtime(table, options, bucket)
+        self._use(runtime, BaseCheckpointSaver(serde=serde))
 
     @classmethod
-    def _over(cls, engine: Engine, saver: BaseCheckpointSaver[Any]) -> Conversations:
+    def _over(cls, runtime: Runtime, saver: BaseCheckpointSaver[Any]) -> Conversations:
         made = cls.__new__(cls)
-        made._use(engine, saver)
+        made._use(runtime, saver)
         return made
 
-    def _use(self, engine: Engine, saver: BaseCheckpointSaver[Any]) -> None:
-        self._engine = engine
+    def _use(self, runtime: Runtime, saver: BaseCheckpointSaver[Any]) -> None:
+        self._runtime = runtime
         self._next_version = saver.get_next_version
-        self._serializer = engine.serializer(saver.serde)
-        self._sealer = engine.follower.sealer(self._serializer)
+        self._serializer = runtime.serializer(saver.serde)
+        self._sealer = runtime.row_updater.encryptor(self._serializer)
 
     def close(self) -> None:
         """Stop the threads. The client is left open. Can be repeated."""
-        self._engine.close()
+        self._runtime.close()
 
     def list(
         self,
@@ -131,9 +131,9 @@ class Conversations:
         too; ordered by `updated_at`, of all rows up to 2,000.
         """
         bounds = limit, created_after, created_before
-        now = self._engine.expiry.clock()
+        now = self._runtime.expiry.clock()
         asked = Listing(check_user_id(user_id), *bounds, newest_first, order_by, status, title_contains, now)
-        return _listing.page(self._engine.table, asked, cursor, self._read)
+        return _listing.page(self._runtime.table, asked, cursor, self._read)
 
     def get(
         self, conversation_id: str, user_id: str, *, limit: int | None = None, before: int | None = None
@@ -154,10 +154,10 @@ class Conversations:
         if limit is not None and limit < 0 or before is not None and before < 0:
             raise ValueError("limit and before are at least 0")
         scope = Scope.checked(conversation_id, user_id)
-        row = self._engine.row(scope, self._sealer)
+        row = self._runtime.row(scope, self._sealer)
         last = row.message_count if before is None else min(before, row.message_count)
         first = 0 if limit is None else max(last - limit, 0)
-        messages = self._engine.rows.messages(row, first, last, self._sealer)
+        messages = self._runtime.rows.messages(row, first, last, self._sealer)
         return Conversation(*summary_of(row), messages=tuple(map(Message._of, messages)), first=first)
 
     def latest(self, user_id: str) -> ConversationSummary | None:
@@ -166,7 +166,9 @@ class Conversations:
 
     def count(self, user_id: str) -> int:
         """How many conversations the user has. Cost: one Query for each MB of the user's rows."""
-        answers = self._engine.table.query_index(check_user_id(user_id), **self._engine.rows.live({"Select": "COUNT"}))
+        answers = self._runtime.table.query_index(
+            check_user_id(user_id), **self._runtime.rows.live({"Select": "COUNT"})
+        )
         return sum(int(answer["Count"]) for answer in answers)
 
     def create(
@@ -186,14 +188,14 @@ class Conversations:
         """
         scope = Scope.checked(conversation_id if conversation_id is not None else str(uuid.uuid4()), user_id)
         title = None if title is None else clean_text(check_text("title", title))
-        if not self._engine.rows.create(scope, title, self._sealer):
+        if not self._runtime.rows.create(scope, title, self._sealer):
             raise ConflictError(
                 "the user has a conversation of that id already; choose another id, or none",
                 operation="UpdateItem",
-                table=self._engine.table.name,
+                table=self._runtime.table.name,
                 key=str(scope.row()),
             )
-        return ConversationSummary._of(self._engine.row(scope, self._sealer))
+        return ConversationSummary._of(self._runtime.row(scope, self._sealer))
 
     def rename(self, conversation_id: str, user_id: str, title: str) -> None:
         """Give a conversation another title, which then stays. `updated_at` does not change.
@@ -207,10 +209,10 @@ class Conversations:
 
         def renamed(row: Row | None) -> Row:
             if row is None:
-                raise self._engine.not_found(scope)
+                raise self._runtime.not_found(scope)
             return row if row.title == title else replace(row, title=title, version=row.version + 1)
 
-        self._engine.rows.change(scope, renamed, self._sealer)
+        self._runtime.rows.change(scope, renamed, self._sealer)
 
     def delete(self, conversation_id: str, user_id: str) -> int:
         """Delete a user's conversation: state, writes, parts, messages, row. Can be repeated after a crash.
@@ -221,8 +223,8 @@ class Conversations:
         Cost: one Query for each MB, and one DeleteItem for each item.
         """
         scope = Scope.checked(conversation_id, user_id)
-        self._engine.forget(scope.thread_id, scope.user_id)
-        return self._engine.removal.delete(scope.thread_id, scope.user_id)
+        self._runtime.forget(scope.thread_id, scope.user_id)
+        return self._runtime.removal.delete(scope.thread_id, scope.user_id)
 
     def delete_user(self, user_id: str, *, scan: bool = False) -> Removed:
         """Delete everything of a person. Can be repeated after a crash.
@@ -236,7 +238,7 @@ class Conversations:
         """
         check_user_id(user_id)
         conversations = items = 0
-        found = self._engine.scanned_conversations_of(user_id) if scan else self._engine.conversations_of(user_id)
+        found = self._runtime.scanned_conversations_of(user_id) if scan else self._runtime.conversations_of(user_id)
         for scope in list_(found):
             conversations += 1
             items += self.delete(scope.thread_id, user_id)
@@ -271,16 +273,16 @@ class Conversations:
 
         Cost: a read of the newest state, one PutItem and one UpdateItem; without `user_id`, three small Queries.
         """
-        message = stored_message(role, content, tool_calls, self._engine.rows.now())
-        scope = self._engine.scope_of(conversation_id, user_id)
-        self._engine.row(scope, self._sealer)
+        message = stored_message(role, content, tool_calls, self._runtime.rows.now())
+        scope = self._runtime.scope_of(conversation_id, user_id)
+        self._runtime.row(scope, self._sealer)
         message["ids"] = digest_of(check_text("message_id", message_id or str(uuid.uuid4())))
-        image = adoption.append(self._engine, scope, message, self._next_version, self._serializer)
+        image = adoption.append(self._runtime, scope, message, self._next_version, self._serializer)
         if image is not None:
-            self._engine.follower.follow(scope, image, None, self._serializer)
+            self._runtime.row_updater.apply(scope, image, None, self._serializer)
             return
-        change = Change([message], None, None, message["timestamp"])
-        self._engine.rows.follow(scope, lambda _: change, self._sealer)
+        change = RowUpdate([message], None, None, message["timestamp"])
+        self._runtime.rows.apply(scope, lambda _: change, self._sealer)
 
     def export(self, user_id: str, conversation_id: str | None = None, *, format: str = "jsonl") -> Iterator[str]:
         """A conversation, or all of a user's, as pieces of text; one conversation in memory at a time.
@@ -317,63 +319,63 @@ class Conversations:
 
         Cost: one Query for each MB, and the parts of its large values.
         """
-        return Verifier(self._engine, self._engine.scope_of(conversation_id, user_id), self._serializer).run()
+        return Verifier(self._runtime, self._runtime.scope_of(conversation_id, user_id), self._serializer).run()
 
     async def alist(self, user_id: str, **options: Any) -> ConversationPage:
         """Async `list`."""
-        return await self._engine.run(partial(self.list, user_id, **options))
+        return await self._runtime.run(partial(self.list, user_id, **options))
 
     async def aget(
         self, conversation_id: str, user_id: str, *, limit: int | None = None, before: int | None = None
     ) -> Conversation:
         """Async `get`."""
-        return await self._engine.run(partial(self.get, conversation_id, user_id, limit=limit, before=before))
+        return await self._runtime.run(partial(self.get, conversation_id, user_id, limit=limit, before=before))
 
     async def alatest(self, user_id: str) -> ConversationSummary | None:
         """Async `latest`."""
-        return await self._engine.run(partial(self.latest, user_id))
+        return await self._runtime.run(partial(self.latest, user_id))
 
     async def acount(self, user_id: str) -> int:
         """Async `count`."""
-        return await self._engine.run(partial(self.count, user_id))
+        return await self._runtime.run(partial(self.count, user_id))
 
     async def acreate(
         self, user_id: str, *, title: str | None = None, conversation_id: str | None = None
     ) -> ConversationSummary:
         """Async `create`."""
-        return await self._engine.run(partial(self.create, user_id, title=title, conversation_id=conversation_id))
+        return await self._runtime.run(partial(self.create, user_id, title=title, conversation_id=conversation_id))
 
     async def arename(self, conversation_id: str, user_id: str, title: str) -> None:
         """Async `rename`."""
-        await self._engine.run(partial(self.rename, conversation_id, user_id, title))
+        await self._runtime.run(partial(self.rename, conversation_id, user_id, title))
 
     async def adelete(self, conversation_id: str, user_id: str) -> int:
         """Async `delete`."""
-        return await self._engine.run(partial(self.delete, conversation_id, user_id))
+        return await self._runtime.run(partial(self.delete, conversation_id, user_id))
 
     async def adelete_user(self, user_id: str, *, scan: bool = False) -> Removed:
         """Async `delete_user`."""
-        return await self._engine.run(partial(self.delete_user, user_id, scan=scan))
+        return await self._runtime.run(partial(self.delete_user, user_id, scan=scan))
 
     async def aadd_message(self, conversation_id: str, role: str, content: str, **options: Any) -> None:
         """Async `add_message`."""
-        await self._engine.run(partial(self.add_message, conversation_id, role, content, **options))
+        await self._runtime.run(partial(self.add_message, conversation_id, role, content, **options))
 
     async def averify(self, conversation_id: str, user_id: str | None = None) -> Verification:
         """Async `verify`."""
-        return await self._engine.run(partial(self.verify, conversation_id, user_id))
+        return await self._runtime.run(partial(self.verify, conversation_id, user_id))
 
     async def aexport(
         self, user_id: str, conversation_id: str | None = None, *, format: str = "jsonl"
     ) -> AsyncIterator[str]:
         """Async `export`."""
-        pieces = await self._engine.run(partial(self.export, user_id, conversation_id, format=format))
-        while (piece := await self._engine.run(partial(next, pieces, None))) is not None:
+        pieces = await self._runtime.run(partial(self.export, user_id, conversation_id, format=format))
+        while (piece := await self._runtime.run(partial(next, pieces, None))) is not None:
             yield piece
 
     def _all_of(self, user_id: str) -> Iterator[Conversation]:
         for row in _listing.all_rows(
-            self._engine.table, Listing(user_id, 1000, now=self._engine.expiry.clock()), self._read
+            self._runtime.table, Listing(user_id, 1000, now=self._runtime.expiry.clock()), self._read
         ):
             try:
                 yield self.get(row.scope.thread_id, user_id)
@@ -381,4 +383,4 @@ class Conversations:
                 continue  # deleted since it was listed
 
     def _read(self, item: dict[str, Any]) -> Row:
-        return self._engine.rows.from_wire(item, self._sealer)
+        return self._runtime.rows.from_attributes(item, self._sealer)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from langgraph_dynamo_conv._format.items import Wire
+from langgraph_dynamo_conv._format.items import AttributeMap
 from langgraph_dynamo_conv._format.keys import PK, SK, check_thread_id
 from langgraph_dynamo_conv._rows.row import Row, live
 from langgraph_dynamo_conv._storage.table import Table
@@ -72,7 +72,7 @@ class Listing:
         return self.title_contains is None or self.title_contains.casefold() in row.title.casefold()
 
 
-def page(table: Table, asked: Listing, cursor: str | None, read: Callable[[Wire], Row]) -> ConversationPage:
+def page(table: Table, asked: Listing, cursor: str | None, read: Callable[[AttributeMap], Row]) -> ConversationPage:
     """One page.
 
     Args:
@@ -93,13 +93,13 @@ def page(table: Table, asked: Listing, cursor: str | None, read: Callable[[Wire]
     return ConversationPage(_summaries(found))
 
 
-def all_rows(table: Table, asked: Listing, read: Callable[[Wire], Row]) -> Iterator[Row]:
+def all_rows(table: Table, asked: Listing, read: Callable[[AttributeMap], Row]) -> Iterator[Row]:
     """Every conversation asked for, by creation time."""
     return _by_created(table, asked, None, read)
 
 
 def _by_created(
-    table: Table, asked: Listing, start: dict[str, str] | None, read: Callable[[Wire], Row]
+    table: Table, asked: Listing, start: dict[str, str] | None, read: Callable[[AttributeMap], Row]
 ) -> Iterator[Row]:
     request = _range(asked)
     if start is not None:
@@ -115,7 +115,7 @@ def _by_created(
 
 
 def _by_updated(
-    table: Table, asked: Listing, start: dict[str, str] | None, read: Callable[[Wire], Row]
+    table: Table, asked: Listing, start: dict[str, str] | None, read: Callable[[AttributeMap], Row]
 ) -> Iterator[Row]:
     rows: list[Row] = []
     for answer in table.query_index(asked.user_id, None, **{**_range(asked), "ScanIndexForward": False}):

@@ -9,13 +9,13 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from langgraph_dynamo_conv._calls.runtime import Engine
-from langgraph_dynamo_conv._checkpoints.blobs import value_refs
-from langgraph_dynamo_conv._format.items import CHANGE, EXPIRES_AT, CheckpointItem, Wire, WritesItem, key_of
+from langgraph_dynamo_conv._calls.runtime import Runtime
+from langgraph_dynamo_conv._checkpoints.blobs import blob_refs
+from langgraph_dynamo_conv._format.items import CHANGE, EXPIRES_AT, AttributeMap, CheckpointItem, WritesItem, key_of
 from langgraph_dynamo_conv._format.keys import SK, Key, Scope, parse_sk
-from langgraph_dynamo_conv._format.tree import ValueRef
+from langgraph_dynamo_conv._format.tree import BlobRef
 from langgraph_dynamo_conv._state.serializer import Serializer
-from langgraph_dynamo_conv._state.stored import Image
+from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv.errors import CorruptDataError
 
 _MISSHAPEN = (KeyError, IndexError, ValueError, TypeError, AttributeError, ArithmeticError)
@@ -60,8 +60,8 @@ class Verification:
 class Verifier:
     """Verifies one conversation."""
 
-    def __init__(self, engine: Engine, scope: Scope, serializer: Serializer) -> None:
-        self._engine = engine
+    def __init__(self, runtime: Runtime, scope: Scope, serializer: Serializer) -> None:
+        self._runtime = runtime
         self._scope = scope
         self._serializer = serializer
         self._damage: set[Damage] = set()
@@ -83,10 +83,10 @@ class Verifier:
         damage = sorted(self._damage, key=lambda one: (one.key, one.problem))
         return Verification(self._items, self._checkpoints, self._messages, tuple(damage))
 
-    def _all(self, kind: str) -> Iterator[Wire]:
+    def _all(self, kind: str) -> Iterator[AttributeMap]:
         """All items of a kind that have not expired, in the order of their keys."""
-        is_past = self._engine.expiry.is_past
-        for page in self._engine.table.query(self._scope.thread_id, self._scope.prefix(kind)):
+        is_past = self._runtime.expiry.is_past
+        for page in self._runtime.table.query(self._scope.thread_id, self._scope.prefix(kind)):
             for item in page:
                 if EXPIRES_AT not in item or not is_past(int(item[EXPIRES_AT]["N"])):
                     self._items += 1
@@ -102,21 +102,21 @@ class Verifier:
             self._damage.add(Damage(str(key), f"an attribute is of another shape than was written: {error!r:.100}"))
 
     def _transcript(self) -> None:
-        sealer = self._engine.follower.sealer(self._serializer)
+        encryptor = self._runtime.row_updater.encryptor(self._serializer)
         self._items += 1
-        row = self._engine.row(self._scope, sealer)
-        self._messages = len(self._engine.rows.messages(row, 0, row.message_count, sealer))
+        row = self._runtime.row(self._scope, encryptor)
+        self._messages = len(self._runtime.rows.messages(row, 0, row.message_count, encryptor))
         if self._messages < row.message_count:
             missing = row.message_count - self._messages
             self._damage.add(Damage(str(self._scope.row()), f"{missing} of {row.message_count} messages are missing"))
 
-    def _older(self, item: Wire) -> None:
-        self._engine.older.messages_of(self._scope, item, self._engine.follower.sealer(self._serializer))
+    def _older(self, item: AttributeMap) -> None:
+        self._runtime.older.messages_of(self._scope, item, self._runtime.row_updater.encryptor(self._serializer))
 
-    def _writes(self, item: Wire) -> None:
-        record = WritesItem.from_wire(item)
-        for write in self._engine.writes.decoded(self._scope, [record], self._serializer.sealer):
-            self._fetch(value_refs(write.node))
+    def _writes(self, item: AttributeMap) -> None:
+        record = WritesItem.from_attributes(item)
+        for write in self._runtime.writes.decoded(self._scope, [record], self._serializer.encryptor):
+            self._fetch(blob_refs(write.node))
 
     def _segments(self) -> dict[str, dict[str, Any]]:
         """The segments that are whole, by namespace (as in keys) and id."""
@@ -125,23 +125,23 @@ class Verifier:
             self._check(key_of(item), partial(self._segment, item, found))
         return found
 
-    def _segment(self, item: Wire, found: dict[str, dict[str, Any]]) -> None:
+    def _segment(self, item: AttributeMap, found: dict[str, dict[str, Any]]) -> None:
         ns, checkpoint_id, number = parse_sk(item[SK]["S"]).parts
-        decoded = self._engine.checkpoints.segments.decode(item, self._serializer.sealer)
+        decoded = self._runtime.checkpoints.segments.decode(item, self._serializer.encryptor)
         found.setdefault(ns, {})[f"{checkpoint_id}#{number}"] = decoded
 
-    def _namespace(self, items: list[Wire], segments: dict[str, Any]) -> None:
+    def _namespace(self, items: list[AttributeMap], segments: dict[str, Any]) -> None:
         self._checkpoints += len(items)
         builders = Counter(item["p"]["S"] for item in items if item.get("k") == {"S": CHANGE} and "p" in item)
-        images: dict[str, Image] = {}
+        images: dict[str, StoredCheckpoint] = {}
         for item in items:
             self._check(key_of(item), partial(self._checkpoint, item, images, builders, segments))
 
     def _checkpoint(
-        self, item: Wire, images: dict[str, Image], builders: Counter[str], segments: dict[str, Any]
+        self, item: AttributeMap, images: dict[str, StoredCheckpoint], builders: Counter[str], segments: dict[str, Any]
     ) -> None:
         """Rebuild a checkpoint; its image is kept as long as others build on it."""
-        record = CheckpointItem.from_wire(item)
+        record = CheckpointItem.from_attributes(item)
         before = None
         if record.kind == CHANGE:
             before = images.get(record.parent_id or "")
@@ -150,17 +150,17 @@ class Verifier:
                 raise CorruptDataError(f"it builds on {record.parent_id}, which is missing or damaged")
             if not builders[before.checkpoint_id]:
                 del images[before.checkpoint_id]
-        built = self._engine.checkpoints.build(
+        built = self._runtime.checkpoints.build(
             self._scope, record.namespace(), [record], self._serializer, segments, before
         )
-        self._fetch(value_refs(built[-1].tree))
+        self._fetch(blob_refs(built[-1].tree))
         if builders[record.checkpoint_id]:
             images[record.checkpoint_id] = built[-1]
 
-    def _fetch(self, refs: Iterable[ValueRef]) -> None:
+    def _fetch(self, refs: Iterable[BlobRef]) -> None:
         """Read large values, each once, and one at a time: together they can be larger than memory."""
         for ref in refs:
             if ref.digest not in self._values:
                 self._values.add(ref.digest)
                 self._items += ref.parts or 1
-                self._engine.parts.fetch(self._scope, [ref], self._serializer.sealer)
+                self._runtime.parts.fetch(self._scope, [ref], self._serializer.encryptor)

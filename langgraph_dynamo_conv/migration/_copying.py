@@ -14,7 +14,15 @@ from langgraph_dynamo_conv._calls.config import config_for
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._state.serializer import serializer_of
 from langgraph_dynamo_conv.migration._assigning import Assign, UnassignedError
-from langgraph_dynamo_conv.migration._foreign import Dumps, Migrant, Reference, reference_of, same, size_of, time_of
+from langgraph_dynamo_conv.migration._foreign import (
+    Dumps,
+    ForeignCheckpoint,
+    Reference,
+    reference_of,
+    same,
+    size_of,
+    time_of,
+)
 from langgraph_dynamo_conv.migration._source import Source, SourceError
 from langgraph_dynamo_conv.saver import DynamoDBConversationSaver
 
@@ -148,7 +156,7 @@ class _Copier:
         self._sleep = sleep
         self._now: str | None = None
         self._dated = copy.copy(saver)
-        self._dated._engine = saver._engine.dated(lambda: self._now or saver._engine.rows.now())
+        self._dated._runtime = saver._runtime.dated(lambda: self._now or saver._runtime.rows.now())
 
     @property
     def _dumps(self) -> Dumps:
@@ -185,23 +193,23 @@ class _Copier:
     def _store(self, scope: Scope, references: Iterable[Reference]) -> _Tally:
         stored = _Tally()
         for reference in references:
-            migrant = self._source.read(scope.thread_id, reference, scope.user_id)
-            stored.add(migrant, self._dumps)
-            self._now = time_of(migrant.checkpoint)
+            foreign = self._source.read(scope.thread_id, reference, scope.user_id)
+            stored.add(foreign, self._dumps)
+            self._now = time_of(foreign.checkpoint)
             try:
-                self._put(scope, migrant)
+                self._put(scope, foreign)
             except (ValueError, TypeError) as error:  # an id or a value that can't be stored
                 raise _ThreadError(f"checkpoint {reference.checkpoint_id} can't be stored: {error}") from error
             if self._pause:
                 self._sleep(self._pause)
         return stored
 
-    def _put(self, scope: Scope, migrant: Migrant) -> None:
-        ns, checkpoint_id, parent_id = migrant.reference
-        metadata, versions = cast("CheckpointMetadata", migrant.metadata), migrant.checkpoint["channel_versions"]
-        at = self._dated.put(config_for(scope, ns, parent_id), migrant.checkpoint, metadata, versions)
+    def _put(self, scope: Scope, foreign: ForeignCheckpoint) -> None:
+        ns, checkpoint_id, parent_id = foreign.reference
+        metadata, versions = cast("CheckpointMetadata", foreign.metadata), foreign.checkpoint["channel_versions"]
+        at = self._dated.put(config_for(scope, ns, parent_id), foreign.checkpoint, metadata, versions)
         assert at["configurable"]["checkpoint_id"] == checkpoint_id
-        for task_id, path, writes in migrant.tasks():
+        for task_id, path, writes in foreign.tasks():
             self._dated.put_writes(at, writes, task_id, path)
 
     def _bring_up_row(self, scope: Scope, references: list[Reference], stored: list[Reference]) -> None:
@@ -210,8 +218,8 @@ class _Copier:
         if not roots:
             return
         newest = max(roots, key=lambda one: one.checkpoint_id)
-        engine = self._saver._engine
-        row = engine.rows.get(scope, engine.follower.sealer(serializer_of(self._saver.serde)))
+        runtime = self._saver._runtime
+        row = runtime.rows.get(scope, runtime.row_updater.encryptor(serializer_of(self._saver.serde)))
         behind = row is None or row.head != newest.checkpoint_id
         if behind and newest not in stored[-1:]:
             self._store(scope, [newest])
@@ -238,6 +246,6 @@ class _Tally:
     writes: int = 0
     bytes: int = 0
 
-    def add(self, migrant: Migrant, dumps: Dumps) -> None:
-        self.writes += len(migrant.writes)
-        self.bytes += size_of(migrant, dumps)
+    def add(self, foreign: ForeignCheckpoint, dumps: Dumps) -> None:
+        self.writes += len(foreign.writes)
+        self.bytes += size_of(foreign, dumps)

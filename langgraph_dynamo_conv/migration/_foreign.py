@@ -36,7 +36,7 @@ class PendingWrite(NamedTuple):
     value: Any
 
 
-class Migrant(NamedTuple):
+class ForeignCheckpoint(NamedTuple):
     """A checkpoint as it is to be stored."""
 
     reference: Reference
@@ -72,7 +72,7 @@ def parents_first(references: Iterable[Reference]) -> list[Reference]:
     return ordered
 
 
-def migrant_of(found: CheckpointTuple, writes: Sequence[PendingWrite], user_id: str) -> Migrant:
+def foreign_checkpoint(found: CheckpointTuple, writes: Sequence[PendingWrite], user_id: str) -> ForeignCheckpoint:
     """A checkpoint that was read, as it is to be stored for a user.
 
     Raises:
@@ -86,7 +86,7 @@ def migrant_of(found: CheckpointTuple, writes: Sequence[PendingWrite], user_id: 
     checkpoint["versions_seen"] = {node: _integers(of_node) for node, of_node in seen.items()}
     metadata = dict(cast("Mapping[str, Any]", found.metadata or {}))
     metadata.setdefault("user_id", user_id)  # as LangGraph does for every config with a user
-    return Migrant(reference_of(found), cast("Checkpoint", checkpoint), metadata, _ordered(writes))
+    return ForeignCheckpoint(reference_of(found), cast("Checkpoint", checkpoint), metadata, _ordered(writes))
 
 
 def writes_without_paths(pending: Sequence[tuple[str, str, Any]] | None) -> list[PendingWrite]:
@@ -103,20 +103,20 @@ def writes_without_paths(pending: Sequence[tuple[str, str, Any]] | None) -> list
     ]
 
 
-def same(migrant: Migrant, found: CheckpointTuple, dumps: Dumps) -> bool:
+def same(foreign: ForeignCheckpoint, found: CheckpointTuple, dumps: Dumps) -> bool:
     """Whether what was read back is what was to be stored: values, order, metadata, parent, pending writes."""
-    expected_writes = [(one.task_id, one.channel, one.value) for one in migrant.writes]
+    expected_writes = [(one.task_id, one.channel, one.value) for one in foreign.writes]
     return (
-        migrant.reference == reference_of(found)
-        and _equal_sections(migrant.checkpoint, found.checkpoint, dumps)
-        and _equal_sections(migrant.metadata, found.metadata, dumps)
+        foreign.reference == reference_of(found)
+        and _equal_sections(foreign.checkpoint, found.checkpoint, dumps)
+        and _equal_sections(foreign.metadata, found.metadata, dumps)
         and _equal(expected_writes, list(found.pending_writes or []), dumps)
     )
 
 
-def size_of(migrant: Migrant, dumps: Dumps) -> int:
+def size_of(foreign: ForeignCheckpoint, dumps: Dumps) -> int:
     """Bytes of a checkpoint and its writes, serialized whole."""
-    parts = [migrant.checkpoint, migrant.metadata, *(one.value for one in migrant.writes)]
+    parts = [foreign.checkpoint, foreign.metadata, *(one.value for one in foreign.writes)]
     return sum(len(dumps(part)[1]) for part in parts)
 
 

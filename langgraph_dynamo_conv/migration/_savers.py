@@ -21,7 +21,7 @@ DYNAMODB = "langgraph-dynamodb-checkpoint"
 SQLITE, POSTGRES = "sqlite", "postgresql"
 
 
-class Peer(NamedTuple):
+class KnownSaver(NamedTuple):
     """How to read a kind of saver.
 
     Args:
@@ -35,13 +35,13 @@ class Peer(NamedTuple):
     writes: Callable[[Saver, CheckpointTuple], list[PendingWrite]]
 
 
-def peer_of(saver: Saver) -> Peer:
+def known_saver(saver: Saver) -> KnownSaver:
     """How to read a saver."""
     for base in type(saver).__mro__:
         for prefix, peer in _KNOWN.items():
             if base.__module__.startswith(prefix):
                 return peer
-    return Peer(_listed_threads, None, lambda _, found: writes_without_paths(found.pending_writes))
+    return KnownSaver(_listed_threads, None, lambda _, found: writes_without_paths(found.pending_writes))
 
 
 def _listed_threads(saver: Saver) -> Iterator[str]:
@@ -216,10 +216,10 @@ def _pages(call: Callable[..., dict[str, Any]], **request: Any) -> Iterator[dict
         request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
-_KNOWN: dict[str, Peer] = {
-    "langgraph.checkpoint.sqlite": Peer(_sql_threads, None, _sqlite_writes),
-    "langgraph.checkpoint.postgres": Peer(_sql_threads, None, _postgres_writes),
-    "langgraph_checkpoint_aws.checkpoint.dynamodb": Peer(_aws_threads, None, _aws_writes),
-    "langgraph_dynamodb_checkpoint": Peer(_dynamodb_threads, _dynamodb_namespaces, _dynamodb_writes),
+_KNOWN: dict[str, KnownSaver] = {
+    "langgraph.checkpoint.sqlite": KnownSaver(_sql_threads, None, _sqlite_writes),
+    "langgraph.checkpoint.postgres": KnownSaver(_sql_threads, None, _postgres_writes),
+    "langgraph_checkpoint_aws.checkpoint.dynamodb": KnownSaver(_aws_threads, None, _aws_writes),
+    "langgraph_dynamodb_checkpoint": KnownSaver(_dynamodb_threads, _dynamodb_namespaces, _dynamodb_writes),
 }
 """Savers by the module that defines them, or a class that they extend."""

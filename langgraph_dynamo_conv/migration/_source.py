@@ -12,8 +12,14 @@ from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.checkpoint.serde.event_hooks import SerdeEvent, register_serde_event_listener
 
 from langgraph_dynamo_conv.errors import DynamoConvError
-from langgraph_dynamo_conv.migration._foreign import Migrant, Reference, migrant_of, parents_first, reference_of
-from langgraph_dynamo_conv.migration._savers import peer_of
+from langgraph_dynamo_conv.migration._foreign import (
+    ForeignCheckpoint,
+    Reference,
+    foreign_checkpoint,
+    parents_first,
+    reference_of,
+)
+from langgraph_dynamo_conv.migration._savers import known_saver
 
 
 class SourceError(DynamoConvError):
@@ -36,12 +42,12 @@ class Source:
         if type(saver).__module__.endswith(".aio"):
             raise ValueError(f"{type(saver).__name__} is asynchronous: give its synchronous twin, on the same data")
         self._saver = saver
-        self._peer = peer_of(saver)
+        self._known_saver = known_saver(saver)
 
     def thread_ids(self) -> Iterator[str]:
         """Every thread, once."""
         with _as_source_error("listing its threads"):
-            yield from map(str, self._peer.thread_ids(self._saver))
+            yield from map(str, self._known_saver.thread_ids(self._saver))
 
     def metadata(self, thread_id: str) -> Iterator[Mapping[str, Any]]:
         """The metadata of every checkpoint of a thread."""
@@ -52,7 +58,7 @@ class Source:
         """Every checkpoint of a thread, of all namespaces, parents before their children."""
         return parents_first(map(reference_of, self._listed(thread_id)))
 
-    def read(self, thread_id: str, reference: Reference, user_id: str) -> Migrant:
+    def read(self, thread_id: str, reference: Reference, user_id: str) -> ForeignCheckpoint:
         """A checkpoint as it is to be stored.
 
         Raises:
@@ -69,11 +75,13 @@ class Source:
             found = self._saver.get_tuple(at)
             if found is None or reference_of(found)[:2] != reference[:2]:
                 raise LookupError("it was listed, but is gone; if it was deleted meanwhile, run this again")
-            return migrant_of(found, self._peer.writes(self._saver, found), user_id)
+            return foreign_checkpoint(found, self._known_saver.writes(self._saver, found), user_id)
 
     def _listed(self, thread_id: str) -> Iterator[CheckpointTuple]:
         with _as_source_error(f"listing the checkpoints of thread {thread_id}"):
-            namespaces = self._peer.namespaces(self._saver, thread_id) if self._peer.namespaces else [None]
+            namespaces = (
+                self._known_saver.namespaces(self._saver, thread_id) if self._known_saver.namespaces else [None]
+            )
             for ns in namespaces:
                 at = {"thread_id": thread_id} | ({} if ns is None else {"checkpoint_ns": ns})
                 yield from self._saver.list({"configurable": at})

@@ -170,7 +170,7 @@ def test_what_a_crash_left_without_its_row_can_be_deleted(
     cli: Cli, saver: DynamoDBConversationSaver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = chat(saver, "alice", "flats in Lisbon")
-    table = saver._engine.table
+    table = saver._runtime.table
     table.client.delete_item(
         TableName=table.name, Key={"conversation_id": {"S": id_of(config)}, "user_id": {"S": "alice"}}
     )

@@ -150,7 +150,7 @@ def test_changed_messages_and_statuses_are_marked(
     cli: Cli, saver: DynamoDBConversationSaver, meanwhile: Callable[[Callable[[], object]], None]
 ) -> None:
     config = chat(saver, "alice", "flats")
-    table = saver._engine.table
+    table = saver._runtime.table
 
     def change() -> None:
         table.client.update_item(

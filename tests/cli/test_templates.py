@@ -11,7 +11,7 @@ from langgraph_dynamo_conv.cli.infrastructure import (
     Block,
     Bucket,
     Expression,
-    Wish,
+    TemplateOptions,
     cloudformation_template,
     partition_of,
     terraform_blocks,
@@ -20,16 +20,18 @@ from langgraph_dynamo_conv.cli.infrastructure import (
 )
 from langgraph_dynamo_conv.provision import differences, table_definition
 
-FULL = Wish("chats", tags={"team": "chat", "cost center": '${a} %{b} "c"'}, bucket=Bucket("values", "conversations/"))
-BARE = Wish("chats", ttl=False, recovery=False)
+FULL = TemplateOptions(
+    "chats", tags={"team": "chat", "cost center": '${a} %{b} "c"'}, bucket=Bucket("values", "conversations/")
+)
+BARE = TemplateOptions("chats", ttl=False, recovery=False)
 
 
-def cloudformation_table(wish: Wish) -> dict[str, Any]:
+def cloudformation_table(wish: TemplateOptions) -> dict[str, Any]:
     properties: dict[str, Any] = cloudformation_template(wish)["Resources"]["ConversationsTable"]["Properties"]
     return properties
 
 
-def terraform_table(wish: Wish) -> dict[str, Any]:
+def terraform_table(wish: TemplateOptions) -> dict[str, Any]:
     table: dict[str, Any] = to_terraform_json(terraform_blocks(wish))["resource"]["aws_dynamodb_table"]["conversations"]
     return table
 
@@ -113,7 +115,7 @@ def test_text_never_becomes_an_expression_of_terraform() -> None:
 
 
 def test_the_name_of_a_bucket_never_becomes_an_expression() -> None:
-    wish = Wish("chats", bucket=Bucket("${AWS::AccountId}", '%{x}"/'))
+    wish = TemplateOptions("chats", bucket=Bucket("${AWS::AccountId}", '%{x}"/'))
     document = cloudformation_template(wish)["Resources"]["RuntimePolicy"]["Properties"]["PolicyDocument"]
 
     assert document["Statement"][2]["Resource"] == {"Fn::Sub": 'arn:${AWS::Partition}:s3:::${!AWS::AccountId}/%{x}"/*'}

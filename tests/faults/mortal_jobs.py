@@ -104,7 +104,7 @@ def compact(place: Place) -> None:
 def expire(place: Place) -> None:
     clock = Clock()
     with place.saver(ttl=TTL, clock=clock) as saver:
-        sweeper = Sweeper(saver._engine.table.client, place.table, clock)
+        sweeper = Sweeper(saver._runtime.table.client, place.table, clock)
 
         def time_passes(number: int) -> None:
             clock.now = max(clock.now, time_of(number))

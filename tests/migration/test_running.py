@@ -11,7 +11,7 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-from langgraph_dynamo_conv._format.attributes import to_wire
+from langgraph_dynamo_conv._format.attributes import to_attribute
 from langgraph_dynamo_conv.migration import UnassignedError, by_mapping, by_metadata, everyone, migrate, read_mapping
 from tests.conftest import MakeSaver
 from tests.factories import checkpoint, config, items_of, put
@@ -202,7 +202,7 @@ def test_a_row_that_another_program_keeps_of_the_same_chat_is_not_doubled(
         "message_count": 4,
         "messages": messages,
     }
-    client.put_item(TableName=table_name, Item={name: to_wire(value) for name, value in row.items()})
+    client.put_item(TableName=table_name, Item={name: to_attribute(value) for name, value in row.items()})
 
     migrated(source, saver)
     FORK.build(saver).invoke(say("third"), as_alices())

@@ -74,7 +74,7 @@ def chats(table_name: str, client: Any) -> Conversations:
 
 def put_sample(client: Any, table_name: str) -> str:
     """The row that another program wrote, as the table's guide prints it."""
-    from langgraph_dynamo_conv._format.attributes import storable, to_wire
+    from langgraph_dynamo_conv._format.attributes import storable, to_attribute
 
     conversation_id = str(uuid.uuid4())
     item = {
@@ -86,7 +86,7 @@ def put_sample(client: Any, table_name: str) -> str:
         "updated_at": "2025-01-15T10:31:02Z",
         "message_count": 4,
     }
-    client.put_item(TableName=table_name, Item={name: to_wire(value) for name, value in item.items()})
+    client.put_item(TableName=table_name, Item={name: to_attribute(value) for name, value in item.items()})
     return conversation_id
 
 

@@ -299,7 +299,7 @@ class TestRetries:
 
     def test_the_savers_own_client_retries_in_standard_mode(self) -> None:
         with DynamoDBConversationSaver("t") as saver:
-            assert saver._engine.table.client.meta.config.retries == {  # type: ignore[attr-defined]
+            assert saver._runtime.table.client.meta.config.retries == {  # type: ignore[attr-defined]
                 "mode": "standard",
                 "total_max_attempts": 6,
             }

@@ -194,7 +194,7 @@ def cold_read(table: InstantTable, state: Values) -> Read:
     assert found is not None
     assert found.checkpoint["channel_values"] == state
     raw = ormsgpack.packb([found.checkpoint, found.metadata])
-    image = saver._engine.checkpoints.cached(Scope("thread", USER), "", found.checkpoint["id"])
+    image = saver._runtime.checkpoints.cached(Scope("thread", USER), "", found.checkpoint["id"])
     assert image is not None
     return Read(
         table.counts.reads,

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import threading
 
-from langgraph_dynamo_conv._checkpoints.cache import ImageCache
+from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
 from langgraph_dynamo_conv._format.tree import Leaf
-from langgraph_dynamo_conv._state.stored import Image
+from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 
 A, B, C = (("a", "user", ""), ("b", "user", ""), ("c", "user", ""))
 
 
-def image(checkpoint_id: str, size: int = 880) -> Image:
+def image(checkpoint_id: str, size: int = 880) -> StoredCheckpoint:
     """An image of that size, 120 bytes of which are counted for its one leaf."""
-    made = Image(checkpoint_id, None, {"leaf": Leaf("msgpack", b"x" * size)})
+    made = StoredCheckpoint(checkpoint_id, None, {"leaf": Leaf("msgpack", b"x" * size)})
     assert made.weight() == size + 120
     return made
 
 
 def test_an_image_is_found_by_place_and_checkpoint():
-    cache = ImageCache(10_000)
+    cache = CheckpointCache(10_000)
     cache.put(A, one := image("1"))
 
     assert cache.get(A, "1") is one
@@ -30,7 +30,7 @@ def test_an_image_is_found_by_place_and_checkpoint():
 
 
 def test_the_newest_is_that_with_the_greatest_id_whenever_it_came():
-    cache = ImageCache(10_000)
+    cache = CheckpointCache(10_000)
     cache.put(A, image("2"))
     cache.put(A, image("1"))
 
@@ -38,7 +38,7 @@ def test_the_newest_is_that_with_the_greatest_id_whenever_it_came():
 
 
 def test_a_place_keeps_two_images():
-    cache = ImageCache(10_000)
+    cache = CheckpointCache(10_000)
     for number in "123":
         cache.put(A, image(number))
 
@@ -46,7 +46,7 @@ def test_a_place_keeps_two_images():
 
 
 def test_an_image_replaces_that_of_the_same_checkpoint():
-    cache = ImageCache(10_000)
+    cache = CheckpointCache(10_000)
     cache.put(A, image("1"))
     cache.put(A, image("2"))
     cache.put(A, newer := image("2"))
@@ -56,7 +56,7 @@ def test_an_image_replaces_that_of_the_same_checkpoint():
 
 
 def test_the_least_recently_used_place_goes_first():
-    cache = ImageCache(2500)
+    cache = CheckpointCache(2500)
     cache.put(A, image("1"))
     cache.put(B, image("1"))
     cache.newest(A)
@@ -68,7 +68,7 @@ def test_the_least_recently_used_place_goes_first():
 
 
 def test_asking_for_a_checkpoint_is_use_too():
-    cache = ImageCache(2500)
+    cache = CheckpointCache(2500)
     cache.put(A, image("1"))
     cache.put(B, image("1"))
     cache.get(A, "1")
@@ -79,7 +79,7 @@ def test_asking_for_a_checkpoint_is_use_too():
 
 
 def test_bytes_are_counted_right_over_many_puts_and_forgets():
-    cache = ImageCache(3000)
+    cache = CheckpointCache(3000)
     for number in range(100):
         cache.put(A, image(str(number % 3)))
         cache.put(B, image(str(number % 2)))
@@ -93,14 +93,14 @@ def test_bytes_are_counted_right_over_many_puts_and_forgets():
 
 
 def test_what_is_larger_than_the_cache_is_not_kept():
-    cache = ImageCache(999)
+    cache = CheckpointCache(999)
     cache.put(A, image("1"))
 
     assert cache.newest(A) is None
 
 
 def test_an_older_image_goes_when_one_too_large_replaces_it():
-    cache = ImageCache(2000)
+    cache = CheckpointCache(2000)
     cache.put(A, image("1"))
     cache.put(A, image("1", 5000))
 
@@ -108,14 +108,14 @@ def test_an_older_image_goes_when_one_too_large_replaces_it():
 
 
 def test_a_cache_of_no_bytes_keeps_nothing():
-    cache = ImageCache(0)
+    cache = CheckpointCache(0)
     cache.put(A, image("1"))
 
     assert cache.newest(A) is None
 
 
 def test_a_conversation_is_forgotten_with_all_its_namespaces_and_users():
-    cache = ImageCache(100_000)
+    cache = CheckpointCache(100_000)
     places = [("a", "u", ""), ("a", "u", "sub"), ("a", "v", ""), ("b", "u", "")]
     for place in places:
         cache.put(place, image("1"))
@@ -125,7 +125,7 @@ def test_a_conversation_is_forgotten_with_all_its_namespaces_and_users():
 
 
 def test_one_users_share_is_forgotten_alone():
-    cache = ImageCache(100_000)
+    cache = CheckpointCache(100_000)
     places = [("a", "u", ""), ("a", "u", "sub"), ("a", "v", "")]
     for place in places:
         cache.put(place, image("1"))
@@ -135,7 +135,7 @@ def test_one_users_share_is_forgotten_alone():
 
 
 def test_threads_share_a_cache():
-    cache = ImageCache(5000)
+    cache = CheckpointCache(5000)
     failed: list[BaseException] = []
 
     def work(number: int) -> None:

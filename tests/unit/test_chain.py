@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from langgraph_dynamo_conv._format.items import CHANGE, FULL, CheckpointItem, Wire, item_fingerprint
+from langgraph_dynamo_conv._format.items import CHANGE, FULL, AttributeMap, CheckpointItem, item_fingerprint
 from langgraph_dynamo_conv._format.keys import Scope
-from langgraph_dynamo_conv._format.tree import ValueRef
-from langgraph_dynamo_conv._state.chain import Descending, Stale
-from langgraph_dynamo_conv._state.stored import Image
+from langgraph_dynamo_conv._format.tree import BlobRef
+from langgraph_dynamo_conv._state.chain import CheckpointPages, Stale
+from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv.errors import CorruptDataError
 
 scope = Scope("thread", "demo")
@@ -21,8 +21,8 @@ def item(checkpoint_id: str, parent_id: str | None = None, kind: str = CHANGE) -
     return CheckpointItem(scope.checkpoint("", checkpoint_id), kind, parent_id, b"v1----" + checkpoint_id.encode())
 
 
-def known(of: CheckpointItem) -> Image:
-    return Image(of.checkpoint_id, of.parent_id, {}, fingerprint=item_fingerprint(of))
+def known(of: CheckpointItem) -> StoredCheckpoint:
+    return StoredCheckpoint(of.checkpoint_id, of.parent_id, {}, fingerprint=item_fingerprint(of))
 
 
 class Pages:
@@ -32,13 +32,13 @@ class Pages:
         self.read = 0
         self._pages = pages
 
-    def __iter__(self) -> Iterator[list[Wire]]:
+    def __iter__(self) -> Iterator[list[AttributeMap]]:
         for page in self._pages:
             self.read += 1
-            yield [one.to_wire() for one in page]
+            yield [one.to_attributes() for one in page]
 
-    def descending(self) -> Descending:
-        return Descending(iter(self))
+    def descending(self) -> CheckpointPages:
+        return CheckpointPages(iter(self))
 
 
 FIVE = [item("5", "4"), item("4", "3"), item("3", "2"), item("2", "1", FULL), item("1", None, FULL)]
@@ -140,7 +140,7 @@ def test_a_missing_parent_is_damage(parent_id):
 
 
 def test_fingerprints_tell_items_apart():
-    value = replace(item("1"), frame=None, value=ValueRef("ab" * 16, 1, 1))
-    others = [item("1"), replace(item("1"), frame=b"v1---xx1"), value, replace(value, value=ValueRef("cd" * 16, 1, 1))]
+    value = replace(item("1"), frame=None, blob=BlobRef("ab" * 16, 1, 1))
+    others = [item("1"), replace(item("1"), frame=b"v1---xx1"), value, replace(value, blob=BlobRef("cd" * 16, 1, 1))]
 
     assert len({item_fingerprint(one) for one in others}) == 4

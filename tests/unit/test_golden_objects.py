@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-from langgraph_dynamo_conv._format.items import parse_value, value_text
-from langgraph_dynamo_conv._format.tree import ValueRef
+from langgraph_dynamo_conv._format.items import blob_ref_text, parse_blob_ref
+from langgraph_dynamo_conv._format.tree import BlobRef
 from tests.buckets import TestBucket, new_bucket
 from tests.conftest import MakeSaver
 from tests.factories import config, items_of, noise, put, read, values_of
@@ -109,5 +109,5 @@ def test_today_writes_the_golden_objects(
 def test_a_reference_to_an_object_has_no_parts() -> None:
     text = "0123456789abcdef0123456789abcdef:400000:0"
 
-    assert value_text(ValueRef("0123456789abcdef0123456789abcdef", 400_000, 0)) == text
-    assert parse_value(text) == ValueRef("0123456789abcdef0123456789abcdef", 400_000, 0)
+    assert blob_ref_text(BlobRef("0123456789abcdef0123456789abcdef", 400_000, 0)) == text
+    assert parse_blob_ref(text) == BlobRef("0123456789abcdef0123456789abcdef", 400_000, 0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from langgraph_dynamo_conv._format import attributes, items
 from langgraph_dynamo_conv._format.items import CHANGE, FULL, CheckpointItem, WritesItem
 from langgraph_dynamo_conv._format.keys import Scope
-from langgraph_dynamo_conv._format.tree import ValueRef
+from langgraph_dynamo_conv._format.tree import BlobRef
 from langgraph_dynamo_conv.errors import CorruptDataError
 from tests.factories import generated
 
@@ -32,35 +32,35 @@ plain = st.recursive(
 CHECKPOINTS = [
     CheckpointItem(scope.checkpoint("", "2"), CHANGE, "1", b"frame"),
     CheckpointItem(scope.checkpoint("node:1", "2"), FULL, None, b""),
-    CheckpointItem(scope.checkpoint("", "2"), FULL, "1", None, ValueRef("0f" * 16, 1000, 3), "run"),
+    CheckpointItem(scope.checkpoint("", "2"), FULL, "1", None, BlobRef("0f" * 16, 1000, 3), "run"),
     CheckpointItem(scope.checkpoint("n" * 999, "2"), CHANGE, "1", b"x", None, "run", "n" * 999),
 ]
 
 
 @pytest.mark.parametrize("item", CHECKPOINTS, ids=lambda item: item.key.sk[:12])
 def test_a_checkpoint_item_comes_back(item):
-    assert CheckpointItem.from_wire(item.to_wire()) == item
+    assert CheckpointItem.from_attributes(item.to_attributes()) == item
 
 
 @pytest.mark.parametrize("ns", ["", "node", "a:1|b:2", "#", "n" * 999])
 def test_a_checkpoint_item_knows_its_namespace(ns):
     item = CheckpointItem(scope.checkpoint(ns, "2"), FULL, None, b"", ns=ns if len(ns) > 200 else None)
 
-    assert CheckpointItem.from_wire(item.to_wire()).namespace() == ns
+    assert CheckpointItem.from_attributes(item.to_attributes()).namespace() == ns
     assert item.checkpoint_id == "2"
 
 
 def test_absent_attributes_cost_nothing():
-    assert set(CHECKPOINTS[1].to_wire()) == {"conversation_id", "user_id", "k", "d"}
+    assert set(CHECKPOINTS[1].to_attributes()) == {"conversation_id", "user_id", "k", "d"}
 
 
 @pytest.mark.parametrize("missing", ["k", "d"])
 def test_a_checkpoint_item_without_an_attribute_is_damaged(missing):
-    wire = CHECKPOINTS[0].to_wire()
+    wire = CHECKPOINTS[0].to_attributes()
     del wire[missing]
 
     with pytest.raises(CorruptDataError, match="the checkpoint item at thread / demo#c##2 is damaged"):
-        CheckpointItem.from_wire(wire)
+        CheckpointItem.from_attributes(wire)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_checkpoint_item_without_an_attribute_is_damaged(missing):
 )
 def test_a_checkpoint_item_with_an_attribute_of_another_type_is_damaged(attributes):
     with pytest.raises(CorruptDataError, match="damaged"):
-        CheckpointItem.from_wire({**CHECKPOINTS[0].to_wire(), **attributes})
+        CheckpointItem.from_attributes({**CHECKPOINTS[0].to_attributes(), **attributes})
 
 
 @pytest.mark.parametrize("index", [0, 1, 59, 999, -1, -2, -3, -4])
@@ -86,23 +86,29 @@ def test_special_writes_have_attributes_of_their_own():
 
 def test_the_writes_of_an_item_are_read_by_index():
     key = scope.task("ns", "7", "task#1")
-    wire = {**items.wire_key(key), "w0": {"B": b"a"}, "w10": {"B": b"b"}, "x3": {"B": b"c"}, "expires_at": {"N": "1"}}
-    item = WritesItem.from_wire(wire)
+    wire = {
+        **items.key_attributes(key),
+        "w0": {"B": b"a"},
+        "w10": {"B": b"b"},
+        "x3": {"B": b"c"},
+        "expires_at": {"N": "1"},
+    }
+    item = WritesItem.from_attributes(wire)
 
     assert dict(item.frames) == {0: b"a", 10: b"b", -3: b"c"}
     assert (item.task_id, item.checkpoint_id) == ("task#1", "7")
 
 
 def test_a_write_can_be_a_value_of_its_own():
-    wire = {**items.wire_key(scope.task("", "7", "t")), "w0": {"S": items.value_text(ValueRef("ab", 5, 1))}}
+    wire = {**items.key_attributes(scope.task("", "7", "t")), "w0": {"S": items.blob_ref_text(BlobRef("ab", 5, 1))}}
 
-    assert dict(WritesItem.from_wire(wire).frames) == {0: ValueRef("ab", 5, 1)}
+    assert dict(WritesItem.from_attributes(wire).frames) == {0: BlobRef("ab", 5, 1)}
 
 
 def test_a_digested_task_id_is_read_from_the_item():
-    wire = {**items.wire_key(scope.task("", "7", "t" * 999)), "t": {"S": "t" * 999}, "w0": {"B": b""}}
+    wire = {**items.key_attributes(scope.task("", "7", "t" * 999)), "t": {"S": "t" * 999}, "w0": {"B": b""}}
 
-    assert WritesItem.from_wire(wire).task_id == "t" * 999
+    assert WritesItem.from_attributes(wire).task_id == "t" * 999
 
 
 @pytest.mark.parametrize(
@@ -110,18 +116,18 @@ def test_a_digested_task_id_is_read_from_the_item():
 )
 def test_a_writes_item_with_an_attribute_of_another_type_is_damaged(attributes):
     with pytest.raises(CorruptDataError, match="task writes at thread / demo#w##7#t are damaged"):
-        WritesItem.from_wire({**items.wire_key(scope.task("", "7", "t")), **attributes})
+        WritesItem.from_attributes({**items.key_attributes(scope.task("", "7", "t")), **attributes})
 
 
-@pytest.mark.parametrize("ref", [ValueRef("00" * 16, 0, 0), ValueRef("ff" * 16, 10**9, 2858)])
+@pytest.mark.parametrize("ref", [BlobRef("00" * 16, 0, 0), BlobRef("ff" * 16, 10**9, 2858)])
 def test_a_reference_comes_back_from_its_text(ref):
-    assert items.parse_value(items.value_text(ref)) == ref
+    assert items.parse_blob_ref(items.blob_ref_text(ref)) == ref
 
 
 @generated
 @given(plain)
 def test_a_plain_value_comes_back_from_its_attribute(value):
-    assert same(attributes.from_wire(attributes.to_wire(value)), value)
+    assert same(attributes.from_attribute(attributes.to_attribute(value)), value)
 
 
 @pytest.mark.parametrize(
@@ -139,18 +145,18 @@ def test_a_plain_value_comes_back_from_its_attribute(value):
     ids=["whole", "decimal", "exponent", "numbers", "texts", "bytes", "null", "nested"],
 )
 def test_attributes_that_other_programs_write_are_read(attribute, value):
-    assert same(attributes.from_wire(attribute), value)
+    assert same(attributes.from_attribute(attribute), value)
 
 
 @pytest.mark.parametrize("attribute", [{"SS": ["a", "b"]}, {"NS": ["1", "2.5"]}, {"BS": [b"a", b"b"]}])
 def test_sets_that_other_programs_wrote_are_written_back_as_they_were(attribute):
-    assert attributes.to_wire(attributes.from_wire(attribute)) == attribute
+    assert attributes.to_attribute(attributes.from_attribute(attribute)) == attribute
 
 
 @pytest.mark.parametrize("value", [1.5, object(), {1: "a"}.keys(), set()], ids=["float", "object", "view", "empty set"])
 def test_what_is_no_attribute_is_refused(value):
     with pytest.raises(TypeError, match="can't be an attribute"):
-        attributes.to_wire(value)
+        attributes.to_attribute(value)
 
 
 def same(one: object, other: object) -> bool:

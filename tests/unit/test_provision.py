@@ -14,7 +14,7 @@ from langgraph_dynamo_conv.errors import IndexNotReadyError, RequestFailedError,
 from langgraph_dynamo_conv.provision import (
     TTL_ATTRIBUTE,
     SetUp,
-    Wanted,
+    SetupOptions,
     differences,
     iam_policy,
     setup_table,
@@ -122,7 +122,7 @@ def recovering(answers: Stubber, status: str) -> None:
 
 
 def test_without_waiting_what_a_new_table_refuses_is_left_to_do(client: DynamoDBClient, answers: Stubber) -> None:
-    wanted = Wanted(recovery=True, tags={"team": "chat"}, wait=False)
+    wanted = SetupOptions(recovery=True, tags={"team": "chat"}, wait=False)
     answers.add_client_error("describe_table", "ResourceNotFoundException")
     tags = [{"Key": "team", "Value": "chat"}]
     answers.add_response("create_table", {}, {**table_definition("conversations"), "Tags": tags})
@@ -140,7 +140,7 @@ def test_without_waiting_a_table_that_is_not_visible_yet_is_left_to_do(
     answers.add_response("create_table", {})
     answers.add_client_error("describe_table", "ResourceNotFoundException")
 
-    done = setup_table(Table("conversations", client=client), wanted=Wanted(ttl=False, wait=False))
+    done = setup_table(Table("conversations", client=client), wanted=SetupOptions(ttl=False, wait=False))
 
     assert done == SetUp(created=True, active=False)
 
@@ -152,7 +152,7 @@ def test_recovery_is_turned_on_once_a_new_table_allows_it(client: DynamoDBClient
     answers.add_client_error("update_continuous_backups", "ContinuousBackupsUnavailableException")
     answers.add_response("update_continuous_backups", {})
 
-    done = setup_table(Table("conversations", client=client), clock.sleep, Wanted(ttl=False, recovery=True))
+    done = setup_table(Table("conversations", client=client), clock.sleep, SetupOptions(ttl=False, recovery=True))
 
     assert (done.changed, clock.slept) == (("pitr",), 2)
 
@@ -161,7 +161,7 @@ def test_recovery_that_is_on_is_left_alone(client: DynamoDBClient, answers: Stub
     described(answers, description(), description())
     recovering(answers, "ENABLED")
 
-    done = setup_table(Table("conversations", client=client), wanted=Wanted(ttl=False, recovery=True))
+    done = setup_table(Table("conversations", client=client), wanted=SetupOptions(ttl=False, recovery=True))
 
     assert done == SetUp(created=False, active=True)
 
@@ -172,7 +172,7 @@ def test_a_refusal_to_turn_recovery_on_is_told(client: DynamoDBClient, answers: 
     answers.add_client_error("update_continuous_backups", "ValidationException", "not here")
 
     with pytest.raises(RequestFailedError, match="not here"):
-        setup_table(Table("conversations", client=client), wanted=Wanted(ttl=False, recovery=True))
+        setup_table(Table("conversations", client=client), wanted=SetupOptions(ttl=False, recovery=True))
 
 
 def test_waiting_ends_after_ten_minutes(client: DynamoDBClient, answers: Stubber) -> None:

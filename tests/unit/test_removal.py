@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from langgraph.checkpoint.base.id import uuid6
 
 from langgraph_dynamo_conv._checkpoints.removal import Link, _made_at, leaves_first, link_of
-from langgraph_dynamo_conv._format.items import wire_key
+from langgraph_dynamo_conv._format.items import key_attributes
 from langgraph_dynamo_conv._format.keys import Key
 
 
@@ -38,11 +38,11 @@ def test_chains_go_side_by_side() -> None:
 
 
 def test_only_a_change_builds_on_its_parent() -> None:
-    change = {**wire_key(key(2)), "k": {"S": "c"}, "p": {"S": "0001"}}
+    change = {**key_attributes(key(2)), "k": {"S": "c"}, "p": {"S": "0001"}}
 
     assert link_of(change) == Link(key(2), key(1))
     assert link_of({**change, "k": {"S": "f"}}) == Link(key(2), None)
-    assert link_of(wire_key(key(2))) == Link(key(2), None)
+    assert link_of(key_attributes(key(2))) == Link(key(2), None)
 
 
 def test_the_time_of_a_checkpoint_is_in_langgraphs_ids_only() -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from rich.text import Text
 
 from langgraph_dynamo_conv._calls.config import config_for
-from langgraph_dynamo_conv._format.attributes import from_wire, size_of
+from langgraph_dynamo_conv._format.attributes import from_attribute, size_of
 from langgraph_dynamo_conv._format.items import key_of
 from langgraph_dynamo_conv._format.keys import Scope, check_user_id, component, parse_sk
 from langgraph_dynamo_conv.cli.app import ConversationArgument, Run, UserOption, YesOption, command
@@ -109,7 +109,7 @@ def prune(
     if every == bool(conversations) or every and user is None:
         raise ValueError("which conversations? give CONVERSATION, or --user and --all")
     if every:
-        scopes = list(run.engine.conversations_of(check_user_id(user)))
+        scopes = list(run.runtime.conversations_of(check_user_id(user)))
     else:
         scopes = [run.scope(one, user) for one in conversations or ()]
     run.confirm(f"Forget the old checkpoints of {counted(len(scopes), 'conversation')}?", yes=yes)
@@ -188,7 +188,7 @@ def _sizes(run: Run, scope: Scope, kind: str) -> dict[tuple[str, str], int]:
     for page in run.table.query(scope.thread_id, scope.prefix(kind)):
         for item in page:
             ns, checkpoint_id, *_ = parse_sk(key_of(item).sk).parts
-            sizes[ns, checkpoint_id] += sum(len(name) + size_of(from_wire(value)) for name, value in item.items())
+            sizes[ns, checkpoint_id] += sum(len(name) + size_of(from_attribute(value)) for name, value in item.items())
     return sizes
 
 

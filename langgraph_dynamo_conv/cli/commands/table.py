@@ -16,7 +16,7 @@ from langgraph_dynamo_conv.cli import infrastructure
 from langgraph_dynamo_conv.cli.app import Place, Run, command
 from langgraph_dynamo_conv.cli.aws import caller
 from langgraph_dynamo_conv.cli.doctor import NOTE, OK, WRONG, Finding, diagnose
-from langgraph_dynamo_conv.cli.infrastructure import Bucket, Wish
+from langgraph_dynamo_conv.cli.infrastructure import Bucket, TemplateOptions
 from langgraph_dynamo_conv.cli.output import Exit, one_line
 
 _MARKS = {OK: ("✓", "green"), NOTE: ("!", "yellow"), WRONG: ("✗", "bold red")}
@@ -68,7 +68,7 @@ def setup(
 
     What is on already stays on: --no-ttl and a missing --pitr turn nothing off.
     """
-    wanted = provision.Wanted(ttl=ttl, recovery=pitr, tags=tags_of(tag), wait=wait)
+    wanted = provision.SetupOptions(ttl=ttl, recovery=pitr, tags=tags_of(tag), wait=wait)
     done = provision.setup_table(run.table, wanted=wanted)
     said = f"{run.table_name}: {'created' if done.created else 'was there'}, "
     said += "active" if done.active else "not active yet"
@@ -131,7 +131,7 @@ def cloudformation(
     tag: TagOption = None,
 ) -> None:
     """Print a CloudFormation template: the table, its index, and a policy for the agent's role. Sends nothing."""
-    wish = Wish(run.table_name, ttl, pitr, tags_of(tag), bucket_of(run.place))
+    wish = TemplateOptions(run.table_name, ttl, pitr, tags_of(tag), bucket_of(run.place))
     template = infrastructure.cloudformation_template(wish)
     # parsed anew, it shares no parts, which YAML would write as anchors
     text = yaml.safe_dump(json.loads(json.dumps(template)), sort_keys=False, width=120)
@@ -145,7 +145,7 @@ def terraform(
     tag: TagOption = None,
 ) -> None:
     """Print Terraform: the table, its index, and a policy for the agent's role. Sends nothing."""
-    wish = Wish(run.table_name, ttl, pitr, tags_of(tag), bucket_of(run.place))
+    wish = TemplateOptions(run.table_name, ttl, pitr, tags_of(tag), bucket_of(run.place))
     blocks = infrastructure.terraform_blocks(wish)
     run.out.document(infrastructure.to_terraform_json(blocks), infrastructure.to_hcl(blocks))
 

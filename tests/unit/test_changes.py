@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from langgraph_dynamo_conv._format.changes import UNCHANGED, apply, decode, difference, encode
-from langgraph_dynamo_conv._format.tree import Leaf, Node, SegmentRef, ValueRef, grow, leaves, to_python
+from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Node, SegmentRef, grow, leaves, to_python
 from tests.factories import generated
 
 serde = JsonPlusSerializer()
@@ -212,7 +212,7 @@ def test_a_dict_with_another_key_than_strings_is_one_leaf():
 
 
 def test_a_leaf_without_bytes_is_compared_by_its_digest():
-    whole = Leaf("msgpack", b"large", ValueRef("00", 5, 1))
+    whole = Leaf("msgpack", b"large", BlobRef("00", 5, 1))
     thin = whole.thinned()
 
     assert thin.data is None
@@ -250,9 +250,9 @@ def test_a_run_ends_where_the_order_or_the_segment_changes():
 
 
 def test_a_value_reference_keeps_its_type_and_place():
-    leaf = decode(stored(encode(Leaf("bytes", b"x", ValueRef("ab", 9, 2)))), [])
+    leaf = decode(stored(encode(Leaf("bytes", b"x", BlobRef("ab", 9, 2)))), [])
 
-    assert (leaf.typ, leaf.data, leaf.at) == ("bytes", None, ValueRef("ab", 9, 2))
+    assert (leaf.typ, leaf.data, leaf.at) == ("bytes", None, BlobRef("ab", 9, 2))
 
 
 MALFORMED = [

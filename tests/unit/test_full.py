@@ -20,7 +20,7 @@ from langgraph_dynamo_conv._format.tree import Leaf, Node, SegmentRef, grow, to_
 from langgraph_dynamo_conv._state import full
 from langgraph_dynamo_conv._state.full import decode_full, encode_segment, fill, full_pays, plan_full
 from langgraph_dynamo_conv._state.planning import Draft
-from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, LINEAGE, Image
+from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, LINEAGE, StoredCheckpoint
 from tests.factories import checkpoint_id, generated, noise
 
 serde = JsonPlusSerializer()
@@ -45,7 +45,7 @@ class Stored:
         self.items: dict[str, CheckpointItem] = {}
         self.segments: dict[str, bytes] = {}
         self.sealed_bytes = 0
-        self.image: Image | None = None
+        self.image: StoredCheckpoint | None = None
 
     @property
     def frame_bytes(self) -> int:
@@ -55,7 +55,7 @@ class Stored:
     def written_bytes(self) -> int:
         return self.frame_bytes + self.sealed_bytes
 
-    def put(self, state: dict[str, Any], *, fork_from: Image | None = None) -> Image:
+    def put(self, state: dict[str, Any], *, fork_from: StoredCheckpoint | None = None) -> StoredCheckpoint:
         parent = fork_from or self.image
         number = len(self.items) + 1
         draft = Draft(codec, scope, "", checkpoint_id(number), parent.checkpoint_id if parent else None, None)
@@ -361,7 +361,7 @@ def test_a_payload_that_is_no_state_is_an_error(payload):
 
 
 def test_an_image_weighs_at_least_its_bytes():
-    image = Image("1", None, tree_of({"items": ["x" * 1000] * 10}))
+    image = StoredCheckpoint("1", None, tree_of({"items": ["x" * 1000] * 10}))
 
     assert 10_000 < image.weight() < 20_000
 

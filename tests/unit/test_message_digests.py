@@ -13,11 +13,11 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from langgraph_dynamo_conv._format.tree import Leaf, ValueRef, leaves
+from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, leaves
 from langgraph_dynamo_conv._state.checkpoint_tree import Grown, grown
-from langgraph_dynamo_conv._state.message_digests import Mark, mark_of
+from langgraph_dynamo_conv._state.message_digests import MessagesDigest, digest_messages
 from langgraph_dynamo_conv._state.serializer import serializer_of
-from langgraph_dynamo_conv._state.stored import Image
+from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from tests.factories import checkpoint, generated
 
 SERDE = JsonPlusSerializer()
@@ -48,12 +48,14 @@ def chat(count: int) -> list[BaseMessage]:
     return [HumanMessage(f"message {number}", id=str(number), surplus={"n": [number]}) for number in range(count)]
 
 
-def stored(values: dict[str, Any], *, parent: Image | None = None, serde: Any = SERDE, number: int = 1) -> Grown:
+def stored(
+    values: dict[str, Any], *, parent: StoredCheckpoint | None = None, serde: Any = SERDE, number: int = 1
+) -> Grown:
     return grown(checkpoint(number, values), {"step": number}, serializer_of(serde), parent)
 
 
-def image_of(of: Grown) -> Image:
-    return Image("1", None, of.tree, marks=of.marks)
+def image_of(of: Grown) -> StoredCheckpoint:
+    return StoredCheckpoint("1", None, of.tree, message_digests=of.message_digests)
 
 
 def written(of: Grown) -> list[tuple[str, bytes | None]]:
@@ -69,7 +71,7 @@ def kept(before: Grown, after: Grown) -> int:
 @generated
 @given(st.lists(messages, min_size=1, max_size=3), st.lists(messages, min_size=1, max_size=3))
 def test_equal_marks_mean_equal_bytes(one: list[BaseMessage], other: list[BaseMessage]) -> None:
-    first, second = mark_of(one, None)[0], mark_of(other, None)[0]
+    first, second = digest_messages(one, None)[0], digest_messages(other, None)[0]
 
     if first is not None and first == second:
         assert [SERDE.dumps_typed(m) for m in one] == [SERDE.dumps_typed(m) for m in other]
@@ -89,13 +91,13 @@ def test_what_is_stored_is_the_same_with_a_parent_at_hand_as_without(
 @pytest.mark.parametrize("count", [1, 15, 16, 255, 256, 257, 600])
 @pytest.mark.parametrize("more", [0, 1, 300])
 def test_messages_that_go_on_from_known_ones_are_known_wherever_these_end(count: int, more: int) -> None:
-    before, known = mark_of(chat(count), None)
+    before, known = digest_messages(chat(count), None)
     assert known == 0
 
-    after, known = mark_of(chat(count + more), before)
+    after, known = digest_messages(chat(count + more), before)
 
     assert known == count
-    assert after == mark_of(chat(count + more), None)[0]
+    assert after == digest_messages(chat(count + more), None)[0]
 
 
 def test_unchanged_messages_are_taken_over_and_only_new_ones_are_serialized() -> None:
@@ -163,7 +165,7 @@ class Text(str):
     ids=repr,
 )
 def test_what_may_be_more_than_plain_fields_has_no_mark(message: Any) -> None:
-    assert mark_of([HumanMessage("hi"), message], None) == (None, 0)
+    assert digest_messages([HumanMessage("hi"), message], None) == (None, 0)
 
 
 def test_a_serializer_of_another_class_serializes_every_message_every_time() -> None:
@@ -173,7 +175,7 @@ def test_a_serializer_of_another_class_serializes_every_message_every_time() -> 
 
     before = stored({"messages": chat(5)}, serde=Shouting())
 
-    assert before.marks == {}
+    assert before.message_digests == {}
     assert kept(before, stored({"messages": chat(5)}, parent=image_of(before), serde=Shouting(), number=2)) == 0
 
 
@@ -190,17 +192,17 @@ def test_a_channel_of_the_parents_version_is_taken_over_with_its_mark() -> None:
     after = stored({"messages": chat(5)}, parent=image_of(before), number=1)
 
     assert kept(before, after) == 5
-    assert after.marks == before.marks
+    assert after.message_digests == before.message_digests
 
 
 def test_a_mark_of_more_messages_than_there_are_knows_none() -> None:
-    before = Mark(3, b"")
+    before = MessagesDigest(3, b"")
 
-    assert mark_of(chat(2), before) == mark_of(chat(2), None)
+    assert digest_messages(chat(2), before) == digest_messages(chat(2), None)
 
 
 def test_messages_beside_a_value_that_is_stored_apart_are_taken_over_as_they_are() -> None:
-    apart = Leaf("msgpack", None, ValueRef("00", 1, 1))
+    apart = Leaf("msgpack", None, BlobRef("00", 1, 1))
     before = stored({"messages": chat(2)})
     before.tree["channel_values"]["messages"][1] = apart
 
