@@ -1,16 +1,16 @@
 """How far a call walks through the package: `python benchmarks/call_walk.py`.
 
-Plays the reference chat on a table in memory until the process knows the conversation, then traces every call of the
-next turn. Printed for an ordinary `put` (the median one of the turn: a step whose row does not follow) and for the
-turn's `get_tuple`: how many functions of the package it enters, in how many files, and how many of its calls lead from
-one file to another. Comprehensions and lambdas belong to the function that they stand in.
+Records what LangGraph asks of a checkpointer in turns of the reference chat, plays it on a table in memory until the
+process knows the conversation, then traces each call of the next turn. Printed for the ordinary call of a method (the
+median one of the turn; for `put`, a step whose row does not follow): how many functions of the package it enters, in how
+many files, and how many of its calls lead from a function to one in another file. Comprehensions and lambdas belong to
+the function that they stand in.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import langgraph_dynamo_conv
+from benchmarks.profile_turn import CONFIG, Recorder
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from tests.instant_table import InstantClient, InstantTable
 from tests.reference_chat import Prose, chat_graph, user_message
 
 PACKAGE = str(Path(langgraph_dynamo_conv.__file__).parent)
-CONFIG = {"configurable": {"thread_id": "chat", "user_id": "alice"}}
 WARM_TURNS = 4
 
 Function = tuple[str, str]
@@ -63,30 +63,18 @@ class Tracer:
         return Walk(len(self.entered), len({file for file, _ in self.entered}), len(self.crossings))
 
 
-class Traced(DynamoDBConversationSaver):
-    """A saver that keeps the walk of each call while `walks` is set."""
-
-    walks: dict[str, list[Walk]] | None = None
-
-    def get_tuple(self, config: Any) -> Any:
-        return self._traced("get_tuple", lambda: super(Traced, self).get_tuple(config))
-
-    def put(self, *arguments: Any) -> Any:
-        return self._traced("put", lambda: super(Traced, self).put(*arguments))
-
-    def _traced(self, name: str, call: Callable[[], Any]) -> Any:
-        if self.walks is None:
-            return call()
-        self.close()  # threads are traced from their start
-        tracer = Tracer()
-        threading.setprofile(tracer)
-        sys.setprofile(tracer)
-        try:
-            return call()
-        finally:
-            sys.setprofile(None)
-            threading.setprofile(None)  # type: ignore[arg-type]
-            self.walks.setdefault(name, []).append(tracer.walk())
+def traced(saver: DynamoDBConversationSaver, method: str, arguments: tuple[Any, ...]) -> Walk:
+    """The walk of one call."""
+    saver.close()  # threads are traced from their start
+    tracer = Tracer()
+    threading.setprofile(tracer)
+    sys.setprofile(tracer)
+    try:
+        getattr(saver, method)(*arguments)
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)  # type: ignore[arg-type]
+    return tracer.walk()
 
 
 def _is_of_package(frame: FrameType) -> bool:
@@ -109,15 +97,19 @@ def _caller(frame: FrameType) -> Function | None:
 
 def walks() -> dict[str, Walk]:
     """The ordinary walk of each method, in a warm turn of the reference chat."""
-    prose = Prose()
-    saver = Traced("t", client=InstantClient(InstantTable()))
-    graph = chat_graph(prose).compile(checkpointer=saver)
-    for _ in range(WARM_TURNS):
+    prose, recorder = Prose(), Recorder()
+    graph = chat_graph(prose).compile(checkpointer=recorder)
+    for _ in range(WARM_TURNS + 1):
         graph.invoke(user_message(prose), CONFIG, durability="sync")
-    saver.walks = {}
-    graph.invoke(user_message(prose), CONFIG, durability="sync")
-    saver.close()
-    return {name: sorted(found)[(len(found) - 1) // 2] for name, found in saver.walks.items()}
+    calls = recorder.calls
+    last_turn = max(number for number, (method, _) in enumerate(calls) if method == "get_tuple")
+    found: dict[str, list[Walk]] = {}
+    with DynamoDBConversationSaver("t", client=InstantClient(InstantTable())) as saver:
+        for method, arguments in calls[:last_turn]:
+            getattr(saver, method)(*arguments)
+        for method, arguments in calls[last_turn:]:
+            found.setdefault(method, []).append(traced(saver, method, arguments))
+    return {name: sorted(of_method)[(len(of_method) - 1) // 2] for name, of_method in found.items()}
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`DynamoDBConversationSaver`: RunnableConfig in, RunnableConfig out; the work is done elsewhere."""
+"""`DynamoDBConversationSaver`: the calls of the checkpointer and what each costs; `_calls/graph.py` does them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph_dynamo_conv import provision
 from langgraph_dynamo_conv._calls import graph
 from langgraph_dynamo_conv._calls.config import Target, config_for, user_of
-from langgraph_dynamo_conv._calls.runtime import Options, Runtime, table_of
+from langgraph_dynamo_conv._calls.runtime import Options, Runtime, Shared, table_of
 from langgraph_dynamo_conv._format.keys import Scope, check_text, check_thread_id, check_user_id
 from langgraph_dynamo_conv._format.limits import BUCKET_BYTES
 from langgraph_dynamo_conv._rows.rows import ROW_BYTES
@@ -114,7 +114,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         table = table_of(table_name, client, region_name, endpoint_url, consistent=consistent)
         self._default_user_id = default_user_id
         bucket = bucket_of(client, region_name, s3_bucket, s3_prefix, s3_threshold_bytes, s3_client)
-        self._runtime = Runtime(table, options, bucket)
+        self._first_runtime = Runtime(Shared(table, options, bucket), self.serde)
 
     def setup(self) -> None:
         """Create the table and its index if they are missing, and wait until both are active. Can be repeated.
@@ -141,8 +141,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         """
         scope = Scope(str(uuid.uuid4()), user_of({"user_id": user_id}, self._default_user_id))
         if title is not None:
-            encryptor = self._runtime.row_updater.encryptor(self._runtime.serializer(self.serde))
-            self._runtime.rows.create(scope, check_text("title", title), encryptor)
+            self._runtime.rows.create(scope, check_text("title", title))
         return config_for(scope)
 
     async def anew_conversation(self, user_id: str | None = None, *, title: str | None = None) -> RunnableConfig:
@@ -173,7 +172,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
 
     def close(self) -> None:
         """Wait for calls under way and stop the saver's threads. The client is left open. Can be repeated."""
-        self._runtime.close()
+        self._runtime.shared.close()
 
     def __enter__(self) -> DynamoDBConversationSaver:
         return self
@@ -202,7 +201,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         Cost: 2 requests side by side if this process has seen the conversation, else 3; more for large values. Read
         units: the size of the state, or of what came since, by 4 KB. One more Query where there is no `thread_id`.
         """
-        return graph.get_tuple(self._runtime, self._target(config), self._runtime.serializer(self.serde))
+        return graph.get_tuple(self._runtime, self._target(config))
 
     def list(
         self,
@@ -224,7 +223,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         Cost: one Query for each MB of changes, of task writes and of segments, whatever the number of checkpoints.
         """
         target = None if config is None else self._target(config)
-        return graph.history(self._runtime, target, filter, before, limit, self._runtime.serializer(self.serde))
+        return graph.history(self._runtime, target, filter, before, limit)
 
     def put(
         self,
@@ -245,8 +244,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         Cost: one PutItem of about 1 write unit for an ordinary step; about every 24th stores what is new since the
         last such one in one or two requests more; the row costs one UpdateItem when it follows.
         """
-        target = self._target(config)
-        return graph.put(self._runtime, target, config, checkpoint, metadata, self._runtime.serializer(self.serde))
+        return graph.put(self._runtime, self._target(config), config, checkpoint, metadata)
 
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
@@ -260,8 +258,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
 
         Cost: one UpdateItem, 1 write unit for each KB of what the task has written.
         """
-        target = self._target(config)
-        graph.put_writes(self._runtime, target, writes, task_id, task_path, self._runtime.serializer(self.serde))
+        graph.put_writes(self._runtime, self._target(config), writes, task_id, task_path)
 
     def delete_thread(self, thread_id: str, *, user_id: str | None = None) -> None:
         """Delete a conversation: state, writes, messages, row. The row goes last; can be repeated after a crash.
@@ -285,8 +282,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         Cost: one Query for each run, and one read of the checkpoints of each conversation it wrote to.
         """
         runs = [check_text("run_id", run) for run in run_ids]
-        self._runtime.removal.delete_runs(runs, self._runtime.serializer(self.serde))
-        self._runtime.forget_runs(runs)
+        self._runtime.runs.delete(runs)
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str, *, user_id: str | None = None) -> None:
         """Copy a conversation: state, writes, messages, and its row, created now. Can be repeated after a crash.
@@ -303,8 +299,10 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         """
         source, target = check_thread_id(source_thread_id), check_thread_id(target_thread_id)
         user = None if user_id is None else check_user_id(user_id)
-        self._runtime.removal.copy(source, target, user, self._runtime.rows.now())
-        self._runtime.forget(target)
+        runtime = self._runtime
+        runtime.copying.copy(source, target, user, runtime.rows.now())
+        runtime.removal.forget(target, user)
+        runtime.forget(target)
 
     def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest", user_id: str | None = None) -> None:
         """Forget old checkpoints of these conversations.
@@ -324,7 +322,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
             if strategy == "delete":
                 self.delete_thread(thread_id, user_id=user)
             else:
-                self._runtime.removal.keep_latest(thread_id, user, self._runtime.serializer(self.serde))
+                self._runtime.removal.keep_latest(thread_id, user)
                 self._runtime.forget(thread_id, user)
 
     def get_delta_channel_history(
@@ -334,7 +332,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
 
         Cost: one Query for each MB of changes and of task writes in between, whatever the number of checkpoints.
         """
-        return graph.delta_history(self._runtime, self._target(config), channels, self._runtime.serializer(self.serde))
+        return graph.delta_history(self._runtime, self._target(config), channels)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Async `get_tuple`."""
@@ -392,6 +390,11 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
     ) -> Mapping[str, DeltaChannelHistory]:
         """Async `get_delta_channel_history`."""
         return await self._runtime.run(partial(self.get_delta_channel_history, config=config, channels=channels))
+
+    @property
+    def _runtime(self) -> Runtime:
+        """What stores and reads with the serializer of this moment: a clone of `with_allowlist` has another one."""
+        return self._first_runtime.with_serde(self.serde)
 
     def _target(self, config: RunnableConfig) -> Target:
         return Target.of(config, self._default_user_id)

@@ -116,12 +116,12 @@ def of_codec() -> Iterator[DynamoConvError]:
     codec = Codec()
     frame = codec.frame(b"x" * 100, context="c / k")
     ours, others = (EncryptedSerializer.from_pycryptodome_aes(key=bytes([n]) * 16) for n in (1, 2))
-    sealed = codec.frame(b"x" * 100, context="c / k", encryptor=ours)
+    encrypted = codec.with_encryptor(ours).frame(b"x" * 100, context="c / k")
     yield error_of(lambda: codec.unframe(frame[:-1] + b"?", context="c / k"))
     yield error_of(lambda: codec.unframe(frame[:3], context="c / k"))
     yield error_of(lambda: codec.unframe(b"\x63" + frame[1:], context="c / k"))
-    yield error_of(lambda: codec.unframe(sealed, context="c / k"))
-    yield error_of(lambda: codec.unframe(sealed, context="c / k", encryptor=others))
+    yield error_of(lambda: codec.unframe(encrypted, context="c / k"))
+    yield error_of(lambda: codec.with_encryptor(others).unframe(encrypted, context="c / k"))
 
 
 def of_conversations(make_saver: MakeSaver, failing: FailingClient) -> Iterator[DynamoConvError]:

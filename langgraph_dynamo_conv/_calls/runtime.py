@@ -1,14 +1,12 @@
-"""How the parts of the saver are put together, once for a saver and its clones."""
+"""How the parts of the saver are put together: what a saver shares with its clones, and what is of one serializer."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import copy
 import os
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,37 +14,37 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from langgraph_dynamo_conv._checkpoints.blobs import Blobs
+from langgraph_dynamo_conv._calls import runs
+from langgraph_dynamo_conv._calls.directory import Directory
+from langgraph_dynamo_conv._calls.runs import Runs
+from langgraph_dynamo_conv._checkpoints import blobs, ended
+from langgraph_dynamo_conv._checkpoints.blobs import Blobs, KnownBlobs
 from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
+from langgraph_dynamo_conv._checkpoints.copying import Copying
 from langgraph_dynamo_conv._checkpoints.ended import EndedConversations
 from langgraph_dynamo_conv._checkpoints.history import History
 from langgraph_dynamo_conv._checkpoints.removal import Removal
 from langgraph_dynamo_conv._checkpoints.renewal import Renewal
 from langgraph_dynamo_conv._checkpoints.store import Checkpoints
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
-from langgraph_dynamo_conv._format.frames import Codec, Encryptor
-from langgraph_dynamo_conv._format.items import key_attributes, key_of, stamp
-from langgraph_dynamo_conv._format.keys import PK, SK, Scope, after_prefix, check_thread_id, is_conversation, parse_sk
-from langgraph_dynamo_conv._rows.message_items import OlderMessages
-from langgraph_dynamo_conv._rows.row import Row
-from langgraph_dynamo_conv._rows.rows import ROW_BYTES, Rows
+from langgraph_dynamo_conv._format.frames import Codec
+from langgraph_dynamo_conv._format.keys import Namespace, Scope
+from langgraph_dynamo_conv._rows import rows, updates
+from langgraph_dynamo_conv._rows.message_items import MessageItems
+from langgraph_dynamo_conv._rows.rows import ROW_BYTES, KnownRows, Rows
 from langgraph_dynamo_conv._rows.titles import TitleFunction, Titler
-from langgraph_dynamo_conv._rows.updates import RowUpdater
+from langgraph_dynamo_conv._rows.updates import EarlyStatuses, RowUpdater
 from langgraph_dynamo_conv._state.expiry import Expiry
-from langgraph_dynamo_conv._state.message_digests import MessagesDigest
-from langgraph_dynamo_conv._state.serializer import Serializer, serializer_of
-from langgraph_dynamo_conv._state.stored import StoredCheckpoint
+from langgraph_dynamo_conv._state.serializer import serializer_of
 from langgraph_dynamo_conv._storage.bucket import Bucket
 from langgraph_dynamo_conv._storage.forks import Lock, renew_in_children
+from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._storage.table import Table
-from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 T = TypeVar("T")
-
-_RUNS_REMEMBERED = 1024
 
 
 def table_of(
@@ -80,7 +78,7 @@ class Options:
         encrypt_transcript: Whether transcripts are encrypted where states are.
         title: Makes a title of the first exchange, or None.
         row_bytes: Bytes of messages in a row.
-        cache_bytes: Bytes that the cache of images may hold.
+        cache_bytes: Bytes that the cache of checkpoints may hold.
         ttl: How long a conversation lives after its last turn, or None.
         clock: Seconds since the epoch.
         accept_plaintext: Whether data that is not encrypted is read where all should be.
@@ -101,37 +99,24 @@ class Options:
             raise ValueError("row_bytes is at least 512, and cache_bytes at least 0")
 
 
-class Runtime:
-    """Everything that a saver shares with its clones: caches, threads, and what stores and reads."""
+class Shared:
+    """What a saver shares with its clones: table, threads, and all that the process remembers."""
 
     def __init__(self, table: Table, options: Options, bucket: Bucket | None = None) -> None:
         self.table = table
-        self.expiry = expiry = Expiry(options.ttl, options.clock)
-        codec = Codec()
-        cache = CheckpointCache(options.cache_bytes)
-        self.parts = Blobs(table, codec, expiry, bucket)
-        self.writes = TaskWrites(table, codec, self.parts, expiry)
-        ended = EndedConversations(table, self.writes, expiry)
-        self.checkpoints = Checkpoints(table, codec, cache, self.parts, self.writes, expiry, ended)
-        self.history = History(table, self.checkpoints, self.parts, self.writes, expiry, ended)
-        self.removal = Removal(table, cache, self.checkpoints, self.parts, self.writes, expiry)
-        self.renewal = Renewal(table, cache, self.checkpoints, self.removal, self.writes, expiry, ended)
-        self.older = OlderMessages(table, codec, self.parts, expiry)
-        self.rows = Rows(table, codec, self.older, expiry, options.row_bytes)
-        self.row_updater = RowUpdater(
-            self.rows,
-            self.checkpoints,
-            self.writes,
-            self.parts,
-            channel=options.messages_channel,
-            transcript=options.transcript,
-            encrypts=options.encrypt_transcript,
-        )
-        self.titler = Titler(self.rows, options.title, self._submit)
-        self._accepts_plaintext = options.accept_plaintext
+        self.options = options
+        self.bucket = bucket
+        self.expiry = Expiry(options.ttl, options.clock)
+        self.codec = Codec()
+        self.cache = CheckpointCache(options.cache_bytes)
+        self.blobs: KnownBlobs = Recent(blobs.REMEMBERED)
+        self.ended: Recent[Scope, bool] = Recent(ended.REMEMBERED)
+        self.expiries: Recent[Namespace, tuple[str, int | None]] = Recent(ended.REMEMBERED)
+        self.rows: KnownRows = Recent(rows.REMEMBERED)
+        self.early: EarlyStatuses = Recent(updates.REMEMBERED)
+        self.runs: Recent[tuple[Scope, str], bool] = Recent(runs.REMEMBERED)
         self._lock = Lock()
         self._pool: ThreadPoolExecutor | None = None
-        self._runs: OrderedDict[tuple[Scope, str], None] = OrderedDict()
         renew_in_children(self)
 
     def renew(self) -> None:
@@ -146,16 +131,6 @@ class Runtime:
                 self._pool = ThreadPoolExecutor(self.table.connections, "dynamo-conv-call")
             return self._pool
 
-    def dated(self, now: Callable[[], str]) -> Runtime:
-        """The same engine, but rows take their times from `now`: for states stored later than they came about.
-
-        Shares caches, threads and requests; close the original alone.
-        """
-        made = copy.copy(self)
-        made.rows = self.rows.dated(now)
-        made.row_updater = self.row_updater.with_rows(made.rows)
-        return made
-
     def close(self) -> None:
         """Wait for calls under way and stop all threads."""
         with self._lock:
@@ -164,158 +139,63 @@ class Runtime:
             pool.shutdown(wait=True)
         self.table.close()
 
+
+class Runtime:
+    """All that stores and reads, for one serializer.
+
+    Args:
+        shared: What is shared with others of the same saver.
+        serde: The saver's serializer.
+        now: The time as rows hold it, for states that are stored later than they came about; the clock's if None.
+    """
+
+    def __init__(self, shared: Shared, serde: SerializerProtocol, now: Callable[[], str] | None = None) -> None:
+        table, options, expiry, cache = shared.table, shared.options, shared.expiry, shared.cache
+        serializer = serializer_of(serde, shared.codec, accept_plaintext=options.accept_plaintext)
+        self.shared = shared
+        self._serde = serde
+        self._now = now
+        self.serializer = serializer
+        self.table = table
+        self.expiry = expiry
+        self.blobs = Blobs(table, serializer.codec, expiry, shared.bucket, shared.blobs)
+        self.writes = TaskWrites(table, serializer, self.blobs, expiry)
+        ended = EndedConversations(table, self.writes, expiry, shared.ended, shared.expiries)
+        self.checkpoints = Checkpoints(table, serializer.codec, cache, self.blobs, self.writes, expiry, ended)
+        self.history = History(table, serializer, self.checkpoints, self.blobs, self.writes, expiry, ended)
+        self.removal = Removal(table, serializer, cache, self.checkpoints, self.blobs, self.writes, expiry)
+        self.renewal = Renewal(table, serializer, cache, self.checkpoints, self.removal, self.writes, expiry, ended)
+        self.copying = Copying(table, self.blobs, expiry)
+        self.runs = Runs(table, self.removal, expiry, shared.runs)
+        transcript_codec = serializer.codec if options.encrypt_transcript else shared.codec
+        self.message_items = MessageItems(table, transcript_codec, self.blobs, expiry)
+        self.rows = Rows(table, transcript_codec, self.message_items, expiry, options.row_bytes, shared.rows, now)
+        self.directory = Directory(table, self.rows)
+        self.row_updater = RowUpdater(
+            self.rows,
+            self.checkpoints,
+            self.history,
+            self.writes,
+            serializer,
+            channel=options.messages_channel,
+            transcript=options.transcript,
+            early=shared.early,
+        )
+        self.titler = Titler(self.rows, options.title, self._submit)
+
+    def with_serde(self, serde: SerializerProtocol) -> Runtime:
+        """This one, or one of another serializer that shares the rest: `with_allowlist` gives a clone another one."""
+        return self if serde is self._serde else Runtime(self.shared, serde, self._now)
+
+    def forget(self, thread_id: str, user_id: str | None = None) -> None:
+        """What was seen of a conversation, and of the runs that wrote to it, no longer counts."""
+        self.rows.forget(thread_id, user_id)
+        self.runs.forget(thread_id)
+
     async def run(self, call: Callable[[], T]) -> T:
         """Run a call in a thread of the pool, in the caller's context."""
         context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self.pool, context.run, call)
+        return await asyncio.get_running_loop().run_in_executor(self.shared.pool, context.run, call)
 
-    def serializer(self, serde: SerializerProtocol) -> Serializer:
-        """How values become bytes at this call: `with_allowlist` gives a clone another one."""
-        return serializer_of(serde, accept_plaintext=self._accepts_plaintext)
-
-    def save(
-        self,
-        scope: Scope,
-        ns: str,
-        checkpoint_id: str,
-        parent_id: str | None,
-        parent: StoredCheckpoint | None,
-        tree: dict[str, Any],
-        serializer: Serializer,
-        run_id: str | None = None,
-        message_digests: Mapping[str, MessagesDigest] | None = None,
-    ) -> StoredCheckpoint:
-        """Store a checkpoint; what it builds on lives on with it. See `Checkpoints.save`."""
-        times = self.renewal.times(scope, ns, checkpoint_id, parent, serializer)
-        return self.checkpoints.save(
-            scope, ns, checkpoint_id, parent_id, parent, tree, serializer, run_id, times, message_digests
-        )
-
-    def save_writes(
-        self,
-        scope: Scope,
-        ns: str,
-        checkpoint_id: str,
-        task_id: str,
-        task_path: str,
-        writes: Sequence[tuple[str, Any]],
-        serializer: Serializer,
-    ) -> None:
-        """Store a task's writes; the checkpoint they are on lives on with them. See `TaskWrites.save`."""
-        self.renewal.before_writes(scope, ns, checkpoint_id, serializer)
-        self.writes.save(scope, ns, checkpoint_id, task_id, task_path, writes, serializer)
-
-    def note_run(self, scope: Scope, run_id: str) -> None:
-        """Let a run be found without a scan, before its first checkpoint is stored.
-
-        Cost: one PutItem of 1 write unit for each run and conversation.
-        """
-        with self._lock:
-            if (scope, run_id) in self._runs:
-                return
-        pointer = {**key_attributes(scope.run(run_id)), "t": {"S": scope.thread_id}, **stamp(self.expiry.outliving())}
-        self.table.put(pointer)
-        with self._lock:
-            self._runs[scope, run_id] = None
-            if len(self._runs) > _RUNS_REMEMBERED:
-                self._runs.popitem(last=False)
-
-    def forget(self, thread_id: str, user_id: str | None = None) -> None:
-        """What was seen of a conversation no longer counts."""
-        self.rows.forget(thread_id, user_id)
-        with self._lock:
-            for run in [run for run in self._runs if run[0].thread_id == thread_id]:
-                del self._runs[run]
-
-    def forget_runs(self, run_ids: Collection[str]) -> None:
-        """The pointers from these runs are gone."""
-        with self._lock:
-            for place in [place for place in self._runs if place[1] in run_ids]:
-                del self._runs[place]
-
-    def conversations_of(self, user_id: str) -> Iterator[Scope]:
-        """All conversations of a user, newest first, by the index."""
-        for answer in self.table.query_index(user_id, ProjectionExpression="#id", names={"#id": PK}):
-            for item in answer.get("Items", []):
-                yield Scope(item[PK]["S"], user_id)
-
-    def scanned_conversations_of(self, user_id: str) -> Iterator[Scope]:
-        """All conversations in which a user has any item, by paging through the table."""
-        seen: set[str] = set()
-        for page in self.table.scan(
-            ProjectionExpression="#pk, #sk",
-            FilterExpression="#sk = :user OR begins_with(#sk, :prefix)",
-            ExpressionAttributeNames={"#pk": PK, "#sk": SK},
-            ExpressionAttributeValues={":user": {"S": user_id}, ":prefix": {"S": f"{user_id}#"}},
-        ):
-            for key in map(key_of, page):
-                if key.pk not in seen and is_conversation(key.pk):
-                    seen.add(key.pk)
-                    yield Scope(key.pk, user_id)
-
-    def scope_of(self, conversation_id: str, user_id: str | None) -> Scope:
-        """A conversation of a user; if None, of the one user who has a row in it.
-
-        Raises:
-            ConversationNotFoundError: Nobody has one.
-            ValueError: Several users do.
-        """
-        if user_id is not None:
-            return Scope.checked(conversation_id, user_id)
-        users = self.users_of(check_thread_id(conversation_id))
-        if len(users) > 1:
-            raise ValueError("several users have a conversation of this id: say which with user_id")
-        if not users:
-            raise self.not_found(Scope(conversation_id, ""))
-        return Scope(conversation_id, users[0])
-
-    def row(self, scope: Scope, encryptor: Encryptor | None) -> Row:
-        """The row as it is now. Raises `ConversationNotFoundError`."""
-        row = self.rows.get(scope, encryptor)
-        if row is None:
-            raise self.not_found(scope)
-        return row
-
-    def not_found(self, scope: Scope) -> ConversationNotFoundError:
-        """The error for a conversation that a user does not have, whoever else has one."""
-        return ConversationNotFoundError(
-            "this user has no such conversation: check id and user, or make one with create()",
-            table=self.table.name,
-            key=str(scope.row()),
-        )
-
-    def users_of(self, thread_id: str) -> list[str]:
-        """The users who have a row in a conversation: almost always one. Cost: three Queries of an item at most."""
-        users: list[str] = []
-        first = "\x01"
-        while True:
-            row = self._first_item(thread_id, first, "\U0010ffff")
-            if row is None:
-                return users
-            user_id = parse_sk(row).user_id
-            if user_id not in users:
-                users.append(user_id)
-            between = self._first_item(thread_id, user_id + "\x01", user_id + '"\U0010ffff') if row == user_id else None
-            first = between if between is not None else after_prefix(f"{user_id}#")
-
-    def _first_item(self, thread_id: str, first: str, last: str) -> str | None:
-        pages = self.table.query(thread_id, first=first, last=last, page_items=1, keys_only=True)
-        return next((key_of(item).sk for page in pages for item in page), None)
-
-    def _submit(self, call: Callable[[], object]) -> None:
-        self.pool.submit(call)
-
-    def all_conversations(self) -> Iterator[Scope]:
-        """Every conversation that has checkpoints, by paging through the table."""
-        seen: Scope | None = None
-        for page in self.table.scan(
-            ProjectionExpression="#pk, #sk",
-            FilterExpression="contains(#sk, :kind)",
-            ExpressionAttributeNames={"#pk": PK, "#sk": SK},
-            ExpressionAttributeValues={":kind": {"S": "#c#"}},
-        ):
-            for key in map(key_of, page):
-                scope = Scope(key.pk, parse_sk(key.sk).user_id)
-                if scope != seen:
-                    yield scope
-                seen = scope
+    def _submit(self, call: Callable[[], Any]) -> None:
+        self.shared.pool.submit(call)

@@ -1,115 +1,129 @@
-"""Large values: stored once, before the item that refers to them, and referred to by digest.
+"""Blobs: large values, stored once before the item that refers to them, and referred to by digest.
 
-A value is stored as parts, or, where a bucket is given and the value is above its threshold, as an object in it. An
+A blob is stored as parts, or, where a bucket is given and the blob is above its threshold, as an object in it. An
 object's pointer is an item that is there before the object, so that deleting finds the object whatever ends a process.
 It is put again, now with the object's name, after the object: the conversation may have been deleted meanwhile.
 
-A value's digest is that of its stored bytes, so writing it again is harmless and reading it back is verified. A part
+A blob's digest is that of its stored bytes, so writing it again is harmless and reading it back is verified. A part
 says when it was written, so that `prune` leaves alone what a run under way is about to refer to.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
+from typing import Any
 
-from langgraph_dynamo_conv._format.frames import Codec, Encryptor
+from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import AttributeMap, bytes_item, bytes_of, key_of, stamp
 from langgraph_dynamo_conv._format.keys import Key, Scope, is_pointer, object_name, parse_sk
 from langgraph_dynamo_conv._format.limits import LARGE_ELEMENT_BYTES, OBJECT_RANGE_BYTES, PART_BYTES
 from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Node, leaves, with_leaves
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._storage.bucket import Bucket
-from langgraph_dynamo_conv._storage.forks import Lock
+from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.errors import BucketRequiredError, CorruptDataError
 
 _CONTEXT = "value"
-"""Checksum context of every value: it is found by its digest, wherever it is."""
+"""Checksum context of every blob: it is found by its digest, wherever it is."""
 
-_REMEMBERED = 256
+REMEMBERED = 256
 _REMEMBERED_SECONDS = 300.0
-"""How long a value that this process wrote is taken to be there still; far below `prune`'s grace."""
+"""How long a blob that this process wrote is taken to be there still; far below `prune`'s grace."""
 
 _PARTS_PER_QUERY = 2
 """Two parts of 350 KB stay below the 1 MB of a page."""
 
+PendingBlobs = dict[str, bytes]
+"""Blobs that are not stored yet: frames by digest."""
 
-@dataclass
-class PendingBlobs:
-    """Values to be written: frame by digest."""
-
-    frames: dict[str, bytes] = field(default_factory=dict)
+KnownBlobs = Recent[tuple[Scope, bytes], tuple[BlobRef, float]]
+"""Blobs that this process has stored, and when, by conversation and digest of the plain value."""
 
 
 class Blobs:
-    """Stores and fetches large values of any conversation. Safe to share between threads."""
+    """Stores and fetches blobs of any conversation. Safe to share between threads.
 
-    def __init__(self, table: Table, codec: Codec, expiry: Expiry | None = None, bucket: Bucket | None = None) -> None:
+    Args:
+        table: The table.
+        codec: Frames what is stored.
+        expiry: How long conversations live.
+        bucket: Where blobs above its threshold go, or None.
+        known: Blobs that this process has stored.
+    """
+
+    def __init__(self, table: Table, codec: Codec, expiry: Expiry, bucket: Bucket | None, known: KnownBlobs) -> None:
         self._table = table
         self._bucket = bucket
         self._codec = codec
-        self._expiry = expiry or Expiry()
-        self._clock = self._expiry.clock
-        self._lock = Lock()
-        self._remembered: OrderedDict[tuple[Scope, bytes], tuple[BlobRef, float]] = OrderedDict()
+        self._expiry = expiry
+        self._known = known
 
-    def spill(self, node: Node, scope: Scope, encryptor: Encryptor | None, pending: PendingBlobs) -> Node:
-        """The same tree, its large leaves referred to; what is to be written is added to `pending`."""
+    def place(
+        self, node: Node, scope: Scope, pending: PendingBlobs, stored: Mapping[bytes, BlobRef] | None = None
+    ) -> Any:
+        """The same tree, its large leaves referred to; blobs that are to be stored are added to `pending`.
 
-        def place(leaf: Leaf) -> Leaf:
+        Args:
+            node: A tree.
+            scope: Conversation and user.
+            pending: Takes what is to be stored.
+            stored: Blobs that the conversation has, by the digest of the plain value.
+        """
+
+        def placed(leaf: Leaf) -> Leaf:
             if leaf.at is not None or leaf.size < LARGE_ELEMENT_BYTES:
                 return leaf
-            ref = self._recalled(scope, leaf)
+            ref = (stored or {}).get(leaf.plain_digest()) or self._known_ref(scope, leaf)
             if ref is None:
-                frame = self._codec.frame(leaf.data or b"", context=_CONTEXT, encryptor=encryptor)
+                frame = self._codec.frame(leaf.data or b"", _CONTEXT)
                 if len(frame) < LARGE_ELEMENT_BYTES:
                     return leaf
                 ref = self.add(frame, pending)
-            placed = Leaf(leaf.typ, leaf.data, ref)
-            placed.digest = leaf.digest
-            return placed
+            referring = Leaf(leaf.typ, leaf.data, ref)
+            referring.digest = leaf.digest
+            return referring
 
-        return with_leaves(node, place)
+        return with_leaves(node, placed)
 
     def add(self, frame: bytes, pending: PendingBlobs) -> BlobRef:
-        """Refer to bytes as a value of their own."""
+        """Refer to bytes as a blob that is to be stored."""
         parts = 0 if self._is_object(frame) else -(-len(frame) // PART_BYTES)
         ref = BlobRef(_digest(frame), len(frame), parts)
-        pending.frames[ref.digest] = frame
+        pending[ref.digest] = frame
         return ref
 
-    def puts(self, scope: Scope, pending: PendingBlobs) -> list[Callable[[], None]]:
-        """The requests that store what was spilled, in any order."""
-        return [put for digest, frame in pending.frames.items() for put in self._puts_of(scope, digest, frame)]
+    def requests(self, scope: Scope, pending: PendingBlobs) -> list[Callable[[], None]]:
+        """The requests that store blobs, in any order."""
+        return [request for digest, frame in pending.items() for request in self._requests_of(scope, digest, frame)]
 
-    def _puts_of(self, scope: Scope, digest: str, frame: bytes) -> list[Callable[[], None]]:
+    def _requests_of(self, scope: Scope, digest: str, frame: bytes) -> Iterator[Callable[[], None]]:
         if self._is_object(frame):
-            return [lambda: self._put_object(scope.pointer(digest), lambda bucket, name: bucket.put(name, frame))]
+            yield lambda: self._put_object(scope.pointer(digest), lambda bucket, name: bucket.put(name, frame))
+            return
+        # each part is cut out when its turn comes: all of them at once would be the blob a second time
+        for number in range(-(-len(frame) // PART_BYTES)):
+            yield partial(self._put_part, scope.part(digest, number), frame, number * PART_BYTES)
 
-        def put(number: int) -> None:
-            part = frame[number * PART_BYTES : (number + 1) * PART_BYTES]
-            self.dated_put(scope.part(digest, number), part)()
-
-        return [partial(put, number) for number in range(-(-len(frame) // PART_BYTES))]
+    def _put_part(self, key: Key, frame: bytes, start: int) -> None:
+        self.dated_put(key, frame[start : start + PART_BYTES])
 
     def _put_object(self, pointer: Key, store: Callable[[Bucket, str], None]) -> None:
         name = object_name(pointer)
         bucket = self._bucket_for(pointer)
-        now = {":now": {"N": str(int(self._clock()))}}
+        now = {":now": {"N": str(int(self._expiry.clock()))}}
         self._table.update(pointer, UpdateExpression="SET t = :now", ExpressionAttributeValues=now)
         store(bucket, name)
-        self.dated_put(pointer, name.encode())()
+        self.dated_put(pointer, name.encode())
 
     def copy_object(self, pointer: AttributeMap, target: str) -> None:
         """Copy the object of a pointer to another thread.
 
         Raises:
-            CorruptDataError: It is not there.
+            CorruptDataError: The object is not there.
 
         Cost: one CopyObject, one UpdateItem, one PutItem.
         """
@@ -123,7 +137,7 @@ class Blobs:
         """Delete any item; of a pointer the object first, so that it can be repeated after a crash.
 
         Raises:
-            BucketRequiredError: It is a pointer, and there is no bucket.
+            BucketRequiredError: The item is a pointer, and there is no bucket.
         """
         if is_pointer(key):
             self._bucket_for(key).delete(object_name(key))
@@ -131,49 +145,43 @@ class Blobs:
 
     def check(self, keys: Iterable[Key]) -> None:
         """Raise `BucketRequiredError` if one of these items is a pointer and there is no bucket."""
-        for key in keys:
-            if is_pointer(key):
-                self._bucket_for(key)
+        for key in filter(is_pointer, keys):
+            self._bucket_for(key)
 
-    def dated_put(self, key: Key, data: bytes) -> Callable[[], None]:
-        """The request that stores a part or a segment, with the time at which it was written."""
-        item = {**bytes_item(key, data), "t": {"N": str(int(self._clock()))}, **stamp(self._expiry.outliving())}
-        return lambda: self._table.put(item)
+    def dated_put(self, key: Key, data: bytes) -> None:
+        """Store a part or a segment, with the time at which it was written."""
+        now = {"t": {"N": str(int(self._expiry.clock()))}}
+        self._table.put({**bytes_item(key, data), **now, **stamp(self._expiry.outliving())})
 
     def remember(self, scope: Scope, node: Node) -> None:
-        """Values of this tree are stored: the next checkpoint that holds them need not store them again."""
+        """The blobs of this tree are stored: the next checkpoint that holds them need not store them again."""
+        now = self._expiry.clock()
         for leaf in leaves(node):
             if isinstance(leaf.at, BlobRef) and leaf.data is not None:
-                with self._lock:
-                    place, now = (scope, leaf.plain_digest()), self._clock()
-                    _, since = self._remembered.get(place, (leaf.at, now))
-                    fresh = now - since < _REMEMBERED_SECONDS  # else it was just stored anew
-                    self._remembered[place] = leaf.at, since if fresh else now
-                    while len(self._remembered) > _REMEMBERED:
-                        self._remembered.popitem(last=False)
+                place = scope, leaf.plain_digest()
+                _, since = self._known.get(place) or (leaf.at, now)
+                fresh = now - since < _REMEMBERED_SECONDS  # else it was just stored anew
+                self._known.put(place, (leaf.at, since if fresh else now))
 
     def forget(self, thread_id: str) -> None:
-        """Values of this conversation may be gone."""
-        with self._lock:
-            for place in [place for place in self._remembered if place[0].thread_id == thread_id]:
-                del self._remembered[place]
+        """Blobs of this conversation may be gone."""
+        self._known.drop(lambda place: place[0].thread_id == thread_id)
 
-    def fetch(self, scope: Scope, refs: Iterable[BlobRef], encryptor: Encryptor | None) -> dict[str, bytes]:
-        """The serialized bytes of values, by digest. Raises `CorruptDataError` if one is missing or damaged."""
+    def fetch(self, scope: Scope, refs: Iterable[BlobRef]) -> dict[str, bytes]:
+        """The serialized bytes of blobs, by digest. Raises `CorruptDataError` if one is missing or damaged."""
         frames = self.fetch_frames(scope, refs)
-        unframe = self._codec.unframe
-        return {digest: unframe(frames.pop(digest), context=_CONTEXT, encryptor=encryptor) for digest in list(frames)}
+        return {digest: self._codec.unframe(frames.pop(digest), _CONTEXT) for digest in list(frames)}
 
     def fetch_frames(self, scope: Scope, refs: Iterable[BlobRef]) -> dict[str, bytes]:
-        """The stored bytes of values, by digest; all their parts are read side by side."""
-        wanted = {ref.digest: ref for ref in refs}
-        readers = [(digest, reader) for digest, ref in wanted.items() for reader in self._readers(scope, ref)]
-        pieces: dict[str, list[bytes]] = {digest: [] for digest in wanted}
+        """The stored bytes of blobs, by digest; all their parts are read side by side."""
+        by_digest = {ref.digest: ref for ref in refs}
+        readers = [(digest, reader) for digest, ref in by_digest.items() for reader in self._readers(scope, ref)]
+        pieces: dict[str, list[bytes]] = {digest: [] for digest in by_digest}
         read = self._table.side_by_side(*(reader for _, reader in readers))
         for (digest, _), parts in zip(readers, read, strict=True):
             pieces[digest].extend(parts)
         del read
-        frames = {digest: b"".join(pieces.pop(digest)) for digest in wanted}
+        frames = {digest: b"".join(pieces.pop(digest)) for digest in by_digest}
         for digest, frame in frames.items():
             if _digest(frame) != digest:
                 where = f"{scope.thread_id} / {scope.blob(digest)}"
@@ -182,7 +190,8 @@ class Blobs:
 
     def _readers(self, scope: Scope, ref: BlobRef) -> list[Callable[[], list[bytes]]]:
         if ref.parts:
-            return [self._reader(scope, ref, start) for start in range(0, ref.parts, _PARTS_PER_QUERY)]
+            starts = range(0, ref.parts, _PARTS_PER_QUERY)
+            return [partial(self._read_parts, scope, ref, start) for start in starts]
         pointer = scope.pointer(ref.digest)
         bucket, name = self._bucket_for(pointer), object_name(pointer)
 
@@ -191,15 +200,11 @@ class Blobs:
 
         return [partial(read, first) for first in range(0, ref.size, OBJECT_RANGE_BYTES)]
 
-    def _reader(self, scope: Scope, ref: BlobRef, start: int) -> Callable[[], list[bytes]]:
+    def _read_parts(self, scope: Scope, ref: BlobRef, start: int) -> list[bytes]:
         first = scope.part(ref.digest, start).sk
         last = scope.part(ref.digest, min(start + _PARTS_PER_QUERY, ref.parts) - 1).sk
-
-        def read() -> list[bytes]:
-            pages = self._table.query(scope.thread_id, scope.blob(ref.digest), first=first, last=last)
-            return [bytes_of(item) for page in pages for item in page]
-
-        return read
+        pages = self._table.query(scope.thread_id, scope.blob(ref.digest), first=first, last=last)
+        return [bytes_of(item) for page in pages for item in page]
 
     def _is_object(self, frame: bytes) -> bool:
         return self._bucket is not None and len(frame) > self._bucket.threshold_bytes
@@ -214,22 +219,26 @@ class Blobs:
             )
         return self._bucket
 
-    def _recalled(self, scope: Scope, leaf: Leaf) -> BlobRef | None:
-        with self._lock:
-            found = self._remembered.get((scope, leaf.plain_digest()))
-        return found[0] if found and self._clock() - found[1] < _REMEMBERED_SECONDS else None
+    def _known_ref(self, scope: Scope, leaf: Leaf) -> BlobRef | None:
+        ref, since = self._known.get((scope, leaf.plain_digest())) or (None, 0.0)
+        return ref if self._expiry.clock() - since < _REMEMBERED_SECONDS else None
 
 
-def blob_refs(node: Node) -> Iterable[BlobRef]:
-    """The values of a tree whose bytes are not at hand."""
+def missing_refs(node: Node) -> Iterable[BlobRef]:
+    """The blobs of a tree whose bytes are not at hand."""
     return (leaf.at for leaf in leaves(node) if leaf.data is None and isinstance(leaf.at, BlobRef))
 
 
-def with_blob_digests(node: Node, values: Mapping[str, bytes]) -> None:
-    """Let the leaves of a tree know the digests of the values that were just fetched."""
+def all_refs(node: Node) -> Iterable[BlobRef]:
+    """The blobs of a tree."""
+    return (leaf.at for leaf in leaves(node) if isinstance(leaf.at, BlobRef))
+
+
+def note_digests(node: Node, blobs: Mapping[str, bytes]) -> None:
+    """Let the leaves of a tree know the digests of the blobs that were just fetched."""
     for leaf in leaves(node):
         if leaf.data is None and leaf.digest is None and isinstance(leaf.at, BlobRef):
-            leaf.digest = Leaf(leaf.typ, values[leaf.at.digest]).plain_digest()
+            leaf.digest = Leaf(leaf.typ, blobs[leaf.at.digest]).plain_digest()
 
 
 def _digest(frame: bytes) -> str:

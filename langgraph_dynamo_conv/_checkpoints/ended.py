@@ -6,36 +6,47 @@ where the time of one has come, the newest of the root decides. That costs a req
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
-from langgraph_dynamo_conv._format.items import CheckpointItem
-from langgraph_dynamo_conv._format.keys import Scope
+from langgraph_dynamo_conv._format.items import CheckpointItem, checkpoint_items
+from langgraph_dynamo_conv._format.keys import Namespace, Scope
 from langgraph_dynamo_conv._state.chain import CheckpointPages
 from langgraph_dynamo_conv._state.expiry import Expiry
-from langgraph_dynamo_conv._storage.forks import Lock
+from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._storage.table import Table
 
-_REMEMBERED = 512
+REMEMBERED = 512
 
 
 class EndedConversations:
-    """Tells which conversations are over. Safe to share between threads."""
+    """Tells which conversations are over. Safe to share between threads.
 
-    def __init__(self, table: Table, writes: TaskWrites, expiry: Expiry) -> None:
+    Args:
+        table: The table.
+        writes: Task writes.
+        expiry: How long conversations live.
+        ended: Conversations that this process has found to be over, and nobody has begun anew.
+        expiries: By namespace the id and the `expires_at` of the checkpoint that was read or stored last.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        writes: TaskWrites,
+        expiry: Expiry,
+        ended: Recent[Scope, bool],
+        expiries: Recent[Namespace, tuple[str, int | None]],
+    ) -> None:
         self._table = table
         self._writes = writes
         self._expiry = expiry
-        self._lock = Lock()
-        self._over: OrderedDict[Scope, None] = OrderedDict()
-        self._seen: OrderedDict[tuple[Scope, str], tuple[str, int | None]] = OrderedDict()
+        self._ended = ended
+        self._expiries = expiries
 
-    def is_over(self, scope: Scope, ns: str, item: CheckpointItem, *, newest: bool) -> bool:
+    def is_over(self, namespace: Namespace, item: CheckpointItem, *, newest: bool) -> bool:
         """Whether a checkpoint that was read is one of a conversation that is over.
 
         Args:
-            scope: Conversation and user.
-            ns: The checkpoint's namespace.
+            namespace: The checkpoint's namespace.
             item: The checkpoint.
             newest: Whether it is the newest of its namespace.
 
@@ -43,47 +54,34 @@ class EndedConversations:
         """
         if not self._expiry.is_past(item.times.until):
             return False
-        root = item if newest and ns == "" else self._newest(scope)
-        if root is not None and not self._is_past(scope, root):
+        root = item if newest and namespace.ns == "" else self._newest_root(namespace.scope)
+        if root is not None and not self._is_past(namespace.scope.namespace(), root):
             return False
-        self._note(scope)
+        self._ended.put(namespace.scope, True)
         return True
 
     def pop_ended(self, scope: Scope) -> bool:
-        """Whether this process has found the conversation to be over; true once, for whoever begins it anew."""
-        with self._lock:
-            return self._over.pop(scope, self) is None
+        """True once after `is_over` found the conversation over; the caller deletes what is left of it."""
+        return bool(self._ended.pop(scope))
 
-    def saw(self, scope: Scope, ns: str, checkpoint_id: str, expires_at: int | None) -> None:
+    def note_expiry(self, namespace: Namespace, checkpoint_id: str, expires_at: int | None) -> None:
         """Remember when a checkpoint may be deleted that was read or stored last."""
-        if expires_at is None and not self._expiry.is_on:
-            return
-        with self._lock:
-            self._seen.pop((scope, ns), None)
-            self._seen[scope, ns] = checkpoint_id, expires_at
-            while len(self._seen) > _REMEMBERED:
-                self._seen.popitem(last=False)
+        if expires_at is not None or self._expiry.is_on:
+            self._expiries.put(namespace, (checkpoint_id, expires_at))
 
-    def is_due(self, scope: Scope, ns: str, checkpoint_id: str) -> bool:
+    def is_due(self, namespace: Namespace, checkpoint_id: str) -> bool:
         """Whether a checkpoint that is written to must get another `expires_at`, as far as this process has seen it."""
-        with self._lock:
-            seen, expires_at = self._seen.get((scope, ns), ("", None))
-        return seen == checkpoint_id and self._expiry.is_due(expires_at)
+        noted, expires_at = self._expiries.get(namespace) or ("", None)
+        return noted == checkpoint_id and self._expiry.is_due(expires_at)
 
-    def _is_past(self, scope: Scope, root: CheckpointItem) -> bool:
-        if not self._expiry.is_past(root.times.until):
+    def _is_past(self, root: Namespace, item: CheckpointItem) -> bool:
+        if not self._expiry.is_past(item.times.until):
             return False
         # A step that is interrupted again and again stores writes, and no checkpoint.
-        until = self._writes.newest(scope, "", root.checkpoint_id).until(root.checkpoint_id)
+        until = self._writes.newest(root, item.checkpoint_id).until(item.checkpoint_id)
         return until is None or self._expiry.is_past(until)
 
-    def _newest(self, scope: Scope) -> CheckpointItem | None:
-        prefix = scope.checkpoints("")
+    def _newest_root(self, scope: Scope) -> CheckpointItem | None:
+        prefix = scope.namespace().prefix("c")
         pages = self._table.query(scope.thread_id, prefix, newest_first=True, page_items=1)
-        return CheckpointPages(pages, self._expiry.is_past).newest()
-
-    def _note(self, scope: Scope) -> None:
-        with self._lock:
-            self._over[scope] = None
-            while len(self._over) > _REMEMBERED:
-                self._over.popitem(last=False)
+        return CheckpointPages(checkpoint_items(pages), self._expiry.is_past).newest()

@@ -1,7 +1,7 @@
-"""What a live conversation still needs gets a new `expires_at` before its old one comes. See `_expiry` for the plan.
+"""What a live conversation needs gets a new `expires_at` before its old one comes. `_state/expiry.py` has the plan.
 
 Needed are: of each namespace the newest checkpoint with the chain that it builds on, the ancestors that a
-`DeltaChannel` replays, and the task writes of all these; the segments and parts that they refer to; the messages that
+`DeltaChannel` replays, and the task writes of all these; the segments and blobs that they refer to; the messages that
 left the row; the row itself. Namespaces of single tasks (`node:<task>`) count only while the root's newest step may
 still resume them. History beyond that goes when its time comes, whole chains at once: what is kept only because a newer
 checkpoint needs it is no longer listed from then on, since what it needs itself may be gone.
@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from langgraph_dynamo_conv._checkpoints.blobs import all_refs
 from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
 from langgraph_dynamo_conv._checkpoints.ended import EndedConversations
 from langgraph_dynamo_conv._checkpoints.history import replayed_channels
@@ -29,9 +30,8 @@ from langgraph_dynamo_conv._format.items import (
     key_of,
     parse_blob_ref,
 )
-from langgraph_dynamo_conv._format.keys import PK, Key, Scope, after_prefix, parse_sk
-from langgraph_dynamo_conv._format.tree import BlobRef, leaves
-from langgraph_dynamo_conv._state.chain import CheckpointPages
+from langgraph_dynamo_conv._format.keys import PK, Key, Namespace, Scope, after_prefix, parse_sk
+from langgraph_dynamo_conv._format.tree import BlobRef
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
@@ -47,6 +47,7 @@ class Renewal:
     def __init__(
         self,
         table: Table,
+        serializer: Serializer,
         cache: CheckpointCache,
         checkpoints: Checkpoints,
         removal: Removal,
@@ -55,6 +56,7 @@ class Renewal:
         ended: EndedConversations,
     ) -> None:
         self._table = table
+        self._serializer = serializer
         self._cache = cache
         self._checkpoints = checkpoints
         self._removal = removal
@@ -62,97 +64,87 @@ class Renewal:
         self._expiry = expiry
         self._ended = ended
 
-    def times(
-        self, scope: Scope, ns: str, checkpoint_id: str, parent: StoredCheckpoint | None, serializer: Serializer
-    ) -> Times:
+    def times(self, namespace: Namespace, checkpoint_id: str, parent: StoredCheckpoint | None) -> Times:
         """The times of a checkpoint that is about to be stored.
 
         Cost: nothing, but once in a slack's time a read of the conversation's checkpoints and one UpdateItem for each
         item that it needs, 1 write unit for each KB of it.
         """
         if parent is None:
-            if ns == "" and self._ended.pop_ended(scope):
-                self._removal.clear(scope, checkpoint_id)
+            if namespace.ns == "" and self._ended.pop_ended(namespace.scope):
+                self._removal.clear(namespace.scope, checkpoint_id)
             return self._expiry.fresh()
         if not self._expiry.is_due(parent.expires_at):
             return Times(self._expiry.until(), parent.expires_at)
         times = self._expiry.fresh()
-        self._renew(scope, ns, parent.checkpoint_id, times, serializer)
+        self._renew(namespace, parent.checkpoint_id, times)
         return times
 
-    def before_writes(self, scope: Scope, ns: str, checkpoint_id: str, serializer: Serializer) -> None:
+    def before_writes(self, namespace: Namespace, checkpoint_id: str) -> None:
         """A step that is interrupted again and again stores writes and no checkpoint: let its checkpoint live on."""
-        if self._ended.is_due(scope, ns, checkpoint_id):
-            self._renew(scope, ns, checkpoint_id, self._expiry.fresh(), serializer)
+        if self._ended.is_due(namespace, checkpoint_id):
+            self._renew(namespace, checkpoint_id, self._expiry.fresh())
 
-    def _renew(self, scope: Scope, ns: str, checkpoint_id: str, times: Times, serializer: Serializer) -> None:
+    def _renew(self, namespace: Namespace, checkpoint_id: str, times: Times) -> None:
+        scope = namespace.scope
         needs = _Needs(scope)
-        for of, head in self._heads(scope, ns, checkpoint_id):
-            self._add_checkpoints(needs, of, head, serializer)
-            self._add_writes(needs, of, serializer)
+        for head, head_id in self._heads(namespace, checkpoint_id):
+            self._add_checkpoints(needs, head, head_id)
+            self._add_writes(needs, head)
         for page in self._table.query(scope.thread_id, scope.prefix("m")):
             needs.others |= {key_of(item) for item in page}
-            needs.add_values(parse_blob_ref(item["v"]["S"]) for item in page if "v" in item)
+            needs.add_blobs(parse_blob_ref(item["v"]["S"]) for item in page if "v" in item)
         if any(self._expiry.is_late(item.times.expires_at) for item in needs.checkpoints.values()):
             self._table.all_of(partial(self._stamp, key, times) for key in self._late(scope) if key not in needs.others)
         self._table.all_of(partial(self._stamp, key, times) for key in needs.others)
         for key, item in sorted(needs.checkpoints.items()):  # what others build on first, should this process die
             self._stamp(key, times, needs.listed_until(item, times))
         self._cache.forget(scope.thread_id, scope.user_id)
-        self._ended.saw(scope, ns, checkpoint_id, times.expires_at)
+        self._ended.note_expiry(namespace, checkpoint_id, times.expires_at)
 
-    def _heads(self, scope: Scope, ns: str, checkpoint_id: str) -> list[tuple[str, str]]:
+    def _heads(self, namespace: Namespace, checkpoint_id: str) -> list[tuple[Namespace, str]]:
         """Namespace and id of the newest checkpoints that are needed, and of this one."""
+        scope = namespace.scope
         newest: dict[str, str] = {}
         for page in self._table.query(scope.thread_id, scope.prefix("c"), newest_first=True):
             for item in map(CheckpointItem.from_attributes, page):
                 if not self._expiry.is_past(item.times.expires_at):
                     newest.setdefault(item.namespace(), item.checkpoint_id)
         root = newest.get("", "")
-        needed = {(of, head) for of, head in newest.items() if _OF_A_TASK not in of or head >= root}
-        return sorted(needed | {(ns, checkpoint_id)})
+        needed = {(ns, head) for ns, head in newest.items() if _OF_A_TASK not in ns or head >= root}
+        return [(scope.namespace(ns), head) for ns, head in sorted(needed | {(namespace.ns, checkpoint_id)})]
 
-    def _add_checkpoints(self, needs: _Needs, ns: str, head: str, serializer: Serializer) -> None:
-        scope = needs.scope
-        last = scope.checkpoint(ns, head).sk
-        pages = self._table.query(
-            scope.thread_id, scope.checkpoints(ns), last=last, newest_first=True, page_items=CHAIN_PAGE
-        )
-        items = CheckpointPages(pages, self._expiry.is_past)
-        item = items.get(head)
-        needs.heads.add(scope.checkpoint(ns, head))
+    def _add_checkpoints(self, needs: _Needs, namespace: Namespace, head: str) -> None:
+        pages = self._checkpoints.pages(namespace, last=head, page_items=CHAIN_PAGE)
+        item = pages.get(head)
+        needs.heads.add(namespace.checkpoint(head))
         replayed: set[str] | None = None
         segments: dict[str, Any] = {}
         while item is not None and (replayed is None or replayed):
-            chain = items.chain(item)
-            image = self._checkpoints.build(scope, ns, chain, serializer, segments)[-1]
-            needs.add_chain(ns, chain, image)
-            stored = image.tree["channel_values"].keys()
-            replayed = replayed_channels(image, serializer) if replayed is None else replayed - stored
-            item = items.get(image.parent_id) if image.parent_id else None
+            chain = pages.chain(item)
+            stored = self._checkpoints.replay(namespace, chain, segments)[-1]
+            needs.add_chain(namespace, chain, stored)
+            values = stored.tree["channel_values"].keys()
+            replayed = replayed_channels(stored, self._serializer) if replayed is None else replayed - values
+            item = pages.get(stored.parent_id) if stored.parent_id else None
 
-    def _add_writes(self, needs: _Needs, ns: str, serializer: Serializer) -> None:
-        scope, ids = needs.scope, needs.ids.get(ns)
+    def _add_writes(self, needs: _Needs, namespace: Namespace) -> None:
+        ids = needs.ids.get(namespace)
         if not ids:
             return
-        prefix = scope.all_writes(ns)
-        first, last = scope.writes(ns, min(ids)), after_prefix(scope.writes(ns, max(ids)))
-        for page in self._table.query(scope.thread_id, prefix, first=first, last=last):
+        first, last = namespace.writes(min(ids)), after_prefix(namespace.writes(max(ids)))
+        for page in self._table.query(namespace.thread_id, namespace.prefix("w"), first=first, last=last):
             for item in map(WritesItem.from_attributes, page):
                 if item.checkpoint_id in ids:
                     needs.others.add(item.key)
-                    needs.add_values(frame for frame in item.frames.values() if isinstance(frame, BlobRef))
-                    for write in self._writes.decoded(scope, [item], serializer.encryptor):
-                        needs.add_values(leaf.at for leaf in leaves(write.node))
+                    needs.add_blobs(self._writes.refs(namespace.scope, item))
 
     def _late(self, scope: Scope) -> Iterator[Key]:
         """Items from before a time to live was set, or from when it was longer."""
         for page in self._table.query(scope.thread_id, scope.prefix()):
-            yield from (
-                key_of(item)
-                for item in page
-                if self._expiry.is_late(int(item[EXPIRES_AT]["N"]) if EXPIRES_AT in item else None)
-            )
+            for item in page:
+                if self._expiry.is_late(int(item[EXPIRES_AT]["N"]) if EXPIRES_AT in item else None):
+                    yield key_of(item)
 
     def _stamp(self, key: Key, times: Times, listed_until: int | None = None) -> None:
         """Give an item its times. One that somebody has removed meanwhile stays away."""
@@ -169,40 +161,44 @@ class _Needs:
         self.checkpoints: dict[Key, CheckpointItem] = {}
         self.heads: set[Key] = set()
         self.others: set[Key] = {scope.row()}
-        self.ids: dict[str, set[str]] = {}
+        self.ids: dict[Namespace, set[str]] = {}
 
-    def add_chain(self, ns: str, chain: list[CheckpointItem], image: StoredCheckpoint) -> None:
+    def add_chain(self, namespace: Namespace, chain: list[CheckpointItem], stored: StoredCheckpoint) -> None:
         """A checkpoint with all that it builds on and refers to."""
         self.checkpoints |= {item.key: item for item in chain}
-        self.ids.setdefault(ns, set()).update(item.checkpoint_id for item in chain)
+        self.ids.setdefault(namespace, set()).update(item.checkpoint_id for item in chain)
         self.others |= {self.scope.run(item.run_id) for item in chain if item.run_id}
-        self.others |= {self.scope.segment(ns, segment) for segment in image.segments}
-        self.add_values(item.blob for item in chain)
-        self.add_values(leaf.at for leaf in leaves(image.tree))
+        self.others |= {namespace.segment(segment) for segment in stored.segments}
+        self.add_blobs(item.blob for item in chain if item.blob)
+        self.add_blobs(all_refs(stored.tree))
 
     def listed_until(self, item: CheckpointItem, times: Times) -> int | None:
         """When a checkpoint is no longer listed that is needed by others alone; None if it stays listed."""
         ends = [end for end in (item.listed_until, item.times.expires_at, times.expires_at) if end is not None]
         return None if item.key in self.heads else min(ends, default=None)
 
-    def add_values(self, refs: Iterable[object]) -> None:
-        """The parts, or the pointers to objects, of those that are large values."""
+    def add_blobs(self, refs: Iterable[BlobRef]) -> None:
+        """The parts of blobs, or the pointers to their objects."""
         for ref in refs:
-            if isinstance(ref, BlobRef):
-                parts = {self.scope.part(ref.digest, number) for number in range(ref.parts)}
-                self.others |= parts or {self.scope.pointer(ref.digest)}
+            parts = {self.scope.part(ref.digest, number) for number in range(ref.parts)}
+            self.others |= parts or {self.scope.pointer(ref.digest)}
 
 
 def _change(times: Times, until: str | None, listed_until: int | None) -> dict[str, Any]:
-    """The update that sets an item's times, or removes them."""
-    names = {"#pk": PK, "#e": EXPIRES_AT, **({"#u": until} if until else {})}
-    values = {":l": listed_until} if listed_until is not None else {}
-    sets, gone = [f"l = {name}" for name in values], []
-    if times.expires_at is None:
-        gone = ["#e", *(["#u"] if until else [])]
-    else:
-        sets += ["#e = :e", *(["#u = :u"] if until else [])]
-        values |= {":e": times.expires_at, **({":u": times.until or 0} if until else {})}
+    """The update that sets an item's times, or removes them.
+
+    Args:
+        times: The times.
+        until: The attribute that says when the conversation is over; None for items that do not say it.
+        listed_until: When a checkpoint is no longer listed, or None.
+    """
+    by_name = {EXPIRES_AT: times.expires_at, **({until: times.until or 0} if until else {})}
+    is_set = times.expires_at is not None
+    names = {"#pk": PK, **{f"#{name}": name for name in by_name}}
+    values = {f":{name}": value for name, value in by_name.items() if is_set}
+    values |= {":l": listed_until} if listed_until is not None else {}
+    sets = [f"l = {name}" if name == ":l" else f"#{name[1:]} = {name}" for name in values]
+    gone = [] if is_set else [f"#{name}" for name in by_name]
     parts = [f"SET {', '.join(sets)}" if sets else "", f"REMOVE {', '.join(gone)}" if gone else ""]
     update: dict[str, Any] = {"UpdateExpression": " ".join(filter(None, parts)), "ExpressionAttributeNames": names}
     if values:

@@ -1,15 +1,13 @@
-"""Reading segments: items of sealed leaves that full checkpoints refer to. See `_image` for what is in them."""
+"""Reading segments: items of leaves that full checkpoints refer to. `_state/full.py` decides what is in them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-import ormsgpack
-
-from langgraph_dynamo_conv._format.frames import Codec, Encryptor
+from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import AttributeMap, bytes_of
-from langgraph_dynamo_conv._format.keys import SK, Scope, after_prefix
+from langgraph_dynamo_conv._format.keys import SK, Namespace, after_prefix
 from langgraph_dynamo_conv._storage.table import Table
 
 _FIRST_PAGE = 4
@@ -26,42 +24,36 @@ class Segments:
         self._table = table
         self._codec = codec
 
-    def newest(self, scope: Scope, ns: str, upto: str | None, encryptor: Encryptor | None) -> dict[str, Any]:
+    def newest(self, namespace: Namespace, upto: str | None) -> dict[str, Any]:
         """The newest few of a namespace, or those up to a checkpoint. Cost: one Query."""
-        last = after_prefix(f"{scope.segments(ns)}{upto}#") if upto else None
-        pages = self._table.query(
-            scope.thread_id, scope.segments(ns), last=last, newest_first=True, page_items=_FIRST_PAGE
-        )
-        return self._decoded(next(pages, []), scope, ns, encryptor)
+        prefix = namespace.prefix("s")
+        last = after_prefix(f"{prefix}{upto}#") if upto else None
+        pages = self._table.query(namespace.thread_id, prefix, last=last, newest_first=True, page_items=_FIRST_PAGE)
+        return self._decoded(next(pages, []), prefix)
 
-    def read(
-        self, scope: Scope, ns: str, wanted: Iterable[str], into: dict[str, Any], encryptor: Encryptor | None
-    ) -> None:
+    def read(self, namespace: Namespace, ids: Iterable[str], into: dict[str, Any]) -> None:
         """Add those to `into` that it lacks. Cost: a few GetItem side by side, or one Query for each MB."""
-        missing = {segment for segment in wanted if segment not in into}
-        if not missing:
-            return
-        if len(missing) <= _SINGLE:
-            keys = [scope.segment(ns, segment) for segment in missing]
-            found = self._table.side_by_side(*(lambda key=key: self._table.get(key) for key in keys))
-            into.update(self._decoded([item for item in found if item], scope, ns, encryptor))
-            return
-        first, last = scope.segment(ns, min(missing)).sk, scope.segment(ns, max(missing)).sk
-        skip = len(scope.segments(ns))
-        for page in self._table.query(scope.thread_id, scope.segments(ns), first=first, last=last):
-            into.update(self._decoded([i for i in page if i[SK]["S"][skip:] in missing], scope, ns, encryptor))
+        missing = {segment for segment in ids if segment not in into}
+        prefix = namespace.prefix("s")
+        if 0 < len(missing) <= _SINGLE:
+            keys = [namespace.segment(segment) for segment in missing]
+            items = self._table.side_by_side(*(lambda key=key: self._table.get(key) for key in keys))
+            into.update(self._decoded([item for item in items if item], prefix))
+        elif missing:
+            first, last = namespace.segment(min(missing)).sk, namespace.segment(max(missing)).sk
+            for page in self._table.query(namespace.thread_id, prefix, first=first, last=last):
+                into.update(self._decoded([item for item in page if item[SK]["S"][len(prefix) :] in missing], prefix))
 
-    def all(self, scope: Scope, ns: str, encryptor: Encryptor | None) -> dict[str, Any]:
+    def all(self, namespace: Namespace) -> dict[str, Any]:
         """Every one of a namespace. Cost: one Query for each MB."""
         segments: dict[str, Any] = {}
-        for page in self._table.query(scope.thread_id, scope.segments(ns)):
-            segments.update(self._decoded(page, scope, ns, encryptor))
+        for page in self._table.query(namespace.thread_id, namespace.prefix("s")):
+            segments.update(self._decoded(page, namespace.prefix("s")))
         return segments
 
-    def decode(self, item: AttributeMap, encryptor: Encryptor | None) -> Any:
+    def decode(self, item: AttributeMap) -> Any:
         """What a segment's item holds. Raises `CorruptDataError`."""
-        return ormsgpack.unpackb(self._codec.unframe(bytes_of(item), context=item[SK]["S"], encryptor=encryptor))
+        return self._codec.unpack(bytes_of(item), item[SK]["S"])
 
-    def _decoded(self, items: list[AttributeMap], scope: Scope, ns: str, encryptor: Encryptor | None) -> dict[str, Any]:
-        skip = len(scope.segments(ns))
-        return {item[SK]["S"][skip:]: self.decode(item, encryptor) for item in items}
+    def _decoded(self, items: list[AttributeMap], prefix: str) -> dict[str, Any]:
+        return {item[SK]["S"].removeprefix(prefix): self.decode(item) for item in items}

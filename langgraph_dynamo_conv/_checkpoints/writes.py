@@ -7,15 +7,13 @@ back in `writes_sort_key` order, whichever task finished first.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import ormsgpack
 from langgraph.checkpoint.base import WRITES_IDX_MAP, writes_sort_key
 
-from langgraph_dynamo_conv._checkpoints.blobs import Blobs, PendingBlobs, blob_refs
+from langgraph_dynamo_conv._checkpoints.blobs import Blobs, PendingBlobs, all_refs, missing_refs
 from langgraph_dynamo_conv._format import changes
-from langgraph_dynamo_conv._format.frames import Codec, Encryptor
 from langgraph_dynamo_conv._format.items import (
     AttributeMap,
     WritesItem,
@@ -24,7 +22,7 @@ from langgraph_dynamo_conv._format.items import (
     stamp,
     write_name,
 )
-from langgraph_dynamo_conv._format.keys import Key, Scope, after_prefix, component, component_text
+from langgraph_dynamo_conv._format.keys import PK, Key, Namespace, Scope, after_prefix, component, component_text
 from langgraph_dynamo_conv._format.limits import INLINE_FRAME_BYTES, MAX_WRITES_PER_UPDATE
 from langgraph_dynamo_conv._format.tree import BlobRef, Node, grow, to_python
 from langgraph_dynamo_conv._state.expiry import Expiry
@@ -49,37 +47,35 @@ class Write(NamedTuple):
     node: Node
 
 
-Writes = list[tuple[str, str, Any]]
+PendingWrites = list[tuple[str, str, Any]]
 """`pending_writes` as LangGraph takes them: task id, channel, value."""
 
 
 @dataclass(frozen=True)
-class _Planned:
-    """Frames of one call by write index, their trees, and the values they refer to."""
+class _Plan:
+    """Frames of one call by write index, their trees, and the blobs they refer to."""
 
-    frames: dict[int, bytes]
-    nodes: list[Node]
-    pending: PendingBlobs
+    frames: dict[int, bytes] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+    pending: PendingBlobs = field(default_factory=dict)
 
 
 class TaskWrites:
     """Stores and reads task writes of any conversation. Safe to share between threads."""
 
-    def __init__(self, table: Table, codec: Codec, parts: Blobs, expiry: Expiry) -> None:
+    def __init__(self, table: Table, serializer: Serializer, blobs: Blobs, expiry: Expiry) -> None:
         self._table = table
-        self._codec = codec
-        self._parts = parts
+        self._serializer = serializer
+        self._blobs = blobs
         self._expiry = expiry
 
     def save(
         self,
-        scope: Scope,
-        ns: str,
+        namespace: Namespace,
         checkpoint_id: str,
         task_id: str,
         task_path: str,
         writes: Sequence[tuple[str, Any]],
-        serializer: Serializer,
     ) -> None:
         """Store a task's writes.
 
@@ -88,86 +84,78 @@ class TaskWrites:
         """
         if not writes:
             return
-        key = scope.task(ns, checkpoint_id, task_id)
-        planned = self._planned(scope, key, task_path, writes, serializer)
-        attributes = self._attributes(planned, INLINE_FRAME_BYTES)
-        self._table.side_by_side(*self._parts.puts(scope, planned.pending))
+        key = namespace.task(checkpoint_id, task_id)
+        plan = self._plan(namespace.scope, key, task_path, writes)
         task = {} if component_text(component(task_id)) is not None else {"t": {"S": task_id}}
         task |= stamp(self._expiry.outliving(), self._expiry.until())
         try:
-            self._store(key, attributes, task)
+            self._store(namespace.scope, key, plan, task, INLINE_FRAME_BYTES)
         except ItemTooLargeError:
-            attributes = self._attributes(planned, 0)
-            self._table.side_by_side(*self._parts.puts(scope, planned.pending))
-            self._store(key, attributes, task)
-        for node in planned.nodes:
-            self._parts.remember(scope, node)
+            self._store(namespace.scope, key, plan, task, 0)
+        for node in plan.nodes:
+            self._blobs.remember(namespace.scope, node)
 
-    def newest(self, scope: Scope, ns: str, checkpoint_id: str | None) -> WritesPages:
+    def newest(self, namespace: Namespace, checkpoint_id: str | None) -> WritesPages:
         """A read of the newest writes, or of those of one checkpoint."""
-        return WritesPages(self, self._table, scope, ns, checkpoint_id)
+        return WritesPages(self, self._table, namespace, checkpoint_id)
 
-    def between(
-        self, scope: Scope, ns: str, oldest: str, newest: str, serializer: Serializer
-    ) -> dict[str, list[Write]]:
+    def between(self, namespace: Namespace, oldest: str, newest: str) -> dict[str, list[Write]]:
         """Writes of all checkpoints from `oldest` to `newest`, by checkpoint id, each in order."""
-        prefix = scope.all_writes(ns)
-        pages = self._table.query(
-            scope.thread_id, prefix, first=f"{prefix}{oldest}#", last=after_prefix(f"{prefix}{newest}#")
-        )
-        found: dict[str, list[WritesItem]] = {}
-        for page in pages:
+        prefix = namespace.prefix("w")
+        last = after_prefix(namespace.writes(newest))
+        items: dict[str, list[WritesItem]] = {}
+        for page in self._table.query(namespace.thread_id, prefix, first=f"{prefix}{oldest}#", last=last):
             for item in map(WritesItem.from_attributes, page):
-                found.setdefault(item.checkpoint_id, []).append(item)
-        return {
-            checkpoint_id: self.decoded(scope, items, serializer.encryptor) for checkpoint_id, items in found.items()
-        }
+                items.setdefault(item.checkpoint_id, []).append(item)
+        return {checkpoint_id: self.decoded(namespace.scope, group) for checkpoint_id, group in items.items()}
 
-    def decoded(self, scope: Scope, items: list[WritesItem], encryptor: Encryptor | None) -> list[Write]:
+    def decoded(self, scope: Scope, items: list[WritesItem]) -> list[Write]:
         """Writes of items of one checkpoint, in `writes_sort_key` order."""
         refs = [frame for item in items for frame in item.frames.values() if isinstance(frame, BlobRef)]
-        fetched = self._parts.fetch_frames(scope, refs)
+        fetched = self._blobs.fetch_frames(scope, refs)
         writes = [
-            self._decoded(item, index, fetched[frame.digest] if isinstance(frame, BlobRef) else frame, encryptor)
+            self._decoded(item, index, fetched[frame.digest] if isinstance(frame, BlobRef) else frame)
             for item in items
             for index, frame in item.frames.items()
         ]
         return sorted(writes, key=lambda write: writes_sort_key(write.path, write.task_id, write.idx))
 
-    def to_python(self, scope: Scope, writes: list[Write], serializer: Serializer) -> Writes:
-        """`pending_writes` as LangGraph takes them."""
-        refs = [ref for write in writes for ref in blob_refs(write.node)]
-        values = self._parts.fetch(scope, refs, serializer.encryptor)
-        return [(write.task_id, write.channel, to_python(write.node, serializer.loads, values)) for write in writes]
+    def refs(self, scope: Scope, item: WritesItem) -> list[BlobRef]:
+        """The blobs that an item refers to: frames that did not fit into it, and large values in the writes."""
+        frames = [frame for frame in item.frames.values() if isinstance(frame, BlobRef)]
+        return frames + [ref for write in self.decoded(scope, [item]) for ref in all_refs(write.node)]
 
-    def _planned(
-        self, scope: Scope, key: Key, path: str, writes: Sequence[tuple[str, Any]], serializer: Serializer
-    ) -> _Planned:
-        planned = _Planned({}, [], PendingBlobs())
+    def to_python(self, scope: Scope, writes: list[Write]) -> PendingWrites:
+        """`pending_writes` as LangGraph takes them."""
+        blobs = self._blobs.fetch(scope, [ref for write in writes for ref in missing_refs(write.node)])
+        loads = self._serializer.loads
+        return [(write.task_id, write.channel, to_python(write.node, loads, blobs)) for write in writes]
+
+    def _plan(self, scope: Scope, key: Key, path: str, writes: Sequence[tuple[str, Any]]) -> _Plan:
+        plan = _Plan()
         for position, (channel, value) in enumerate(writes):
             index = WRITES_IDX_MAP.get(channel, position)
-            node = grow(value, serializer.dumps, 1)
-            node = self._parts.spill(node, scope, serializer.encryptor, planned.pending)
-            payload = ormsgpack.packb([channel, path, changes.encode(node)])
-            planned.frames[index] = self._codec.frame(
-                payload, context=_context(key, index), encryptor=serializer.encryptor
-            )
-            planned.nodes.append(node)
-        return planned
+            node = self._blobs.place(grow(value, self._serializer.dumps, 1), scope, plan.pending)
+            payload = [channel, path, changes.encode(node)]
+            plan.frames[index] = self._serializer.codec.pack(payload, _context(key, index))
+            plan.nodes.append(node)
+        return plan
 
-    def _attributes(self, planned: _Planned, most_bytes: int) -> AttributeMap:
-        """The writes as attributes; the largest become values until the rest fits."""
+    def _attributes(self, plan: _Plan, max_bytes: int) -> AttributeMap:
+        """The writes as attributes; the largest become blobs until the rest fits."""
         attributes: AttributeMap = {}
-        room = most_bytes
-        for index, frame in sorted(planned.frames.items(), key=lambda entry: len(entry[1])):
+        room = max_bytes
+        for index, frame in sorted(plan.frames.items(), key=lambda entry: len(entry[1])):
             room -= len(frame) + 8
             if room < 0 and len(frame) > _SMALL_FRAME_BYTES:
-                attributes[write_name(index)] = {"S": blob_ref_text(self._parts.add(frame, planned.pending))}
+                attributes[write_name(index)] = {"S": blob_ref_text(self._blobs.add(frame, plan.pending))}
             else:
                 attributes[write_name(index)] = {"B": frame}
         return attributes
 
-    def _store(self, key: Key, attributes: AttributeMap, task: AttributeMap) -> None:
+    def _store(self, scope: Scope, key: Key, plan: _Plan, task: AttributeMap, max_bytes: int) -> None:
+        attributes = self._attributes(plan, max_bytes)
+        self._table.side_by_side(*self._blobs.requests(scope, plan.pending))
         if len(attributes) <= MAX_WRITES_PER_UPDATE:
             self._update(key, {**attributes, **task})
             return
@@ -175,7 +163,7 @@ class TaskWrites:
             self._table.put(
                 {**key_attributes(key), **attributes, **task},
                 ConditionExpression="attribute_not_exists(#pk)",
-                ExpressionAttributeNames={"#pk": "conversation_id"},
+                ExpressionAttributeNames={"#pk": PK},
             )
         except ConditionFailed:
             names = list(attributes)
@@ -193,11 +181,11 @@ class TaskWrites:
             ExpressionAttributeValues={f":{name}": value for name, value in attributes.items()},
         )
 
-    def _decoded(self, item: WritesItem, index: int, frame: bytes, encryptor: Encryptor | None) -> Write:
+    def _decoded(self, item: WritesItem, index: int, frame: bytes) -> Write:
         context = _context(item.key, index)
-        payload = self._codec.unframe(frame, context=context, encryptor=encryptor)
+        payload = self._serializer.codec.unpack(frame, context)
         try:
-            channel, path, encoded = ormsgpack.unpackb(payload)
+            channel, path, encoded = payload
             return Write(path, item.task_id, index, channel, changes.decode(encoded, []))
         except (ValueError, TypeError) as error:
             raise CorruptDataError(f"the write at {context} can't be rebuilt: {error!r}", key=context) from error
@@ -209,12 +197,12 @@ class WritesPages:
     Writes can arrive before their checkpoint does, so the newest ones may belong to a checkpoint that is not there.
     """
 
-    def __init__(self, writes: TaskWrites, table: Table, scope: Scope, ns: str, checkpoint_id: str | None) -> None:
+    def __init__(self, writes: TaskWrites, table: Table, namespace: Namespace, checkpoint_id: str | None) -> None:
         self._writes = writes
-        self._scope = scope
-        prefix = scope.writes(ns, checkpoint_id) if checkpoint_id else scope.all_writes(ns)
+        self._scope = namespace.scope
+        prefix = namespace.writes(checkpoint_id) if checkpoint_id else namespace.prefix("w")
         self._pages = table.query(
-            scope.thread_id, prefix, newest_first=True, page_items=None if checkpoint_id else _FIRST_PAGE
+            namespace.thread_id, prefix, newest_first=True, page_items=None if checkpoint_id else _FIRST_PAGE
         )
         self._items: list[WritesItem] = []
         self._ended = False
@@ -225,10 +213,9 @@ class WritesPages:
         self._ended = page is None
         self._items.extend(map(WritesItem.from_attributes, page or []))
 
-    def of(self, checkpoint_id: str, serializer: Serializer) -> Writes:
+    def of(self, checkpoint_id: str) -> PendingWrites:
         """The writes of that checkpoint, in order; reads on until all of them must have come."""
-        decoded = self._writes.decoded(self._scope, self._items_of(checkpoint_id), serializer.encryptor)
-        return self._writes.to_python(self._scope, decoded, serializer)
+        return self._writes.to_python(self._scope, self._writes.decoded(self._scope, self._items_of(checkpoint_id)))
 
     def until(self, checkpoint_id: str) -> int | None:
         """When the conversation is over as these writes say, if any of them say it."""

@@ -42,7 +42,7 @@ class Difference:
     """`change` turns the old tree into `tree`, which shares all that is the same with the old one."""
 
     change: Any
-    tree: Node
+    tree: Any
 
 
 def difference(old: Node | None, new: Node) -> Difference:
@@ -123,7 +123,7 @@ def _encoded_middle(middle: list[tuple[Leaf, int | None]]) -> list[Any]:
     return encoded
 
 
-def apply(old: Node | None, change: Any) -> Node:
+def apply(old: Node | None, change: Any) -> Any:
     """Replay a change that was read. Shares all that is the same with `old`.
 
     Raises:

@@ -3,16 +3,16 @@
     frame = version (1 byte) | codec (1 byte) | CRC-32 (4 bytes, big endian) | body
 
 The checksum covers codec, body and the sort key under which the frame is stored, so a damaged frame or one that was
-moved to another item is noticed. Codecs: 0 the payload itself; 1 zstd; 2 zstd with the dictionary of `_dictionary`;
+moved to another item is noticed. Codecs: 0 the payload itself; 1 zstd; 2 zstd with the dictionary of `dictionary.py`;
 3 encrypted, the body being msgpack of `[type, ciphertext]` as `serde.dumps_typed` gave it, the plain text of which is
 a codec byte and a body again. The smallest of the first three is taken.
 """
 
 from __future__ import annotations
 
+import copy
 import threading
 import zlib
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import ormsgpack
@@ -42,117 +42,108 @@ class Encryptor(Protocol):
     def loads_typed(self, data: tuple[str, bytes]) -> Any: ...
 
 
-class Codec:
-    """Frames payloads. Safe to share between threads: each has compressors of its own."""
-
-    def __init__(self) -> None:
-        self._local = threading.local()
-
-    def frame(self, payload: bytes, *, context: str, encryptor: Encryptor | None = None) -> bytes:
-        """Payload to stored bytes.
-
-        Args:
-            payload: Any bytes.
-            context: The sort key under which the frame is stored, or a name that stands for it.
-            sealer: Encrypts the frame's body, or None.
-
-        Returns:
-            At most `len(payload) + 6` bytes, unless encrypted.
-        """
-        codec, body = self._squeeze(payload)
-        if encryptor is not None:
-            sealed = encryptor.dumps_typed(bytes([codec]) + body)
-            codec, body = _ENCRYPTED, ormsgpack.packb(list(sealed))
-        checksum = _checksum(codec, body, context)
-        return bytes([FORMAT_VERSION, codec]) + checksum + body
-
-    def unframe(self, frame: bytes, *, context: str, encryptor: Encryptor | None = None) -> bytes:
-        """Stored bytes to payload.
-
-        Raises:
-            UnknownFormatError: Another version or codec.
-            CorruptDataError: The bytes are not those that were written there, or are not encrypted though a sealer
-                is given, or encrypted though none is.
-        """
-        codec, body = _opened(frame, context)
-        if codec == _ENCRYPTED and encryptor is None:
-            raise CorruptDataError(_ENCRYPTION_REMEDIES[True].format(context), key=context)
-        refuse_plain(encryptor, context, is_encrypted=codec == _ENCRYPTED)
-        if codec == _ENCRYPTED and encryptor is not None:
-            codec, body = _decrypted(body, encryptor, context)
-        try:
-            return self._expand(codec, body)
-        except zstandard.ZstdError as error:
-            raise CorruptDataError(f"stored bytes can't be expanded at {context}: {error}", key=context) from error
-
-    def _squeeze(self, payload: bytes) -> tuple[int, bytes]:
-        if len(payload) < _WORTH_COMPRESSING_BYTES:
-            return _RAW, payload
-        small = len(payload) <= _SMALL_BYTES
-        squeezed = (self._tools().small if small else self._tools().large).compress(payload)
-        if len(squeezed) >= len(payload):
-            return _RAW, payload
-        return (_ZSTD_DICT if small else _ZSTD), squeezed
-
-    def _expand(self, codec: int, body: Bytes) -> bytes:
-        if codec == _RAW:
-            return bytes(body)
-        tools = self._tools()
-        expander = tools.expand_with_dictionary if codec == _ZSTD_DICT else tools.expand
-        return expander.decompress(body, max_output_size=_MAX_PLAIN_BYTES)
-
-    def _tools(self) -> _Tools:
-        tools: _Tools | None = getattr(self._local, "tools", None)
-        if tools is None:
-            tools = self._local.tools = _Tools()
-        return tools
-
-
-class _Tools:
-    """One thread's compressors."""
+class _Compressors(threading.local):
+    """One thread's compressors, made at its first use of them: they can't be shared."""
 
     def __init__(self) -> None:
         dictionary = zstandard.ZstdCompressionDict(DICTIONARY, dict_type=zstandard.DICT_TYPE_FULLDICT)
         dictionary.precompute_compress(level=_SMALL_LEVEL)
         self.small = zstandard.ZstdCompressor(dict_data=dictionary, write_dict_id=False)
         self.large = zstandard.ZstdCompressor(level=_LARGE_LEVEL)
-        self.expand = zstandard.ZstdDecompressor()
-        self.expand_with_dictionary = zstandard.ZstdDecompressor(dict_data=dictionary)
+        self.expand = {
+            _ZSTD: zstandard.ZstdDecompressor(),
+            _ZSTD_DICT: zstandard.ZstdDecompressor(dict_data=dictionary),
+        }
 
 
-_ENCRYPTION_REMEDIES = {
-    True: "the data at {} is encrypted: give the saver the EncryptedSerializer that wrote it",
-    False: "the data at {} is not encrypted, but the saver has an EncryptedSerializer: refused, as it may be forged. "
-    "If it was written before the saver encrypted, read it with accept_plaintext=True",
-}
-
-
-@dataclass(frozen=True)
-class LenientEncryptor:
-    """A sealer for tables that hold data from before there was one: that is read too; all that is written is sealed.
+class Codec:
+    """Frames payloads. Safe to share between threads: each has compressors of its own.
 
     Args:
-        sealer: Encrypts and decrypts.
+        encryptor: Encrypts the frames' bodies, or None.
+        accept_plaintext: Whether to read what is not encrypted all the same, for a table from before there was an
+            encryptor. All that is written is encrypted.
     """
 
-    encryptor: Encryptor
+    def __init__(self, encryptor: Encryptor | None = None, *, accept_plaintext: bool = False) -> None:
+        self.encryptor = encryptor
+        self.accepts_plaintext = encryptor is None or accept_plaintext
+        self._compressors = _Compressors()
 
-    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
-        return self.encryptor.dumps_typed(obj)
+    def with_encryptor(self, encryptor: Encryptor | None, *, accept_plaintext: bool = False) -> Codec:
+        """A codec with another encryptor, which shares the compressors of this one."""
+        codec = copy.copy(self)
+        codec.encryptor = encryptor
+        codec.accepts_plaintext = encryptor is None or accept_plaintext
+        return codec
 
-    def loads_typed(self, data: tuple[str, bytes]) -> Any:
-        return self.encryptor.loads_typed(data)
+    def pack(self, value: Any, context: str) -> bytes:
+        """A value that msgpack has types for, as a frame."""
+        return self.frame(ormsgpack.packb(value), context)
+
+    def unpack(self, frame: bytes, context: str) -> Any:
+        """The value of a frame that `pack` gave. Raises what `unframe` does."""
+        return ormsgpack.unpackb(self.unframe(frame, context))
+
+    def frame(self, payload: bytes, context: str) -> bytes:
+        """Payload to stored bytes.
+
+        Args:
+            payload: Any bytes.
+            context: The sort key under which the frame is stored, or a name that stands for it.
+
+        Returns:
+            At most `len(payload) + 6` bytes, unless encrypted.
+        """
+        codec, body = self._compressed(payload)
+        if self.encryptor is not None:
+            encrypted = self.encryptor.dumps_typed(bytes([codec]) + body)
+            codec, body = _ENCRYPTED, ormsgpack.packb(list(encrypted))
+        return bytes([FORMAT_VERSION, codec]) + _checksum(codec, body, context) + body
+
+    def unframe(self, frame: bytes, context: str) -> bytes:
+        """Stored bytes to payload.
+
+        Raises:
+            UnknownFormatError: Another version or codec.
+            CorruptDataError: The bytes are not those that were written there, or are encrypted and this codec has no
+                encryptor, or are not and it has one.
+        """
+        codec, body = _opened(frame, context)
+        if codec == _ENCRYPTED:
+            codec, body = _decrypted(body, self.encryptor, context)
+        else:
+            self.refuse_plaintext(context)
+        try:
+            return self._expanded(codec, body)
+        except zstandard.ZstdError as error:
+            raise CorruptDataError(f"stored bytes can't be expanded at {context}: {error}", key=context) from error
+
+    def refuse_plaintext(self, context: str) -> None:
+        """Raises `CorruptDataError` for data that is not encrypted where all should be."""
+        if not self.accepts_plaintext:
+            raise CorruptDataError(_NOT_ENCRYPTED.format(context), key=context)
+
+    def _compressed(self, payload: bytes) -> tuple[int, bytes]:
+        if len(payload) < _WORTH_COMPRESSING_BYTES:
+            return _RAW, payload
+        small = len(payload) <= _SMALL_BYTES
+        compressed = (self._compressors.small if small else self._compressors.large).compress(payload)
+        if len(compressed) >= len(payload):
+            return _RAW, payload
+        return (_ZSTD_DICT if small else _ZSTD), compressed
+
+    def _expanded(self, codec: int, body: Bytes) -> bytes:
+        if codec == _RAW:
+            return bytes(body)
+        return self._compressors.expand[codec].decompress(body, max_output_size=_MAX_PLAIN_BYTES)
 
 
-def is_refused(encryptor: Encryptor | None, is_encrypted: bool) -> bool:
-    """Whether data is not encrypted though it should be."""
-    return encryptor is not None and not is_encrypted and not isinstance(encryptor, LenientEncryptor)
-
-
-def refuse_plain(encryptor: Encryptor | None, context: str, *, is_encrypted: bool = False) -> None:
-    """Raises `CorruptDataError` for data that is not encrypted though it should be."""
-    if is_refused(encryptor, is_encrypted):
-        raise CorruptDataError(_ENCRYPTION_REMEDIES[False].format(context), key=context)
+_NEEDS_KEY = "the data at {} is encrypted: give the saver the EncryptedSerializer that wrote it"
+_NOT_ENCRYPTED = (
+    "the data at {} is not encrypted, but the saver has an EncryptedSerializer: refused, as it may be forged. "
+    "If it was written before the saver encrypted, read it with accept_plaintext=True"
+)
 
 
 _CIPHER_MARK = "+"
@@ -184,7 +175,9 @@ def _opened(frame: bytes, context: str) -> tuple[int, Bytes]:
     return codec, body
 
 
-def _decrypted(body: Bytes, encryptor: Encryptor, context: str) -> tuple[int, Bytes]:
+def _decrypted(body: Bytes, encryptor: Encryptor | None, context: str) -> tuple[int, Bytes]:
+    if encryptor is None:
+        raise CorruptDataError(_NEEDS_KEY.format(context), key=context)
     try:
         typ, ciphertext = ormsgpack.unpackb(body)
         is_encrypted = _CIPHER_MARK in typ
@@ -195,5 +188,5 @@ def _decrypted(body: Bytes, encryptor: Encryptor, context: str) -> tuple[int, By
             key=context,
         ) from error
     if not is_encrypted:
-        raise CorruptDataError(_ENCRYPTION_REMEDIES[False].format(context), key=context)
+        raise CorruptDataError(_NOT_ENCRYPTED.format(context), key=context)
     return plain[0], memoryview(plain)[1:]

@@ -13,7 +13,7 @@ Attribute names of our own items are one letter, since every item pays for its n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -116,6 +116,11 @@ class CheckpointItem:
         """The namespace, from its key or, where the key has only a digest, from the item."""
         text = component_text(parse_sk(self.key.sk).parts[0])
         return text if text is not None else self.ns or ""
+
+
+def checkpoint_items(pages: Iterable[list[AttributeMap]]) -> Iterator[list[CheckpointItem]]:
+    """Pages of checkpoints' records, as they are asked for. Raises what `CheckpointItem.from_attributes` does."""
+    return (list(map(CheckpointItem.from_attributes, page)) for page in pages)
 
 
 @dataclass(frozen=True)

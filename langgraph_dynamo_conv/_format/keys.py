@@ -6,10 +6,10 @@ overloaded; each component is escaped, so `#` only ever separates:
     <user>                                   the conversation row, the one item that others read
     <user>#c#<ns>#<checkpoint>               a checkpoint
     <user>#w#<ns>#<checkpoint>#<task>        the pending writes of one task
-    <user>#s#<ns>#<checkpoint>#<n>.<digest>  a segment: sealed elements that later checkpoints refer to
+    <user>#s#<ns>#<checkpoint>#<n>.<digest>  a segment: elements that later checkpoints refer to
     <user>#m#<number>                        older messages, by the number of the first one
-    <user>#b#<digest>#<part>                 a part of a large value, by the digest of its bytes
-    <user>#b#<digest>#s3                     a pointer: the value is, or may be, an object in the bucket
+    <user>#b#<digest>#<part>                 a part of a blob (a large value), by the digest of its bytes
+    <user>#b#<digest>#s3                     a pointer: the blob is, or may be, an object in the bucket
 
 and, in the partition `run#<run>` (a `thread_id` has no `#`, so no conversation can be there):
 
@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -135,33 +136,9 @@ class Scope:
         """The sort-key prefix of all items, or of all of one kind (`c`, `w`, `s`, `m`, `b`)."""
         return f"{self.user_id}#{kind}#" if kind else f"{self.user_id}#"
 
-    def checkpoints(self, ns: str) -> str:
-        """The sort-key prefix of a namespace's checkpoints."""
-        return f"{self.user_id}#c#{component(ns)}#"
-
-    def checkpoint(self, ns: str, checkpoint_id: str) -> Key:
-        """A checkpoint."""
-        return Key(self.thread_id, self.checkpoints(ns) + checkpoint_id)
-
-    def all_writes(self, ns: str) -> str:
-        """The sort-key prefix of a namespace's task writes."""
-        return f"{self.user_id}#w#{component(ns)}#"
-
-    def writes(self, ns: str, checkpoint_id: str) -> str:
-        """The sort-key prefix of a checkpoint's task writes."""
-        return f"{self.all_writes(ns)}{checkpoint_id}#"
-
-    def task(self, ns: str, checkpoint_id: str, task_id: str) -> Key:
-        """The writes of one task."""
-        return Key(self.thread_id, self.writes(ns, checkpoint_id) + component(task_id))
-
-    def segments(self, ns: str) -> str:
-        """The sort-key prefix of a namespace's segments."""
-        return f"{self.user_id}#s#{component(ns)}#"
-
-    def segment(self, ns: str, segment_id: str) -> Key:
-        """A segment, by the id that checkpoints refer to it with."""
-        return Key(self.thread_id, self.segments(ns) + segment_id)
+    def namespace(self, ns: str = "") -> Namespace:
+        """The root graph's checkpoints, or a subgraph's."""
+        return Namespace(self, ns)
 
     def blob(self, digest: str) -> str:
         """The sort-key prefix of a large value's parts."""
@@ -181,7 +158,50 @@ class Scope:
 
     def run(self, run_id: str) -> Key:
         """The pointer from a run to this conversation."""
-        return Key(f"run#{component(run_id)}", f"{self.user_id}#r#{component(self.thread_id)}")
+        return Key(run_partition(run_id), f"{self.user_id}#r#{component(self.thread_id)}")
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """The checkpoints of one graph in a conversation, and what goes with them.
+
+    Args:
+        scope: Conversation and user.
+        ns: LangGraph's `checkpoint_ns`: "" for the root graph, else a subgraph's.
+    """
+
+    scope: Scope
+    ns: str = ""
+
+    @cached_property
+    def component(self) -> str:
+        """The namespace as it stands in keys."""
+        return component(self.ns)
+
+    @property
+    def thread_id(self) -> str:
+        """The conversation: the partition of all its keys."""
+        return self.scope.thread_id
+
+    def prefix(self, kind: str) -> str:
+        """The sort-key prefix of its checkpoints (`c`), task writes (`w`) or segments (`s`)."""
+        return f"{self.scope.user_id}#{kind}#{self.component}#"
+
+    def checkpoint(self, checkpoint_id: str) -> Key:
+        """A checkpoint."""
+        return Key(self.thread_id, self.prefix("c") + checkpoint_id)
+
+    def writes(self, checkpoint_id: str) -> str:
+        """The sort-key prefix of a checkpoint's task writes."""
+        return f"{self.prefix('w')}{checkpoint_id}#"
+
+    def task(self, checkpoint_id: str, task_id: str) -> Key:
+        """The writes of one task."""
+        return Key(self.thread_id, self.writes(checkpoint_id) + component(task_id))
+
+    def segment(self, segment_id: str) -> Key:
+        """A segment, by the id that checkpoints refer to it with."""
+        return Key(self.thread_id, self.prefix("s") + segment_id)
 
 
 def is_pointer(key: Key) -> bool:

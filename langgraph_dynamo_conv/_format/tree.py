@@ -70,6 +70,8 @@ class Leaf:
 
 
 Node: TypeAlias = "Leaf | list[Any] | dict[str, Any]"
+Tree = dict[str, Any]
+"""A checkpoint's state: nodes by section."""
 
 
 Dumps = Callable[[Any], tuple[str, bytes]]
@@ -113,7 +115,7 @@ def leaves(node: Node) -> Iterator[Leaf]:
     return iter(node if type(node) is list else [cast("Leaf", node)])
 
 
-def with_leaves(node: Node, instead: Callable[[Leaf], Leaf]) -> Node:
+def with_leaves(node: Node, instead: Callable[[Leaf], Leaf]) -> Any:
     """The same tree with every leaf replaced."""
     if type(node) is dict:
         return {key: with_leaves(item, instead) for key, item in node.items()}

@@ -13,7 +13,7 @@ from typing import Any
 
 from langgraph_dynamo_conv._checkpoints.blobs import Blobs, PendingBlobs
 from langgraph_dynamo_conv._format.attributes import from_attribute, size_of, to_attribute
-from langgraph_dynamo_conv._format.frames import Codec, Encryptor, refuse_plain
+from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import (
     EXPIRES_AT,
     AttributeMap,
@@ -31,63 +31,62 @@ from langgraph_dynamo_conv._transcript.fitting import shorten
 from langgraph_dynamo_conv._transcript.folding import Message
 
 _ITEM_BYTES = 256 * 1024
-"""Messages of one item; a larger single message is stored as a value, and shortened in its item."""
+"""Messages of one item; a larger single message is stored as a blob, and shortened in its item."""
 
+_CONTEXT = "messages"
+"""Checksum context of messages in a blob: it is found by its digest, wherever it is."""
 
 _LAST = 10**10 - 1
 """The largest number that a message can have."""
 
 
-class OlderMessages:
+class MessageItems:
     """Stores and reads message items. Safe to share between threads."""
 
-    def __init__(self, table: Table, codec: Codec, parts: Blobs, expiry: Expiry) -> None:
+    def __init__(self, table: Table, codec: Codec, blobs: Blobs, expiry: Expiry) -> None:
         self._expiry = expiry
         self._table = table
         self._codec = codec
-        self._parts = parts
+        self._blobs = blobs
 
-    def put(
-        self, scope: Scope, numbered: list[tuple[int, Message]], encryptor: Encryptor | None, replaced: int = 0
-    ) -> None:
+    def put(self, scope: Scope, numbered: list[tuple[int, Message]], replaced: int = 0) -> None:
         """Store messages by their numbers. Storing them again is harmless.
 
         Args:
             scope: Conversation and user.
             numbered: The messages.
-            sealer: Encrypts them, or None.
             replaced: Numbers below this may be in items of an earlier branch.
 
         Cost: one PutItem for each 256 KB of consecutive messages; one small Query more for numbers below `replaced`.
         """
         for first, batch in _runs(numbered):
             key = scope.messages(first)
-            pending = PendingBlobs()
-            item = self._item(key, batch, encryptor, pending)
-            self._table.side_by_side(*self._parts.puts(scope, pending))
+            pending: PendingBlobs = {}
+            item = self._item(key, batch, pending)
+            self._table.side_by_side(*self._blobs.requests(scope, pending))
             self._table.put(item)
             if len(batch) > 1 and first < replaced:
                 self.remove(scope, first + 1, first + len(batch) - 1)
 
-    def read(self, scope: Scope, first: int, last: int, encryptor: Encryptor | None) -> dict[int, Message]:
+    def read(self, scope: Scope, first: int, last: int) -> dict[int, Message]:
         """Messages from number `first` to before `last`, as far as they are stored, by number.
 
         Cost: one Query for each MB.
         """
-        found: dict[int, Message] = {}
+        messages: dict[int, Message] = {}
         if first >= last:
-            return found
+            return messages
         pages = self._table.query(
             scope.thread_id, scope.prefix("m"), last=scope.messages(last - 1).sk, newest_first=True
         )
         for item in (item for page in pages for item in page if not self._is_past(item)):
             start = int(parse_sk(item[SK]["S"]).parts[0])
-            for number, message in enumerate(self.messages_of(scope, item, encryptor), start):
+            for number, message in enumerate(self.messages_of(scope, item), start):
                 if first <= number < last:
-                    found.setdefault(number, message)
+                    messages.setdefault(number, message)
             if start <= first:
                 break
-        return found
+        return messages
 
     def remove(self, scope: Scope, first: int = 0, last: int = _LAST) -> None:
         """Delete the message items that begin with these numbers.
@@ -102,33 +101,31 @@ class OlderMessages:
     def _is_past(self, item: AttributeMap) -> bool:
         return EXPIRES_AT in item and self._expiry.is_past(int(item[EXPIRES_AT]["N"]))
 
-    def _item(self, key: Key, batch: list[Message], encryptor: Encryptor | None, pending: PendingBlobs) -> AttributeMap:
+    def _item(self, key: Key, batch: list[Message], pending: PendingBlobs) -> AttributeMap:
         item = {**key_attributes(key), **stamp(self._expiry.expires_at())}
         too_large = size_of(batch) > _ITEM_BYTES
         if too_large:
-            frame = self._codec.frame(packed(batch), context="messages", encryptor=encryptor)
-            item["v"] = {"S": blob_ref_text(self._parts.add(frame, pending))}
-        if encryptor is None:
-            item["messages"] = to_attribute(
-                [shorten(message, _ITEM_BYTES) for message in batch] if too_large else batch
-            )
+            frame = self._codec.frame(packed(batch), _CONTEXT)
+            item["v"] = {"S": blob_ref_text(self._blobs.add(frame, pending))}
+        if self._codec.encryptor is None:
+            shown = [shorten(message, _ITEM_BYTES) for message in batch] if too_large else batch
+            item["messages"] = to_attribute(shown)
         elif not too_large:
-            item["sealed"] = {"B": self._codec.frame(packed(batch), context=key.sk, encryptor=encryptor)}
+            item["sealed"] = {"B": self._codec.frame(packed(batch), key.sk)}
         return item
 
-    def messages_of(self, scope: Scope, item: AttributeMap, encryptor: Encryptor | None) -> list[Message]:
+    def messages_of(self, scope: Scope, item: AttributeMap) -> list[Message]:
         """The messages of an item."""
+        messages: list[Message]
         if "v" in item:
             ref = parse_blob_ref(item["v"]["S"])
-            frame = self._parts.fetch_frames(scope, [ref])[ref.digest]
-            large: list[Message] = unpacked(self._codec.unframe(frame, context="messages", encryptor=encryptor))
-            return large
-        if "sealed" in item:
-            frame = bytes_of(item, "sealed")
-            sealed: list[Message] = unpacked(self._codec.unframe(frame, context=item[SK]["S"], encryptor=encryptor))
-            return sealed
-        refuse_plain(encryptor, item[SK]["S"])
-        messages: list[Message] = from_attribute(item["messages"])
+            frame = self._blobs.fetch_frames(scope, [ref])[ref.digest]
+            messages = unpacked(self._codec.unframe(frame, _CONTEXT))
+        elif "sealed" in item:
+            messages = unpacked(self._codec.unframe(bytes_of(item, "sealed"), item[SK]["S"]))
+        else:
+            self._codec.refuse_plaintext(item[SK]["S"])
+            messages = from_attribute(item["messages"])
         return messages
 
 

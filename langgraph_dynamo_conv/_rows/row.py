@@ -34,7 +34,7 @@ class Row:
         head: The checkpoint it was last derived from, or None.
         replaced: Messages with smaller numbers may also be in message items of an earlier branch, or as older copies.
         times: When the conversation is over, and when DynamoDB may delete the row.
-        found: The attributes as they were read.
+        attributes: All attributes as they were read, those of other programs too.
     """
 
     scope: Scope
@@ -48,7 +48,7 @@ class Row:
     head: str | None = None
     replaced: int = 0
     times: Times = NEVER
-    found: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    attributes: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def older(self) -> int:
@@ -61,12 +61,12 @@ class RowUpdate:
     """What a state says of its row.
 
     Args:
-        folded: The state's messages, or its newest, folded.
+        folded: The state's messages, or the newest of them, folded.
         status: The status to show; None to leave it as it is.
         head: The checkpoint, or None.
         now: The time, in ISO 8601.
-        forked_from: The messages of the state that it forked from, folded, if it did.
-        patient: Whether messages had better leave the row another time, as long as it is not too large.
+        forked_from: The messages of the state that this one forked from, folded; None if it did not fork.
+        may_move_later: A full checkpoint was just written: move messages out of the row in a later, cheaper turn.
     """
 
     folded: list[Message]
@@ -110,8 +110,8 @@ def stored_beside(
             numbered.append((number, message))
     was_shown = dict(enumerate(row.messages, row.older)) if row is not None else {}
     for number, (message, short) in enumerate(zip(merged[leaving:], shown, strict=True), base.older + leaving):
-        known = was_shown.get(number, {}).get("shortened")
-        if "shortened" in short and "shortened" not in message and short["shortened"] != known:
+        digest = was_shown.get(number, {}).get("shortened")
+        if "shortened" in short and "shortened" not in message and short["shortened"] != digest:
             numbered.append((number, message))
     return numbered
 
@@ -123,9 +123,9 @@ def unchanged_since(before: Row | None) -> tuple[str, dict[str, str], dict[str, 
     terms, names, values = ["attribute_exists(#pk)"], {"#pk": PK}, {}
     for name in ("version", "message_count", "updated_at", "title"):
         names[f"#{name}"] = name
-        if name in before.found:
+        if name in before.attributes:
             terms.append(f"#{name} = :was_{name}")
-            values[f":was_{name}"] = to_attribute(before.found[name])
+            values[f":was_{name}"] = to_attribute(before.attributes[name])
         else:
             terms.append(f"attribute_not_exists(#{name})")
     return " AND ".join(terms), names, values

@@ -7,8 +7,6 @@ behind the state, and the next turn mends it. Messages that leave the row move t
 
 from __future__ import annotations
 
-import copy
-from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -16,10 +14,10 @@ from hashlib import blake2b
 from typing import Any
 
 from langgraph_dynamo_conv._format.attributes import from_attribute, to_attribute
-from langgraph_dynamo_conv._format.frames import Codec, Encryptor, refuse_plain
+from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import EXPIRES_AT, LIVE_UNTIL, NEVER, AttributeMap, bytes_of
 from langgraph_dynamo_conv._format.keys import PK, SK, Scope
-from langgraph_dynamo_conv._rows.message_items import OlderMessages, packed, unpacked
+from langgraph_dynamo_conv._rows.message_items import MessageItems, packed, unpacked
 from langgraph_dynamo_conv._rows.row import (
     IDLE,
     TIMES,
@@ -34,7 +32,7 @@ from langgraph_dynamo_conv._rows.row import (
     unchanged_since,
 )
 from langgraph_dynamo_conv._state.expiry import Expiry
-from langgraph_dynamo_conv._storage.forks import Lock
+from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._storage.table import ConditionFailed, Table
 from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE, shorten, split, title_of
 from langgraph_dynamo_conv._transcript.folding import Message
@@ -54,7 +52,12 @@ _KEPT_SHARE = 1 / 3
 """What stays in the row when messages leave it."""
 
 _TRIES = 8
-_REMEMBERED = 512
+
+REMEMBERED = 512
+"""Rows that a process remembers."""
+
+KnownRows = Recent[Scope, "Row | None"]
+"""Rows as this process last saw them."""
 
 
 class Rows:
@@ -62,62 +65,51 @@ class Rows:
 
     Args:
         table: The table.
-        codec: Frames what is encrypted.
-        older: The messages that have left their rows.
+        codec: Frames, and encrypts, what is not to be read by others; without an encryptor rows are plain.
+        message_items: The messages that have left their rows.
         expiry: How long conversations live.
         row_bytes: The most bytes of messages that a row holds.
+        known: Rows as this process last saw them; None where it saw that there was none.
+        now: The time as rows hold it; the clock's if None.
     """
 
     def __init__(
-        self, table: Table, codec: Codec, older: OlderMessages, expiry: Expiry, row_bytes: int = ROW_BYTES
+        self,
+        table: Table,
+        codec: Codec,
+        message_items: MessageItems,
+        expiry: Expiry,
+        row_bytes: int,
+        known: KnownRows,
+        now: Callable[[], str] | None = None,
     ) -> None:
         self._table = table
         self._codec = codec
-        self._older = older
+        self._message_items = message_items
         self._expiry = expiry
-        self._now: Callable[[], str] = lambda: iso(expiry.clock())
         self._row_bytes = row_bytes
-        self._lock = Lock()
-        self._known: OrderedDict[Scope, Row | None] = OrderedDict()
-
-    def now(self) -> str:
-        """The time in ISO 8601, UTC, with `Z`."""
-        return self._now()
-
-    def dated(self, now: Callable[[], str]) -> Rows:
-        """The same rows with another clock."""
-        made = copy.copy(self)
-        made._now = now
-        return made
+        self._known = known
+        self.now = now or (lambda: iso(expiry.clock()))
 
     def known(self, scope: Scope) -> Row | None:
         """The row as this process last saw it, or None."""
-        with self._lock:
-            return self._known.get(scope)
+        return self._known.get(scope)
 
-    def get(self, scope: Scope, encryptor: Encryptor | None) -> Row | None:
+    def get(self, scope: Scope) -> Row | None:
         """The row as it is now; None if there is none, or its conversation is over."""
         item = self._table.get(scope.row())
-        row = self.from_attributes(item, encryptor) if item and not self._is_over(item) else None
-        self._remember(scope, row)
+        row = self.from_attributes(item) if item and not self._is_over(item) else None
+        self._known.put(scope, row)
         return row
 
-    def _is_over(self, item: AttributeMap) -> bool:
-        return any(map(self._expiry.is_past, times_of(item)))
-
-    def is_over(self, row: Row) -> bool:
-        """Whether the conversation of a row that was read is over."""
-        return any(map(self._expiry.is_past, row.times))
-
-    def from_attributes(self, item: AttributeMap, encryptor: Encryptor | None) -> Row:
+    def from_attributes(self, item: AttributeMap) -> Row:
         """The record of an item that was read, also one that another program wrote."""
         plain = {name: from_attribute(value) for name, value in item.items()}
         title, messages = plain.get("title"), plain.get("messages") or []
         if "sealed" in plain:
-            opened = self._codec.unframe(bytes_of(item, "sealed"), context=plain[SK], encryptor=encryptor)
-            title, messages = unpacked(opened)
+            title, messages = unpacked(self._codec.unframe(bytes_of(item, "sealed"), plain[SK]))
         elif messages or title not in (None, DEFAULT_TITLE, ENCRYPTED_TITLE):
-            refuse_plain(encryptor, plain[SK])
+            self._codec.refuse_plaintext(plain[SK])
         count, created = plain.get("message_count"), str(plain.get("created_at", ""))
         return Row(
             Scope(plain[PK], plain[SK]),
@@ -134,12 +126,13 @@ class Rows:
             plain,
         )
 
+    def is_refused(self, row: Row) -> bool:
+        """Whether a row is not encrypted where all should be."""
+        return not self._codec.accepts_plaintext and "sealed" not in row.attributes
+
     def forget(self, thread_id: str, user_id: str | None = None) -> None:
         """What was seen of a conversation no longer counts."""
-        with self._lock:
-            gone = [s for s in self._known if s.thread_id == thread_id and user_id in (None, s.user_id)]
-            for scope in gone:
-                del self._known[scope]
+        self._known.drop(lambda scope: scope.thread_id == thread_id and user_id in (None, scope.user_id))
 
     def newest(self, user_id: str, created_at: str | None = None) -> str | None:
         """The id of the user's newest conversation, or of the one created then, by the index."""
@@ -157,29 +150,26 @@ class Rows:
         """A request to the index, for conversations only that are not over."""
         return live(request, self._expiry.clock())
 
-    def create(self, scope: Scope, title: str | None, encryptor: Encryptor | None) -> bool:
+    def create(self, scope: Scope, title: str | None = None) -> bool:
         """Write a row without messages, unless there is one; whether it was written."""
         now = self.now()
         row = Row(scope, title or DEFAULT_TITLE, [], now, now, 0, IDLE, 1, times=self._expiry.fresh())
         try:
-            self._write(None, row, encryptor)
+            self._write(None, row)
         except ConditionFailed as refused:
-            if self._buried(scope, refused):
-                return self.create(scope, title, encryptor)
-            self.get(scope, encryptor)  # so that it is known from now on
+            if self._deleted_expired(scope, refused):
+                return self.create(scope, title)
+            self.get(scope)  # so that it is known from now on
             return False
         return True
 
-    def change(
-        self, scope: Scope, changed: Callable[[Row | None], Row | None], encryptor: Encryptor | None
-    ) -> Row | None:
+    def change(self, scope: Scope, changed: Callable[[Row | None], Row | None]) -> Row | None:
         """Change the row, whoever else does at the same time.
 
         Args:
             scope: Conversation and user.
             changed: Gives the row as it should be from the row as it is; called again if another writer was faster.
                 The same row, or None, leaves it alone.
-            sealer: Encrypts the transcript, or None.
 
         Raises:
             ConflictError: Other writers were faster every time.
@@ -187,18 +177,16 @@ class Rows:
         Cost: one UpdateItem, billed for table and index by the size of the row; one GetItem if this process did not
         write the row last.
         """
-        with self._lock:
-            seen = scope in self._known
-        row = self.known(scope) if seen else self.get(scope, encryptor)
+        row = self.known(scope) if scope in self._known else self.get(scope)
         for _ in range(_TRIES):
-            wanted = changed(row)
-            if wanted is None or wanted is row:
-                return wanted
+            after = changed(row)
+            if after is None or after is row:
+                return after
             try:
-                return self._write(row, wanted, encryptor)
+                return self._write(row, after)
             except ConditionFailed as refused:
-                self._buried(scope, refused)
-                row = self.get(scope, encryptor)
+                self._deleted_expired(scope, refused)
+                row = self.get(scope)
         raise ConflictError(
             f"the row of conversation {scope.thread_id} was changed by others {_TRIES} times in a row; repeat the call",
             operation="UpdateItem",
@@ -206,53 +194,51 @@ class Rows:
             key=str(scope.row()),
         )
 
-    def prolong(self, scope: Scope, encryptor: Encryptor | None) -> None:
+    def prolong(self, scope: Scope) -> None:
         """Restart the clock of a row that does not follow the messages.
 
         Cost: nothing without a time to live, else that of `change`.
         """
         row = self.known(scope)
         if self._expiry.is_on or (row is not None and row.times != NEVER):
-            self.change(scope, self._prolonged, encryptor)
+            self.change(scope, self._prolonged)
 
-    def apply(self, scope: Scope, state: Callable[[Row | None], RowUpdate], encryptor: Encryptor | None) -> Row | None:
-        """Bring the row up to a state; `state` says what it is, given the row that there is.
+    def apply(self, scope: Scope, update_of: Callable[[Row | None], RowUpdate]) -> Row | None:
+        """Bring the row up to a state; `update_of` says what the state is, given the row that there is.
 
         Cost: nothing if the row says it already, else that of `change`, and one PutItem for the messages that leave.
         """
 
         def changed(row: Row | None) -> Row | None:
-            wanted, leaving = self._followed(scope, row, state(row), encryptor)
-            self._older.put(scope, leaving, encryptor, wanted.replaced)
-            return wanted
+            after, leaving = self._applied(scope, row, update_of(row))
+            self._message_items.put(scope, leaving, after.replaced)
+            return after
 
-        return self.change(scope, changed, encryptor)
+        return self.change(scope, changed)
 
-    def messages(self, row: Row, first: int, last: int, encryptor: Encryptor | None) -> list[Message]:
+    def messages(self, row: Row, first: int, last: int) -> list[Message]:
         """The transcript from number `first` to before `last`, whole, oldest first."""
         shown = dict(enumerate(row.messages, row.older))
         whole = {number: message for number, message in shown.items() if "shortened" not in message}
         missing = [number for number in range(first, min(last, row.message_count)) if number not in whole]
         if missing:
-            stored = self._older.read(row.scope, missing[0], missing[-1] + 1, encryptor)
+            stored = self._message_items.read(row.scope, missing[0], missing[-1] + 1)
             whole = {**shown, **stored, **whole}
         return [whole[number] for number in range(first, min(last, row.message_count)) if number in whole]
 
     def _prolonged(self, row: Row | None) -> Row | None:
         return None if row is None else replace(row, times=self._expiry.fresh(), version=row.version + 1)
 
-    def _followed(
-        self, scope: Scope, row: Row | None, change: RowUpdate, encryptor: Encryptor | None
-    ) -> tuple[Row, list[tuple[int, Message]]]:
-        """The row after a change (the same object if nothing changed), and the messages that are stored beside it."""
-        base = row or Row(scope, DEFAULT_TITLE, [], change.now, change.now, 0)
-        base = self._reaching_fork(base, change, encryptor)
-        merged = merge(base.messages, change.folded, forked_from=change.forked_from)
+    def _applied(self, scope: Scope, row: Row | None, update: RowUpdate) -> tuple[Row, list[tuple[int, Message]]]:
+        """The row after an update (the same object if nothing changed), and the messages that are stored beside it."""
+        base = row or Row(scope, DEFAULT_TITLE, [], update.now, update.now, 0)
+        base = self._reaching_fork(base, update)
+        merged = merge(base.messages, update.folded, forked_from=update.forked_from)
         same = [self._shown(message) for message in merged] == base.messages and row is not None
-        status = change.status or base.status or IDLE
+        status = update.status or base.status or IDLE
         if same and base.status == status and base.times.until == self._expiry.until():
             return row or base, []
-        most = int(self._row_bytes * (1 if change.may_move_later else _USUAL_SHARE))
+        most = int(self._row_bytes * (1 if update.may_move_later else _USUAL_SHARE))
         leaving, kept = split(merged, max_bytes=most, keep_bytes=int(self._row_bytes * _KEPT_SHARE))
         shown = [self._shown(message) for message in kept]
         title = base.title if base.title != DEFAULT_TITLE else title_of(first_of_user(merged))
@@ -260,23 +246,23 @@ class Rows:
             base,
             title=title,
             messages=shown,
-            updated_at=base.updated_at if same else change.now,
+            updated_at=base.updated_at if same else update.now,
             message_count=base.older + len(merged),
             status=status,
             version=base.version + 1,
-            head=change.head or base.head,
-            replaced=replaced(row, change, merged),
+            head=update.head or base.head,
+            replaced=replaced(row, update, merged),
             times=self._expiry.fresh(),
         )
         return after, stored_beside(row, base, merged, len(leaving), shown)
 
-    def _reaching_fork(self, base: Row, change: RowUpdate, encryptor: Encryptor | None) -> Row:
+    def _reaching_fork(self, base: Row, update: RowUpdate) -> Row:
         """The row with all of its messages, where a fork's point has left it."""
-        if change.forked_from is None or not base.older:
+        if update.forked_from is None or not base.older:
             return base
-        if change.forked_from and fork_point(base.messages, change.forked_from) is not None:
+        if update.forked_from and fork_point(base.messages, update.forked_from) is not None:
             return base
-        return replace(base, messages=self.messages(base, 0, base.message_count, encryptor))
+        return replace(base, messages=self.messages(base, 0, base.message_count))
 
     def _shown(self, message: Message) -> Message:
         """A message as the row shows it; a shortened one has the digest of the whole."""
@@ -287,10 +273,10 @@ class Rows:
             return message
         return {**short, "shortened": blake2b(packed(message), digest_size=6).hexdigest()}
 
-    def _write(self, before: Row | None, after: Row, encryptor: Encryptor | None) -> Row:
+    def _write(self, before: Row | None, after: Row) -> Row:
         """Write the row if it is still as `before` (None: not there); gives it as it is now stored."""
-        fields = self._fields(before, after, encryptor)
-        was = before.found if before is not None else {}
+        fields = self._fields(before, after)
+        was = before.attributes if before is not None else {}
         changed = {n: value for n, value in fields.items() if value is not None and was.get(n, _MISSING) != value}
         gone = [name for name, value in fields.items() if value is None and name in was]
         names = {f"#{name}": name for name in (*changed, *gone)}
@@ -305,11 +291,11 @@ class Rows:
             ExpressionAttributeValues={**values, **more_values},
         )
         kept = {name: value for name, value in was.items() if name not in gone}
-        written = replace(after, found={**kept, **changed})
-        self._remember(after.scope, written)
+        written = replace(after, attributes={**kept, **changed})
+        self._known.put(after.scope, written)
         return written
 
-    def _fields(self, before: Row | None, after: Row, encryptor: Encryptor | None) -> dict[str, Any]:
+    def _fields(self, before: Row | None, after: Row) -> dict[str, Any]:
         fields: dict[str, Any] = {
             "title": after.title,
             "messages": after.messages,
@@ -322,20 +308,19 @@ class Rows:
             LIVE_UNTIL: after.times.until,
             EXPIRES_AT: after.times.expires_at,
         }
-        if encryptor is not None:
-            payload = packed([after.title, after.messages])
-            frame = self._codec.frame(payload, context=after.scope.user_id, encryptor=encryptor)
+        if self._codec.encryptor is not None:
+            frame = self._codec.frame(packed([after.title, after.messages]), after.scope.user_id)
             fields |= {"title": ENCRYPTED_TITLE, "messages": [], "sealed": frame}
         if before is None or not before.created_at:
             fields["created_at"] = after.created_at
         return fields
 
-    def _buried(self, scope: Scope, refused: ConditionFailed) -> bool:
-        """Whether the row that was in the way is of a conversation that is over; then it and its messages are gone."""
+    def _deleted_expired(self, scope: Scope, refused: ConditionFailed) -> bool:
+        """Delete an expired row that refused a write, and its messages; True if it was expired."""
         if refused.item is None or not self._is_over(refused.item):
             return False
-        self._older.remove(scope)
-        with suppress(ConditionFailed):  # somebody else has buried it, and perhaps begun anew
+        self._message_items.remove(scope)
+        with suppress(ConditionFailed):  # somebody else has deleted it, and perhaps begun anew
             self._table.delete(
                 scope.row(),
                 ConditionExpression=" OR ".join(f"{name} <= :time" for name in TIMES),
@@ -344,12 +329,8 @@ class Rows:
             )
         return True
 
-    def _remember(self, scope: Scope, row: Row | None) -> None:
-        with self._lock:
-            self._known.pop(scope, None)
-            self._known[scope] = row
-            while len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
+    def _is_over(self, item: AttributeMap) -> bool:
+        return any(map(self._expiry.is_past, times_of(item)))
 
 
 _MISSING = object()

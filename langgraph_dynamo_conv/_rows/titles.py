@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from langgraph_dynamo_conv._format.attributes import clean_text, plain
-from langgraph_dynamo_conv._format.frames import Encryptor
 from langgraph_dynamo_conv._rows.row import IDLE, Row
 from langgraph_dynamo_conv._rows.rows import Rows
 from langgraph_dynamo_conv._transcript.fitting import title_of
@@ -35,21 +34,21 @@ class Titler:
         self._function = function
         self._submit = submit
 
-    def consider(self, row: Row | None, encryptor: Encryptor | None) -> None:
+    def consider(self, row: Row | None) -> None:
         """Make a title if the row has just had its first answer and the title that the first message gave."""
         if self._function is None or row is None or row.status != IDLE or row.older:
             return
         answers = [message for message in row.messages if message.get("role") == "assistant"]
         asked = next((message for message in row.messages if message.get("role") == "user"), None)
         if len(answers) == 1 and asked is not None and row.title == title_of(asked):
-            self._submit(lambda: self._make(row, encryptor))
+            self._submit(lambda: self._make(row))
 
-    def _make(self, row: Row, encryptor: Encryptor | None) -> None:
+    def _make(self, row: Row) -> None:
         assert self._function is not None
         try:
             title = clean_text(str(self._function(plain(row.messages)))).strip()
             if title:
-                self._rows.change(row.scope, lambda now: _titled(now, row.title, title), encryptor)
+                self._rows.change(row.scope, lambda now: _titled(now, row.title, title))
         except Exception as error:  # noqa: BLE001 - the function is the user's, and a title is not worth a failed run
             _logger.debug("no title was made: %s", type(error).__name__)
 

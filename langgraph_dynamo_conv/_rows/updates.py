@@ -6,26 +6,22 @@ steps. Whether a run is over is read from LangGraph's own channels: no node is a
 
 from __future__ import annotations
 
-import copy
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langgraph.checkpoint.serde.types import ERROR, INTERRUPT
 
-from langgraph_dynamo_conv._checkpoints.blobs import Blobs, blob_refs
+from langgraph_dynamo_conv._checkpoints.history import History
 from langgraph_dynamo_conv._checkpoints.store import Checkpoints
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
 from langgraph_dynamo_conv._format import changes
-from langgraph_dynamo_conv._format.frames import Encryptor
 from langgraph_dynamo_conv._format.keys import Scope
-from langgraph_dynamo_conv._format.tree import to_python
 from langgraph_dynamo_conv._rows.row import FAILED, IDLE, RUNNING, WAITING, Row, RowUpdate
 from langgraph_dynamo_conv._rows.rows import Rows
 from langgraph_dynamo_conv._state.checkpoint_tree import metadata_of
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
-from langgraph_dynamo_conv._storage.forks import Lock
+from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._transcript.folding import Message, digest_of, fold
 
 _TASKS = "__pregel_tasks"
@@ -35,83 +31,79 @@ _BRANCH = "branch:to:"
 _BY_HAND = ("update", "fork")
 """Sources of checkpoints that may change any message, not only the newest."""
 
-_EARLY = 512
-"""Interrupts and failures that are remembered until their checkpoint is saved."""
+REMEMBERED = 512
+
+EarlyStatuses = Recent[tuple[Scope, str], str]
+"""Interrupts and failures by checkpoint, until that is saved."""
 
 
 class RowUpdater:
     """Keeps conversation rows up to the states that are saved. Safe to share between threads.
 
     Args:
+        rows: The rows.
+        checkpoints: The states.
+        history: Values of states.
+        writes: Task writes.
+        serializer: How values become bytes.
         channel: Name of the channel that holds the messages.
         transcript: Whether the row holds messages; without, it is only there to be found.
-        seals: Whether the transcript is encrypted where the state is.
+        early: Interrupts and failures whose checkpoint is not saved yet.
     """
 
     def __init__(
         self,
         rows: Rows,
         checkpoints: Checkpoints,
+        history: History,
         writes: TaskWrites,
-        parts: Blobs,
+        serializer: Serializer,
         *,
         channel: str,
         transcript: bool,
-        encrypts: bool,
+        early: EarlyStatuses,
     ) -> None:
         self._rows = rows
         self._checkpoints = checkpoints
+        self._history = history
         self._writes = writes
-        self._parts = parts
+        self._serializer = serializer
         self.channel = channel
         self._transcript = transcript
-        self._seals = encrypts
-        self._lock = Lock()
-        self._early: OrderedDict[tuple[Scope, str], str] = OrderedDict()
+        self._early = early
 
-    def with_rows(self, rows: Rows) -> RowUpdater:
-        """The same follower, but of these rows."""
-        made = copy.copy(self)
-        made._rows = rows
-        return made
+    def saved(self, scope: Scope, stored: StoredCheckpoint, values: Mapping[str, Any], source: Any) -> Row | None:
+        """A checkpoint of the root was saved: let the row follow if it is time; gives the row if it did.
 
-    def encryptor(self, serializer: Serializer) -> Encryptor | None:
-        """What encrypts transcripts, or None."""
-        return serializer.encryptor if self._seals else None
-
-    def saved(
-        self,
-        scope: Scope,
-        image: StoredCheckpoint,
-        values: Mapping[str, Any],
-        source: str | None,
-        serializer: Serializer,
-    ) -> Row | None:
-        """A checkpoint of the root was saved: let the row follow if it is time; gives the row if it did."""
-        known = self._rows.known(scope)
+        Args:
+            scope: Conversation and user.
+            stored: The checkpoint.
+            values: Its channels' values.
+            source: LangGraph's word for where it came from, of its metadata.
+        """
+        row = self._rows.known(scope)
+        is_over = not _is_pending(values)
         if not self._transcript:
-            if known is None:
-                self._rows.create(scope, None, self.encryptor(serializer))
-            if not _is_pending(values):
-                self._rows.prolong(scope, self.encryptor(serializer))
+            if row is None:
+                self._rows.create(scope)
+            if is_over:
+                self._rows.prolong(scope)
             return None
-        trimmed = self._trimmed(scope, image) if source == "loop" else None
+        trimmed = self._trimmed(scope, stored) if source == "loop" else None
         if trimmed is not None:
-            self.apply(scope, trimmed, RUNNING, serializer, is_guess=True)
-        over = not _is_pending(values)
-        early = self._take_early(scope, image.checkpoint_id)
-        exited = not over and source == "loop" and self._saved_at_exit(scope, image, serializer)
-        due = early or over or exited or source in _BY_HAND or (known is not None and known.status in (WAITING, FAILED))
-        if due or self._user_spoke(scope, image, values, source, serializer):
-            held = values.get(self.channel)
-            status = early or (IDLE if over else WAITING if exited else RUNNING)
-            is_guess = not early and not over
-            return self.apply(scope, image, status, serializer, held, whole=source in _BY_HAND, is_guess=is_guess)
+            self.apply(scope, trimmed, RUNNING, is_guess=True)
+        early = self._early.pop((scope, stored.checkpoint_id))
+        has_exited = not is_over and source == "loop" and self._saved_at_exit(scope, stored)
+        has_stopped = row is not None and row.status in (WAITING, FAILED)
+        by_hand = source in _BY_HAND
+        if early or is_over or has_exited or by_hand or has_stopped or self._user_spoke(scope, stored, values, source):
+            status = early or (IDLE if is_over else WAITING if has_exited else RUNNING)
+            is_guess = not early and not is_over
+            messages = values.get(self.channel)
+            return self.apply(scope, stored, status, messages, whole=by_hand, is_guess=is_guess)
         return None
 
-    def wrote(
-        self, scope: Scope, checkpoint_id: str, writes: Sequence[tuple[str, Any]], serializer: Serializer
-    ) -> None:
+    def wrote(self, scope: Scope, checkpoint_id: str, writes: Sequence[tuple[str, Any]]) -> None:
         """A task of the root wrote: an interrupt or a failure shows in the row.
 
         With durability "async" that can come before the checkpoint; then the row follows when that is saved.
@@ -120,25 +112,17 @@ class RowUpdater:
         status = FAILED if ERROR in channels else WAITING if INTERRUPT in channels else None
         if status is None or not self._transcript:
             return
-        with self._lock:
-            self._early[scope, checkpoint_id] = status
-            while len(self._early) > _EARLY:
-                self._early.popitem(last=False)
-        image = self._checkpoints.image(scope, "", serializer, checkpoint_id)
-        if image is not None and self._take_early(scope, checkpoint_id):
-            self.apply(scope, image, status, serializer)
-
-    def _take_early(self, scope: Scope, checkpoint_id: str) -> str | None:
-        with self._lock:
-            return self._early.pop((scope, checkpoint_id), None)
+        self._early.put((scope, checkpoint_id), status)
+        stored = self._checkpoints.get(scope.namespace(), checkpoint_id)
+        if stored is not None and self._early.pop((scope, checkpoint_id)):
+            self.apply(scope, stored, status)
 
     def apply(
         self,
         scope: Scope,
-        image: StoredCheckpoint,
+        stored: StoredCheckpoint,
         status: str | None,
-        serializer: Serializer,
-        held: Any = None,
+        messages: Any = None,
         *,
         whole: bool = False,
         is_guess: bool = False,
@@ -147,108 +131,98 @@ class RowUpdater:
 
         Args:
             scope: Conversation and user.
-            image: The checkpoint.
+            stored: The checkpoint.
             status: The status to show, or None to leave it.
-            serializer: How its values became bytes.
-            held: What its messages channel holds, if that is at hand.
+            messages: What its messages channel holds, if that is at hand.
             whole: Whether any message may have changed, not only the newest.
             is_guess: Whether an interrupt or failure that the row shows at this checkpoint tells more than `status`;
                 its write can be stored at the same time as the checkpoint, and be first.
         """
         now = self._rows.now()
 
-        def state(row: Row | None) -> RowUpdate:
-            messages = _flat(held) if held is not None else self._messages(scope, image, row, serializer)
-            forked_from = self._forked_from(scope, image, row, serializer, now)
+        def update_of(row: Row | None) -> RowUpdate:
+            newest = flat(messages) if messages is not None else self._messages(scope, stored, row)
+            forked_from = self._forked_from(scope, stored, row, now)
             if row is not None and forked_from is None and not whole:
-                messages = _newest_of(messages, row)
-            folded = fold(messages, timestamp=now)
-            shown = None if is_guess and _has_stopped(row, image) else status
-            return RowUpdate(folded, shown, image.checkpoint_id, now, forked_from, may_move_later=image.is_fresh)
+                newest = _newest_of(newest, row)
+            shown = None if is_guess and _has_stopped(row, stored) else status
+            folded = fold(newest, timestamp=now)
+            return RowUpdate(folded, shown, stored.checkpoint_id, now, forked_from, may_move_later=stored.is_fresh)
 
-        return self._rows.apply(scope, state, self.encryptor(serializer))
+        return self._rows.apply(scope, update_of)
 
-    def _user_spoke(
-        self,
-        scope: Scope,
-        image: StoredCheckpoint,
-        values: Mapping[str, Any],
-        source: str | None,
-        serializer: Serializer,
-    ) -> bool:
+    def _metadata(self, stored: StoredCheckpoint, name: str) -> Any:
+        return metadata_of(stored, self._serializer).get(name)
+
+    def _user_spoke(self, scope: Scope, stored: StoredCheckpoint, values: Mapping[str, Any], source: Any) -> bool:
         """Whether the newest message is the user's.
 
         What a `DeltaChannel` holds does not show, so there the first step of a run counts.
         """
         messages = values.get(self.channel)
         if messages:
-            return getattr(_flat(messages)[-1], "type", None) in ("human", "system")
-        if source != "loop" or not image.parent_id or self.channel not in image.tree.get("channel_versions", ()):
+            return getattr(flat(messages)[-1], "type", None) in ("human", "system")
+        if source != "loop" or not stored.parent_id or self.channel not in stored.tree.get("channel_versions", ()):
             return False
-        parent = self._checkpoints.image(scope, "", serializer, image.parent_id)
-        return parent is not None and metadata_of(parent, serializer).get("source") == "input"
+        parent = self._checkpoints.get(scope.namespace(), stored.parent_id)
+        return parent is not None and self._metadata(parent, "source") == "input"
 
-    def _saved_at_exit(self, scope: Scope, image: StoredCheckpoint, serializer: Serializer) -> bool:
+    def _saved_at_exit(self, scope: Scope, stored: StoredCheckpoint) -> bool:
         """Whether a run with durability "exit" has stopped here, at a breakpoint if nothing else says why."""
-        if image.parent_id is None:
+        if stored.parent_id is None:
             return True
-        parent = self._checkpoints.cached(scope, "", image.parent_id)
+        parent = self._checkpoints.cached(scope.namespace(), stored.parent_id)
         if parent is None:
             return False
-        step, before = (metadata_of(one, serializer).get("step") for one in (image, parent))
+        step, before = self._metadata(stored, "step"), self._metadata(parent, "step")
         return isinstance(step, int) and isinstance(before, int) and step > before + 1
 
-    def _trimmed(self, scope: Scope, image: StoredCheckpoint) -> StoredCheckpoint | None:
+    def _trimmed(self, scope: Scope, stored: StoredCheckpoint) -> StoredCheckpoint | None:
         """The state before this one, if messages that the row may still lack are gone from it: the agent forgot."""
-        before = self._checkpoints.cached(scope, "", image.parent_id) if image.parent_id else None
-        held = before.tree["channel_values"].get(self.channel) if before is not None else None
-        left = image.tree["channel_values"].get(self.channel, [])
-        if type(held) is not list or type(left) is not list:
+        before = self._checkpoints.cached(scope.namespace(), stored.parent_id)
+        messages = before.tree["channel_values"].get(self.channel) if before is not None else None
+        left = stored.tree["channel_values"].get(self.channel, [])
+        if type(messages) is not list or type(left) is not list:
             return None
-        return None if changes.common_head(held, left) == len(held) else before
+        return None if changes.common_head(messages, left) == len(messages) else before
 
-    def _messages(self, scope: Scope, image: StoredCheckpoint, row: Row | None, serializer: Serializer) -> list[Any]:
+    def _messages(self, scope: Scope, stored: StoredCheckpoint, row: Row | None) -> list[Any]:
         """The state's messages; of a `DeltaChannel`, those that task writes brought since the row was written."""
-        node = image.tree["channel_values"].get(self.channel)
+        node = stored.tree["channel_values"].get(self.channel)
         if node is not None:
-            values = self._parts.fetch(scope, blob_refs(node), serializer.encryptor)
-            return _flat(to_python(node, serializer.loads, values))
-        if self.channel not in image.tree.get("channel_versions", ()):
+            return flat(self._history.value(scope, node))
+        if self.channel not in stored.tree.get("channel_versions", ()):
             return []
         oldest = row.head if row is not None and row.head is not None else ""
-        path = self._path(scope, image, oldest)
-        found = self._writes.between(scope, "", oldest, image.checkpoint_id, serializer)
+        path = self._path(scope, stored, oldest)
+        writes = self._writes.between(scope.namespace(), oldest, stored.checkpoint_id)
         brought = [
             write
-            for checkpoint_id in sorted(found)
-            if checkpoint_id in path
-            for write in found[checkpoint_id]
+            for checkpoint_id in sorted(path & writes.keys())
+            for write in writes[checkpoint_id]
             if write.channel == self.channel
         ]
-        return [
-            message for _, _, value in self._writes.to_python(scope, brought, serializer) for message in _flat(value)
-        ]
+        return [message for _, _, value in self._writes.to_python(scope, brought) for message in flat(value)]
 
-    def _path(self, scope: Scope, image: StoredCheckpoint, oldest: str) -> set[str]:
+    def _path(self, scope: Scope, stored: StoredCheckpoint, oldest: str) -> set[str]:
         """Ancestors of a checkpoint since `oldest`."""
-        if oldest and image.lineage and oldest >= image.lineage[0]:
-            return set(image.lineage[:-1])
-        return self._checkpoints.ancestors(scope, "", image.checkpoint_id, oldest)
+        if oldest and stored.lineage and oldest >= stored.lineage[0]:
+            return set(stored.lineage[:-1])
+        return self._checkpoints.ancestors(scope.namespace(), stored.checkpoint_id, oldest)
 
-    def _forked_from(
-        self, scope: Scope, image: StoredCheckpoint, row: Row | None, serializer: Serializer, now: str
-    ) -> list[Message] | None:
+    def _forked_from(self, scope: Scope, stored: StoredCheckpoint, row: Row | None, now: str) -> list[Message] | None:
         """The messages at the point where this state left the branch that the row shows, or None if it did not."""
-        if row is None or row.head is None or row.head in image.lineage or row.head < image.lineage[0]:
+        lineage = stored.lineage
+        if row is None or row.head is None or row.head in lineage or row.head < lineage[0]:
             return None
-        ancestors = [ancestor for ancestor in image.lineage[:-1] if ancestor < row.head]
-        before = self._checkpoints.image(scope, "", serializer, ancestors[-1]) if ancestors else None
-        return None if before is None else fold(self._messages(scope, before, None, serializer), timestamp=now)
+        ancestors = [ancestor for ancestor in lineage[:-1] if ancestor < row.head]
+        before = self._checkpoints.get(scope.namespace(), ancestors[-1]) if ancestors else None
+        return None if before is None else fold(self._messages(scope, before, None), timestamp=now)
 
 
-def _has_stopped(row: Row | None, image: StoredCheckpoint) -> bool:
+def _has_stopped(row: Row | None, stored: StoredCheckpoint) -> bool:
     """Whether the row shows already that the step after this checkpoint was interrupted or failed."""
-    return row is not None and row.head == image.checkpoint_id and row.status in (WAITING, FAILED)
+    return row is not None and row.head == stored.checkpoint_id and row.status in (WAITING, FAILED)
 
 
 def _newest_of(messages: list[Any], row: Row) -> list[Any]:
@@ -257,22 +231,23 @@ def _newest_of(messages: list[Any], row: Row) -> list[Any]:
     They begin with a message of the user, and the oldest of which the row has something, so that folding them gives
     what folding all would.
     """
-    known = {name for message in row.messages for name in str(message.get("ids") or "").split()}
-    start, has_known = 0, False
+    in_row = {name for message in row.messages for name in str(message.get("ids") or "").split()}
+    start, is_in_row = 0, False
     for position in range(len(messages) - 1, -1, -1):
         message = messages[position]
-        has_known = has_known or digest_of(str(getattr(message, "id", None))) in known
+        is_in_row = is_in_row or digest_of(str(getattr(message, "id", None))) in in_row
         if getattr(message, "type", None) == "human":
-            if has_known:
-                start, has_known = position, False
+            if is_in_row:
+                start, is_in_row = position, False
             elif start:
                 break
     return messages[start:]
 
 
-def _flat(value: Any) -> list[Any]:
-    held = getattr(value, "value", value)
-    return list(held) if isinstance(held, (list, tuple)) else [held]
+def flat(value: Any) -> list[Any]:
+    """What a messages channel holds, or was written to it, as a list."""
+    messages = getattr(value, "value", value)  # a DeltaChannel's snapshot has one
+    return list(messages) if isinstance(messages, (list, tuple)) else [messages]
 
 
 def _is_pending(values: Mapping[str, Any]) -> bool:

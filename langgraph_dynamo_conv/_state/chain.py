@@ -1,10 +1,13 @@
-"""Walking a chain of changes back to what it builds on, over pages that arrive newest first. No I/O of its own."""
+"""How a chain is read: back from a checkpoint to the full one that it builds on, over pages that arrive newest first.
+
+Nothing here sends a request: pages are read on as they are needed, by whoever made them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from langgraph_dynamo_conv._format.items import FULL, AttributeMap, CheckpointItem, item_fingerprint
+from langgraph_dynamo_conv._format.items import FULL, CheckpointItem, item_fingerprint
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv.errors import CorruptDataError
 
@@ -23,7 +26,7 @@ class CheckpointPages:
     """
 
     def __init__(
-        self, pages: Iterator[list[AttributeMap]], is_past: Callable[[int | None], bool] = lambda _: False
+        self, pages: Iterator[list[CheckpointItem]], is_past: Callable[[int | None], bool] = lambda _: False
     ) -> None:
         self._pages = pages
         self._is_past = is_past
@@ -38,7 +41,7 @@ class CheckpointPages:
         if page is None:
             self._ended = True
             return
-        for item in map(CheckpointItem.from_attributes, page):
+        for item in page:
             if not self._is_past(item.times.expires_at):
                 self._items[item.checkpoint_id] = item
                 self._order.append(item.checkpoint_id)

@@ -6,9 +6,9 @@ slack, so that not every turn has to write anew what the conversation still need
 
 - A checkpoint that builds on another has its `expires_at`, so a chain goes as a whole, and nothing outlives what it
   needs.
-- Whatever checkpoints refer to (segments, parts, task writes) is written with a later one than they can have.
+- Whatever checkpoints refer to (segments, blobs, task writes) is written with a later one than they can have.
 - When a turn finds less than a whole time to live left, all that the conversation's newest state and transcript need
-  gets a new `expires_at` (see `_renewal`): once in a slack's time at most.
+  gets a new `expires_at` (`_checkpoints/renewal.py` does it): once in a slack's time at most.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from langgraph_dynamo_conv._format.items import Times
 _DAY = 24 * 3600
 
 _MARGIN_SECONDS = 900
-"""What is referred to outlives what refers to it by this: longer than a value that was written is remembered."""
+"""What is referred to outlives what refers to it by this: longer than a blob that was written is remembered."""
 
 
 class Expiry:
@@ -38,8 +38,8 @@ class Expiry:
     """
 
     def __init__(self, ttl: timedelta | None = None, clock: Callable[[], float] = time.time) -> None:
-        wanted: object = ttl
-        if wanted is not None and not (isinstance(wanted, timedelta) and wanted >= timedelta(seconds=1)):
+        given: object = ttl
+        if given is not None and not (isinstance(given, timedelta) and given >= timedelta(seconds=1)):
             raise ValueError(f"ttl is a timedelta of at least one second, or None; got {ttl!r}")
         self.clock = clock
         self._seconds = None if ttl is None else ttl.total_seconds()
@@ -68,7 +68,7 @@ class Expiry:
         return None if self._seconds is None else math.ceil(self.clock() + self._seconds + self.slack_seconds)
 
     def outliving(self) -> int | None:
-        """When it may delete what is written now and referred to."""
+        """`expires_at` for an item that a checkpoint refers to: 900 s after the checkpoint's; None without ttl."""
         expires_at = self.expires_at()
         return None if expires_at is None else expires_at + _MARGIN_SECONDS
 

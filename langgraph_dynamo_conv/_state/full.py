@@ -1,9 +1,9 @@
-"""An image is all that is known of one stored checkpoint: its tree, and where its leaves are. Pure.
+"""Full checkpoints: the whole state, of which most is in segments that earlier ones have written. Pure.
 
 A checkpoint is stored as a *change* against its parent, or *full*. A full one refers to *segments*: items that hold
-sealed leaves, each written once and referred to by every later full checkpoint. So rewriting a state costs what is new
-since the last time, not the state. `plan_full` decides what is sealed, and `full_pays` when a chain of changes is
-long enough that a full checkpoint is cheaper for the readers to come.
+leaves, each written once and referred to by every later full checkpoint. So storing a state anew costs what is new
+since the last time, not the state. `plan_full` decides which leaves move to a segment, and `full_pays` when a chain of
+changes is long enough that a full checkpoint is cheaper for the readers to come.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ CHAIN_BYTES = 512 * 1024
 """A chain is rewritten at this size whatever it costs: half of a query page of 1 MB."""
 
 MIN_MOVED_BYTES = 16 * 1024
-"""Fewer unsealed bytes than this stay in the full checkpoint itself."""
+"""Fewer bytes than this that are in no segment yet stay in the full checkpoint itself."""
 
 MIN_MOVED_LEAF_BYTES = 64
 """A leaf below this is cheaper written again than referred to."""
 
 RUN_LEAVES = 32
-"""In a list of so many leaves the small ones are sealed as well: one reference stands for many in a row."""
+"""In a list of so many leaves the small ones move to segments as well: one reference stands for many in a row."""
 
 SEGMENT_BYTES = 256 * 1024
 """Serialized bytes of one segment at most (before compression), so that it fits into an item."""

@@ -1,126 +1,172 @@
-"""What a checkpoint's item will be: a change against its parent, or full. No I/O."""
+"""What a checkpoint is stored as: a change against its parent, or full. Pure.
+
+A change is written only where the parent is at hand and the newest of its namespace: nothing is assumed about a parent
+that was not read, and a fork does not lengthen the chain of the branch that it left. A full checkpoint is written
+otherwise, and when the chain of changes has cost as much as a full one would.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import blake2b
-from typing import Any
-
-import ormsgpack
 
 from langgraph_dynamo_conv._format import changes
-from langgraph_dynamo_conv._format.frames import Codec, Encryptor
-from langgraph_dynamo_conv._format.items import CHANGE, FULL, NEVER, CheckpointItem, Times, item_fingerprint
-from langgraph_dynamo_conv._format.keys import Scope, component, component_text, segment_id
-from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, with_leaves
+from langgraph_dynamo_conv._format.frames import Codec
+from langgraph_dynamo_conv._format.items import CHANGE, FULL, NEVER, CheckpointItem, Times
+from langgraph_dynamo_conv._format.keys import Namespace, component_text, segment_id
+from langgraph_dynamo_conv._format.limits import INLINE_FRAME_BYTES
+from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Tree, with_leaves
 from langgraph_dynamo_conv._state.full import CHAIN_BYTES, encode_segment, full_pays, plan_full
-from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, LINEAGE, StoredCheckpoint, stored_change
+from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, StoredCheckpoint, stored_change, stored_full
 
 
-class Draft:
-    """A checkpoint that is about to be stored."""
+@dataclass(frozen=True)
+class CheckpointPlan:
+    """A checkpoint that is about to be stored.
 
-    def __init__(
-        self,
-        codec: Codec,
-        scope: Scope,
-        ns: str,
-        checkpoint_id: str,
-        parent_id: str | None,
-        encryptor: Encryptor | None,
-    ) -> None:
-        self._codec = codec
-        self._scope = scope
-        self.ns = ns
-        self._sealer = encryptor
-        self._id = checkpoint_id
-        self.parent_id = parent_id
-        self.key = scope.checkpoint(ns, checkpoint_id)
-        self._parent: StoredCheckpoint | None = None
-        self.kind = FULL
-        self.frame = b""
-        self._merged_share = 0.0
-        self._lineage: tuple[str, ...] = (parent_id,) if parent_id else ()
-        self._tree: dict[str, Any] = {}
-        self._segments: dict[str, int] = {}
-        self._full_check_at = CHAIN_ITEMS
-        self.segment_frames: dict[str, bytes] = {}
+    Args:
+        namespace: Where.
+        checkpoint_id: Its id.
+        parent_id: Its parent's id, or None.
+        tree: Its state, with leaves at their new places.
+        frame: What its item holds.
+        changed: The checkpoint that it is stored as a change against; None if it is stored full.
+        segment_frames: New segments that are stored before it, by id.
+        segments: Serialized bytes of every segment that a full one refers to.
+        ancestors: What is known of its lineage; None if that is its parent's id at most.
+        full_check_at: See `StoredCheckpoint`.
+        full_bytes: What storing it full takes. Small segments that are merged on the way do not count.
+    """
 
-    def plan(self, tree: dict[str, Any], parent: StoredCheckpoint | None, *, linear: bool) -> None:
-        """A change against the parent where the parent is the newest and its chain is short, else full."""
-        if parent is None:
-            self.plan_full(tree, {})
-            return
-        found = changes.difference(parent.tree, tree)
-        assert type(found.tree) is dict
-        if not linear:
-            self.plan_full(found.tree, dict(parent.segments))
-            return
-        self._lineage = parent.lineage
-        self._change(found, parent)
-        chain_bytes = parent.chain_bytes + len(self.frame)
-        if parent.chain_items + 1 < parent.full_check_at and chain_bytes < CHAIN_BYTES:
-            return
-        change_frame = self.frame
-        self.plan_full(found.tree, dict(parent.segments))
-        sealed_bytes = sum(map(len, self.segment_frames.values())) * (1 - self._merged_share)
-        full_bytes = len(self.frame) + int(sealed_bytes)
-        if not full_pays(chain_bytes, full_bytes):
-            self._change(found, parent, change_frame)
-            self._full_check_at = parent.chain_items + 1 + CHAIN_ITEMS // 3
+    namespace: Namespace
+    checkpoint_id: str
+    parent_id: str | None
+    tree: Tree
+    frame: bytes
+    changed: StoredCheckpoint | None = None
+    segment_frames: Mapping[str, bytes] = field(default_factory=dict)
+    segments: Mapping[str, int] = field(default_factory=dict)
+    ancestors: tuple[str, ...] | None = None
+    full_check_at: int = CHAIN_ITEMS
+    full_bytes: int = 0
 
-    def plan_full(self, tree: dict[str, Any], sizes: dict[str, int]) -> None:
-        """The whole state, its sealed leaves referred to."""
-        full = plan_full(tree, sizes, self._new_segment_id)
-        self.kind, self._parent = FULL, None
-        self._merged_share = full.merged_share
-        self._tree, self._segments = full.tree, dict(full.segment_sizes)
-        self.frame = self._framed(full.payload, self.key.sk)
-        self.segment_frames = {
-            segment: self._framed(encode_segment(batch), self._scope.segment(self.ns, segment).sk)
-            for segment, batch in full.segments.items()
-        }
+    @property
+    def is_inline(self) -> bool:
+        """Whether the frame fits into the checkpoint's item."""
+        return len(self.frame) <= INLINE_FRAME_BYTES
 
-    def item(self, value: BlobRef | None, run_id: str | None, times: Times = NEVER) -> CheckpointItem:
+    def item(self, blob: BlobRef | None, run_id: str | None, times: Times = NEVER) -> CheckpointItem:
         """The item.
 
         Args:
-            value: Where the frame is, if it is stored as a value of its own.
+            blob: Where the frame is, if it does not fit into the item.
             run_id: The run that made the checkpoint, or None.
-            times: When the conversation is over, and when the item may be deleted.
+            times: When the conversation is over, and when DynamoDB may delete the item.
         """
-        ns = self.ns if component_text(component(self.ns)) is None else None
-        frame = self.frame if value is None else None
-        return CheckpointItem(self.key, self.kind, self.parent_id, frame, value, run_id, ns, times)
-
-    def image(self, item: CheckpointItem) -> StoredCheckpoint:
-        """What is known of the checkpoint once it is stored."""
-        tree = with_leaves(self._tree, Leaf.thinned)
-        assert type(tree) is dict
-        if self._parent is not None:
-            return stored_change(item, tree, self._parent, self._full_check_at)
-        lineage = (*self._lineage, self._id)[-LINEAGE:]
-        return StoredCheckpoint(
-            self._id,
-            self.parent_id,
-            tree,
-            self._segments,
-            lineage=lineage,
-            fingerprint=item_fingerprint(item),
-            expires_at=item.times.expires_at,
+        return CheckpointItem(
+            key=self.namespace.checkpoint(self.checkpoint_id),
+            kind=FULL if self.changed is None else CHANGE,
+            parent_id=self.parent_id,
+            frame=self.frame if blob is None else None,
+            blob=blob,
+            run_id=run_id,
+            ns=self.namespace.ns if component_text(self.namespace.component) is None else None,
+            times=times,
         )
 
-    def _change(self, found: changes.Difference, parent: StoredCheckpoint, frame: bytes | None = None) -> None:
-        assert type(found.tree) is dict
-        self.kind, self._parent, self._tree = CHANGE, parent, found.tree
-        self.frame = frame if frame is not None else self._framed(found.change, self.key.sk)
-        self._full_check_at = parent.full_check_at
-        self.segment_frames = {}
+    def stored(self, item: CheckpointItem) -> StoredCheckpoint:
+        """What is known of the checkpoint once its item is stored."""
+        tree = with_leaves(self.tree, Leaf.thinned)
+        if self.changed is not None:
+            return stored_change(item, tree, self.changed, self.full_check_at)
+        return stored_full(item, tree, self.segments, self.ancestors)
 
-    def _framed(self, payload: Any, sk: str) -> bytes:
-        return self._codec.frame(ormsgpack.packb(payload), context=sk, encryptor=self._sealer)
 
-    def _new_segment_id(self, number: int, batch: list[Leaf]) -> str:
+def plan_checkpoint(
+    namespace: Namespace,
+    checkpoint_id: str,
+    parent_id: str | None,
+    tree: Tree,
+    parent: StoredCheckpoint | None,
+    codec: Codec,
+    *,
+    linear: bool,
+) -> CheckpointPlan:
+    """A change against the parent where the parent is the newest and its chain is short, else a full checkpoint.
+
+    Args:
+        namespace: Where it is stored.
+        checkpoint_id: Its id.
+        parent_id: Its parent's id, or None.
+        tree: Its state. Its large leaves are blobs already.
+        parent: The parent if it is at hand, or None.
+        codec: Frames what is stored.
+        linear: Whether the parent is the newest checkpoint of the namespace.
+    """
+    plan_full_one = partial(plan_full_checkpoint, namespace, checkpoint_id, parent_id, codec=codec)
+    if parent is None:
+        return plan_full_one(tree, {})
+    difference = changes.difference(parent.tree, tree)
+    if not linear:
+        return plan_full_one(difference.tree, parent.segments)
+    frame = codec.pack(difference.change, namespace.checkpoint(checkpoint_id).sk)
+    change = CheckpointPlan(
+        namespace, checkpoint_id, parent_id, difference.tree, frame, parent, full_check_at=parent.full_check_at
+    )
+    chain_items, chain_bytes = parent.chain_items + 1, parent.chain_bytes + len(frame)
+    if chain_items < parent.full_check_at and chain_bytes < CHAIN_BYTES:
+        return change
+    full = plan_full_one(difference.tree, parent.segments, ancestors=parent.lineage)
+    if full_pays(chain_bytes, full.full_bytes):
+        return full
+    return replace(change, full_check_at=chain_items + CHAIN_ITEMS // 3)
+
+
+def plan_full_checkpoint(
+    namespace: Namespace,
+    checkpoint_id: str,
+    parent_id: str | None,
+    tree: Tree,
+    sizes: Mapping[str, int],
+    ancestors: tuple[str, ...] | None = None,
+    *,
+    codec: Codec,
+) -> CheckpointPlan:
+    """The whole state; leaves that are in segments are referred to.
+
+    Args:
+        namespace: Where it is stored.
+        checkpoint_id: Its id.
+        parent_id: Its parent's id, or None.
+        tree: Its state. Its large leaves are blobs already.
+        sizes: Serialized bytes of each segment that leaves of the tree are in.
+        ancestors: See `CheckpointPlan`.
+        codec: Frames what is stored.
+    """
+
+    def new_segment_id(number: int, batch: list[Leaf]) -> str:
         digest = blake2b(digest_size=5)
         for leaf in batch:
             digest.update(leaf.plain_digest())
-        return segment_id(self._id, number, digest.hexdigest())
+        return segment_id(checkpoint_id, number, digest.hexdigest())
+
+    full = plan_full(tree, sizes, new_segment_id)
+    frame = codec.pack(full.payload, namespace.checkpoint(checkpoint_id).sk)
+    segment_frames = {
+        segment: codec.pack(encode_segment(batch), namespace.segment(segment).sk)
+        for segment, batch in full.segments.items()
+    }
+    new_bytes = sum(map(len, segment_frames.values()))
+    return CheckpointPlan(
+        namespace,
+        checkpoint_id,
+        parent_id,
+        full.tree,
+        frame,
+        segment_frames=segment_frames,
+        segments=full.segment_sizes,
+        ancestors=ancestors,
+        full_bytes=len(frame) + int(new_bytes * (1 - full.merged_share)),
+    )

@@ -1,23 +1,30 @@
-"""What a process knows of one stored checkpoint: its tree, and where its leaves are. Pure."""
+"""What a process knows of one stored checkpoint: its tree, and where its leaves are. Pure.
+
+A process trusts none of it by itself: a reader asks the table whether the item is still the one with this
+`fingerprint`, and a writer plans a change only against the checkpoint that it was given as the parent.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
 
 from langgraph_dynamo_conv._format.items import CheckpointItem, item_fingerprint
-from langgraph_dynamo_conv._format.tree import Node, leaves
+from langgraph_dynamo_conv._format.tree import Tree, leaves
 from langgraph_dynamo_conv._state.message_digests import MessagesDigest
 
 CHAIN_ITEMS = 24
-"""No chain is rewritten before it has so many items; a reader takes them in one page (see `_load`)."""
+"""No chain is stored anew before it has so many items; a reader takes all of them in one page."""
 
 FRESH_ITEMS = 5
 """Steps of a turn with one tool call."""
 
 LINEAGE = 40
-"""Ids of ancestors that an image remembers, newest last."""
+"""Ids of ancestors that are remembered of a checkpoint."""
+
+_LEAF_BYTES = 120
+"""What a leaf takes in memory beside its bytes."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +37,17 @@ class StoredCheckpoint:
         tree: Its state. Leaves with a `BlobRef` may have no bytes.
         segments: Serialized bytes of each segment that leaves of the tree are in.
         chain_items: How many changes lie between it and the last full checkpoint.
-        chain_bytes: Their bytes.
+        chain_bytes: The bytes of these changes.
         lineage: Ids of its newest ancestors and itself, oldest first.
         fingerprint: Tells whether the stored item is still the one seen.
         full_check_at: `chain_items` at which a full checkpoint is considered next.
-        expires_at: When DynamoDB may delete the item, or None. What it needs, it may not delete before.
-        marks: Marks of the messages that were serialized for the tree, by channel.
+        expires_at: When DynamoDB may delete the item, or None. What it builds on may not go before.
+        message_digests: Digests of the messages that were serialized for the tree, by channel.
     """
 
     checkpoint_id: str
     parent_id: str | None
-    tree: dict[str, Any]
+    tree: Tree
     segments: Mapping[str, int] = field(default_factory=dict)
     chain_items: int = 0
     chain_bytes: int = 0
@@ -55,17 +62,41 @@ class StoredCheckpoint:
         """Whether a full checkpoint was written within the last few steps."""
         return self.chain_items < FRESH_ITEMS
 
+    @cached_property
     def weight(self) -> int:
         """About how many bytes of memory it holds."""
-        held = [leaf.data for leaf in leaves(self.tree)]
-        return sum(map(len, filter(None, held))) + 120 * len(held)
+        sizes = [leaf.size for leaf in leaves(self.tree)]
+        return sum(sizes) + _LEAF_BYTES * len(sizes)
+
+
+def stored_full(
+    item: CheckpointItem, tree: Tree, segments: Mapping[str, int], ancestors: tuple[str, ...] | None = None
+) -> StoredCheckpoint:
+    """A checkpoint that is stored full.
+
+    Args:
+        item: Its item.
+        tree: Its state.
+        segments: Serialized bytes of each segment that the tree refers to.
+        ancestors: Ids of its ancestors as far as they are known; its parent's alone if None.
+    """
+    parents = (item.parent_id,) if item.parent_id else ()
+    lineage = (*(parents if ancestors is None else ancestors), item.checkpoint_id)[-LINEAGE:]
+    return StoredCheckpoint(
+        item.checkpoint_id,
+        item.parent_id,
+        tree,
+        segments,
+        lineage=lineage,
+        fingerprint=item_fingerprint(item),
+        expires_at=item.times.expires_at,
+    )
 
 
 def stored_change(
-    item: CheckpointItem, tree: Node, parent: StoredCheckpoint, full_check_at: int | None = None
+    item: CheckpointItem, tree: Tree, parent: StoredCheckpoint, full_check_at: int | None = None
 ) -> StoredCheckpoint:
-    """What is known of a checkpoint that is stored as a change against `parent`."""
-    assert type(tree) is dict
+    """A checkpoint that is stored as a change against `parent`."""
     return StoredCheckpoint(
         item.checkpoint_id,
         item.parent_id,

@@ -182,7 +182,7 @@ class Run:
             ConversationNotFoundError: Nobody has it.
             ValueError: Several users have; or a bad id.
         """
-        return self.runtime.scope_of(conversation_id, user_id)
+        return self.runtime.directory.scope_of(conversation_id, user_id)
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Ask before something is lost; ends the command if the answer is no."""

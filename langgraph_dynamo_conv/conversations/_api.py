@@ -15,7 +15,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from langgraph_dynamo_conv._calls import adoption
-from langgraph_dynamo_conv._calls.runtime import Options, Runtime, table_of
+from langgraph_dynamo_conv._calls.runtime import Options, Runtime, Shared, table_of
 from langgraph_dynamo_conv._format.attributes import clean_text
 from langgraph_dynamo_conv._format.keys import Scope, check_text, check_user_id
 from langgraph_dynamo_conv._rows.row import Row, RowUpdate
@@ -75,24 +75,22 @@ class Conversations:
     ) -> None:
         table, bucket = table_of(table_name, client, region_name, endpoint_url), bucket_of(client, region_name, **s3)
         options = Options(messages_channel=messages_channel, ttl=ttl, clock=clock, accept_plaintext=accept_plaintext)
-        runtime = Runtime(table, options, bucket)
-        self._use(runtime, BaseCheckpointSaver(serde=serde))
+        saver: BaseCheckpointSaver[Any] = BaseCheckpointSaver(serde=serde)
+        self._use(Runtime(Shared(table, options, bucket), saver.serde), saver)
 
     @classmethod
     def _over(cls, runtime: Runtime, saver: BaseCheckpointSaver[Any]) -> Conversations:
-        made = cls.__new__(cls)
-        made._use(runtime, saver)
-        return made
+        conversations = cls.__new__(cls)
+        conversations._use(runtime, saver)
+        return conversations
 
     def _use(self, runtime: Runtime, saver: BaseCheckpointSaver[Any]) -> None:
         self._runtime = runtime
         self._next_version = saver.get_next_version
-        self._serializer = runtime.serializer(saver.serde)
-        self._sealer = runtime.row_updater.encryptor(self._serializer)
 
     def close(self) -> None:
         """Stop the threads. The client is left open. Can be repeated."""
-        self._runtime.close()
+        self._runtime.shared.close()
 
     def list(
         self,
@@ -154,10 +152,10 @@ class Conversations:
         if limit is not None and limit < 0 or before is not None and before < 0:
             raise ValueError("limit and before are at least 0")
         scope = Scope.checked(conversation_id, user_id)
-        row = self._runtime.row(scope, self._sealer)
+        row = self._runtime.directory.row(scope)
         last = row.message_count if before is None else min(before, row.message_count)
         first = 0 if limit is None else max(last - limit, 0)
-        messages = self._runtime.rows.messages(row, first, last, self._sealer)
+        messages = self._runtime.rows.messages(row, first, last)
         return Conversation(*summary_of(row), messages=tuple(map(Message._of, messages)), first=first)
 
     def latest(self, user_id: str) -> ConversationSummary | None:
@@ -188,14 +186,14 @@ class Conversations:
         """
         scope = Scope.checked(conversation_id if conversation_id is not None else str(uuid.uuid4()), user_id)
         title = None if title is None else clean_text(check_text("title", title))
-        if not self._runtime.rows.create(scope, title, self._sealer):
+        if not self._runtime.rows.create(scope, title):
             raise ConflictError(
                 "the user has a conversation of that id already; choose another id, or none",
                 operation="UpdateItem",
                 table=self._runtime.table.name,
                 key=str(scope.row()),
             )
-        return ConversationSummary._of(self._runtime.row(scope, self._sealer))
+        return ConversationSummary._of(self._runtime.directory.row(scope))
 
     def rename(self, conversation_id: str, user_id: str, title: str) -> None:
         """Give a conversation another title, which then stays. `updated_at` does not change.
@@ -209,10 +207,10 @@ class Conversations:
 
         def renamed(row: Row | None) -> Row:
             if row is None:
-                raise self._runtime.not_found(scope)
+                raise self._runtime.directory.not_found(scope)
             return row if row.title == title else replace(row, title=title, version=row.version + 1)
 
-        self._runtime.rows.change(scope, renamed, self._sealer)
+        self._runtime.rows.change(scope, renamed)
 
     def delete(self, conversation_id: str, user_id: str) -> int:
         """Delete a user's conversation: state, writes, parts, messages, row. Can be repeated after a crash.
@@ -238,8 +236,8 @@ class Conversations:
         """
         check_user_id(user_id)
         conversations = items = 0
-        found = self._runtime.scanned_conversations_of(user_id) if scan else self._runtime.conversations_of(user_id)
-        for scope in list_(found):
+        directory = self._runtime.directory
+        for scope in list_(directory.scanned_of_user(user_id) if scan else directory.of_user(user_id)):
             conversations += 1
             items += self.delete(scope.thread_id, user_id)
         return Removed(conversations, items)
@@ -274,15 +272,15 @@ class Conversations:
         Cost: a read of the newest state, one PutItem and one UpdateItem; without `user_id`, three small Queries.
         """
         message = stored_message(role, content, tool_calls, self._runtime.rows.now())
-        scope = self._runtime.scope_of(conversation_id, user_id)
-        self._runtime.row(scope, self._sealer)
+        scope = self._runtime.directory.scope_of(conversation_id, user_id)
+        self._runtime.directory.row(scope)
         message["ids"] = digest_of(check_text("message_id", message_id or str(uuid.uuid4())))
-        image = adoption.append(self._runtime, scope, message, self._next_version, self._serializer)
-        if image is not None:
-            self._runtime.row_updater.apply(scope, image, None, self._serializer)
+        stored = adoption.append(self._runtime, scope, message, self._next_version)
+        if stored is not None:
+            self._runtime.row_updater.apply(scope, stored, None)
             return
-        change = RowUpdate([message], None, None, message["timestamp"])
-        self._runtime.rows.apply(scope, lambda _: change, self._sealer)
+        update = RowUpdate([message], None, None, message["timestamp"])
+        self._runtime.rows.apply(scope, lambda _: update)
 
     def export(self, user_id: str, conversation_id: str | None = None, *, format: str = "jsonl") -> Iterator[str]:
         """A conversation, or all of a user's, as pieces of text; one conversation in memory at a time.
@@ -319,7 +317,7 @@ class Conversations:
 
         Cost: one Query for each MB, and the parts of its large values.
         """
-        return Verifier(self._runtime, self._runtime.scope_of(conversation_id, user_id), self._serializer).run()
+        return Verifier(self._runtime, self._runtime.directory.scope_of(conversation_id, user_id)).run()
 
     async def alist(self, user_id: str, **options: Any) -> ConversationPage:
         """Async `list`."""
@@ -383,4 +381,4 @@ class Conversations:
                 continue  # deleted since it was listed
 
     def _read(self, item: dict[str, Any]) -> Row:
-        return self._runtime.rows.from_attributes(item, self._sealer)
+        return self._runtime.rows.from_attributes(item)

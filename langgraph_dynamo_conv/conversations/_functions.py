@@ -42,6 +42,6 @@ def get_conversation(conversation_id: str, user_id: str | None = None) -> dict[s
     On the table that `DYNAMODB_TABLE_NAME` names. Without a user, the one user of the conversation.
     """
     with closing(Conversations()) as made, suppress(ConversationNotFoundError):
-        scope = made._runtime.scope_of(conversation_id, user_id)
+        scope = made._runtime.directory.scope_of(conversation_id, user_id)
         return made.get(scope.thread_id, scope.user_id).to_dict()
     return None

@@ -10,11 +10,10 @@ from itertools import groupby
 from typing import Any
 
 from langgraph_dynamo_conv._calls.runtime import Runtime
-from langgraph_dynamo_conv._checkpoints.blobs import blob_refs
+from langgraph_dynamo_conv._checkpoints.blobs import missing_refs
 from langgraph_dynamo_conv._format.items import CHANGE, EXPIRES_AT, AttributeMap, CheckpointItem, WritesItem, key_of
 from langgraph_dynamo_conv._format.keys import SK, Key, Scope, parse_sk
 from langgraph_dynamo_conv._format.tree import BlobRef
-from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv.errors import CorruptDataError
 
@@ -60,10 +59,9 @@ class Verification:
 class Verifier:
     """Verifies one conversation."""
 
-    def __init__(self, runtime: Runtime, scope: Scope, serializer: Serializer) -> None:
+    def __init__(self, runtime: Runtime, scope: Scope) -> None:
         self._runtime = runtime
         self._scope = scope
-        self._serializer = serializer
         self._damage: set[Damage] = set()
         self._items = 0
         self._checkpoints = 0
@@ -102,21 +100,20 @@ class Verifier:
             self._damage.add(Damage(str(key), f"an attribute is of another shape than was written: {error!r:.100}"))
 
     def _transcript(self) -> None:
-        encryptor = self._runtime.row_updater.encryptor(self._serializer)
         self._items += 1
-        row = self._runtime.row(self._scope, encryptor)
-        self._messages = len(self._runtime.rows.messages(row, 0, row.message_count, encryptor))
+        row = self._runtime.directory.row(self._scope)
+        self._messages = len(self._runtime.rows.messages(row, 0, row.message_count))
         if self._messages < row.message_count:
             missing = row.message_count - self._messages
             self._damage.add(Damage(str(self._scope.row()), f"{missing} of {row.message_count} messages are missing"))
 
     def _older(self, item: AttributeMap) -> None:
-        self._runtime.older.messages_of(self._scope, item, self._runtime.row_updater.encryptor(self._serializer))
+        self._runtime.message_items.messages_of(self._scope, item)
 
     def _writes(self, item: AttributeMap) -> None:
         record = WritesItem.from_attributes(item)
-        for write in self._runtime.writes.decoded(self._scope, [record], self._serializer.encryptor):
-            self._fetch(blob_refs(write.node))
+        for write in self._runtime.writes.decoded(self._scope, [record]):
+            self._fetch(missing_refs(write.node))
 
     def _segments(self) -> dict[str, dict[str, Any]]:
         """The segments that are whole, by namespace (as in keys) and id."""
@@ -127,35 +124,38 @@ class Verifier:
 
     def _segment(self, item: AttributeMap, found: dict[str, dict[str, Any]]) -> None:
         ns, checkpoint_id, number = parse_sk(item[SK]["S"]).parts
-        decoded = self._runtime.checkpoints.segments.decode(item, self._serializer.encryptor)
+        decoded = self._runtime.checkpoints.segments.decode(item)
         found.setdefault(ns, {})[f"{checkpoint_id}#{number}"] = decoded
 
     def _namespace(self, items: list[AttributeMap], segments: dict[str, Any]) -> None:
         self._checkpoints += len(items)
         builders = Counter(item["p"]["S"] for item in items if item.get("k") == {"S": CHANGE} and "p" in item)
-        images: dict[str, StoredCheckpoint] = {}
+        stored_by_id: dict[str, StoredCheckpoint] = {}
         for item in items:
-            self._check(key_of(item), partial(self._checkpoint, item, images, builders, segments))
+            self._check(key_of(item), partial(self._checkpoint, item, stored_by_id, builders, segments))
 
     def _checkpoint(
-        self, item: AttributeMap, images: dict[str, StoredCheckpoint], builders: Counter[str], segments: dict[str, Any]
+        self,
+        item: AttributeMap,
+        stored_by_id: dict[str, StoredCheckpoint],
+        builders: Counter[str],
+        segments: dict[str, Any],
     ) -> None:
         """Rebuild a checkpoint; its image is kept as long as others build on it."""
         record = CheckpointItem.from_attributes(item)
         before = None
         if record.kind == CHANGE:
-            before = images.get(record.parent_id or "")
+            before = stored_by_id.get(record.parent_id or "")
             builders[record.parent_id or ""] -= 1
             if before is None:
                 raise CorruptDataError(f"it builds on {record.parent_id}, which is missing or damaged")
             if not builders[before.checkpoint_id]:
-                del images[before.checkpoint_id]
-        built = self._runtime.checkpoints.build(
-            self._scope, record.namespace(), [record], self._serializer, segments, before
-        )
-        self._fetch(blob_refs(built[-1].tree))
+                del stored_by_id[before.checkpoint_id]
+        namespace = self._scope.namespace(record.namespace())
+        stored = self._runtime.checkpoints.replay(namespace, [record], segments, before)[-1]
+        self._fetch(missing_refs(stored.tree))
         if builders[record.checkpoint_id]:
-            images[record.checkpoint_id] = built[-1]
+            stored_by_id[record.checkpoint_id] = stored
 
     def _fetch(self, refs: Iterable[BlobRef]) -> None:
         """Read large values, each once, and one at a time: together they can be larger than memory."""
@@ -163,4 +163,4 @@ class Verifier:
             if ref.digest not in self._values:
                 self._values.add(ref.digest)
                 self._items += ref.parts or 1
-                self._runtime.parts.fetch(self._scope, [ref], self._serializer.encryptor)
+                self._runtime.blobs.fetch(self._scope, [ref])

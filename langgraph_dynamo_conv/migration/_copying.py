@@ -11,6 +11,7 @@ from typing import Any, cast
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointMetadata
 
 from langgraph_dynamo_conv._calls.config import config_for
+from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._state.serializer import serializer_of
 from langgraph_dynamo_conv.migration._assigning import Assign, UnassignedError
@@ -156,7 +157,8 @@ class _Copier:
         self._sleep = sleep
         self._now: str | None = None
         self._dated = copy.copy(saver)
-        self._dated._runtime = saver._runtime.dated(lambda: self._now or saver._runtime.rows.now())
+        runtime = saver._runtime
+        self._dated._first_runtime = Runtime(runtime.shared, saver.serde, lambda: self._now or runtime.rows.now())
 
     @property
     def _dumps(self) -> Dumps:
@@ -218,8 +220,7 @@ class _Copier:
         if not roots:
             return
         newest = max(roots, key=lambda one: one.checkpoint_id)
-        runtime = self._saver._runtime
-        row = runtime.rows.get(scope, runtime.row_updater.encryptor(serializer_of(self._saver.serde)))
+        row = self._saver._runtime.rows.get(scope)
         behind = row is None or row.head != newest.checkpoint_id
         if behind and newest not in stored[-1:]:
             self._store(scope, [newest])

@@ -223,7 +223,7 @@ def test_an_object_that_arrives_after_its_conversation_was_deleted_is_still_foun
 ) -> None:
     fill(stage.saver())
     saver = stage.saver()
-    saver._runtime.parts._bucket = late = LateBucket(stage, saver._runtime.parts._bucket)
+    saver._runtime.blobs._bucket = late = LateBucket(stage, saver._runtime.blobs._bucket)
     put_next(saver)
     assert late.was_deleted
 

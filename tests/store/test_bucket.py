@@ -245,16 +245,16 @@ class TestOptions:
     def test_the_constructor_sends_nothing_and_makes_no_client(self, table_name: str) -> None:
         saver = DynamoDBConversationSaver(table_name, s3_bucket="values", region_name="eu-central-1")
 
-        assert saver._runtime.parts._bucket is not None
-        assert saver._runtime.parts._bucket._client is None
-        assert saver._runtime.parts._bucket.client.meta.region_name == "eu-central-1"
-        saver._runtime.parts._bucket.client.close()
+        assert saver._runtime.blobs._bucket is not None
+        assert saver._runtime.blobs._bucket._client is None
+        assert saver._runtime.blobs._bucket.client.meta.region_name == "eu-central-1"
+        saver._runtime.blobs._bucket.client.close()
         saver.close()
 
     def test_the_made_client_is_of_the_tables_region_and_retries_as_its_client_does(
         self, make_saver: MakeSaver, client: DynamoDBClient
     ) -> None:
-        made = make_saver(s3_bucket="values")._runtime.parts._bucket
+        made = make_saver(s3_bucket="values")._runtime.blobs._bucket
         assert made is not None
 
         assert made.client.meta.region_name == client.meta.region_name

@@ -194,15 +194,15 @@ def cold_read(table: InstantTable, state: Values) -> Read:
     assert found is not None
     assert found.checkpoint["channel_values"] == state
     raw = ormsgpack.packb([found.checkpoint, found.metadata])
-    image = saver._runtime.checkpoints.cached(Scope("thread", USER), "", found.checkpoint["id"])
-    assert image is not None
+    stored = saver._runtime.checkpoints.cached(Scope("thread", USER).namespace(), found.checkpoint["id"])
+    assert stored is not None
     return Read(
         table.counts.reads,
         table.counts.read_bytes,
         len(Codec().frame(raw, context="")),
         len(raw),
-        len(image.segments),
-        image.chain_items,
+        len(stored.segments),
+        stored.chain_items,
     )
 
 

@@ -1,26 +1,31 @@
-"""The cache of images: bounded, least recently used first to go, and forgotten by conversation."""
+"""The cache of checkpoints: bounded, least recently used first to go, and forgotten by conversation."""
 
 from __future__ import annotations
 
 import threading
 
 from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
+from langgraph_dynamo_conv._format.keys import Namespace, Scope
 from langgraph_dynamo_conv._format.tree import Leaf
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 
-A, B, C = (("a", "user", ""), ("b", "user", ""), ("c", "user", ""))
+A, B, C = (Scope(thread, "user").namespace() for thread in "abc")
 
 
-def image(checkpoint_id: str, size: int = 880) -> StoredCheckpoint:
-    """An image of that size, 120 bytes of which are counted for its one leaf."""
+def place(thread: str, user: str, ns: str = "") -> Namespace:
+    return Scope(thread, user).namespace(ns)
+
+
+def stored(checkpoint_id: str, size: int = 880) -> StoredCheckpoint:
+    """A checkpoint of that size, 120 bytes of which are counted for its one leaf."""
     made = StoredCheckpoint(checkpoint_id, None, {"leaf": Leaf("msgpack", b"x" * size)})
-    assert made.weight() == size + 120
+    assert made.weight == size + 120
     return made
 
 
-def test_an_image_is_found_by_place_and_checkpoint():
+def test_a_checkpoint_is_found_by_place_and_checkpoint():
     cache = CheckpointCache(10_000)
-    cache.put(A, one := image("1"))
+    cache.put(A, one := stored("1"))
 
     assert cache.get(A, "1") is one
     assert cache.newest(A) is one
@@ -31,36 +36,36 @@ def test_an_image_is_found_by_place_and_checkpoint():
 
 def test_the_newest_is_that_with_the_greatest_id_whenever_it_came():
     cache = CheckpointCache(10_000)
-    cache.put(A, image("2"))
-    cache.put(A, image("1"))
+    cache.put(A, stored("2"))
+    cache.put(A, stored("1"))
 
     assert cache.newest(A).checkpoint_id == "2"
 
 
-def test_a_place_keeps_two_images():
+def test_a_namespace_keeps_two_checkpoints():
     cache = CheckpointCache(10_000)
     for number in "123":
-        cache.put(A, image(number))
+        cache.put(A, stored(number))
 
     assert [cache.get(A, number) is not None for number in "123"] == [False, True, True]
 
 
-def test_an_image_replaces_that_of_the_same_checkpoint():
+def test_a_checkpoint_replaces_that_of_the_same_checkpoint():
     cache = CheckpointCache(10_000)
-    cache.put(A, image("1"))
-    cache.put(A, image("2"))
-    cache.put(A, newer := image("2"))
+    cache.put(A, stored("1"))
+    cache.put(A, stored("2"))
+    cache.put(A, newer := stored("2"))
 
     assert cache.get(A, "2") is newer
     assert cache.get(A, "1") is not None
 
 
-def test_the_least_recently_used_place_goes_first():
+def test_the_least_recently_used_namespace_goes_first():
     cache = CheckpointCache(2500)
-    cache.put(A, image("1"))
-    cache.put(B, image("1"))
+    cache.put(A, stored("1"))
+    cache.put(B, stored("1"))
     cache.newest(A)
-    cache.put(C, image("1"))
+    cache.put(C, stored("1"))
 
     assert cache.newest(B) is None
     assert cache.newest(A) is not None
@@ -69,10 +74,10 @@ def test_the_least_recently_used_place_goes_first():
 
 def test_asking_for_a_checkpoint_is_use_too():
     cache = CheckpointCache(2500)
-    cache.put(A, image("1"))
-    cache.put(B, image("1"))
+    cache.put(A, stored("1"))
+    cache.put(B, stored("1"))
     cache.get(A, "1")
-    cache.put(C, image("1"))
+    cache.put(C, stored("1"))
 
     assert cache.newest(A) is not None
     assert cache.newest(B) is None
@@ -81,57 +86,57 @@ def test_asking_for_a_checkpoint_is_use_too():
 def test_bytes_are_counted_right_over_many_puts_and_forgets():
     cache = CheckpointCache(3000)
     for number in range(100):
-        cache.put(A, image(str(number % 3)))
-        cache.put(B, image(str(number % 2)))
+        cache.put(A, stored(str(number % 3)))
+        cache.put(B, stored(str(number % 2)))
         cache.forget("b")
-    cache.put(B, image("1"))
+    cache.put(B, stored("1"))
 
     assert cache.get(A, "0") is not None
     assert cache.newest(B) is not None
-    cache.put(C, image("1"))
+    cache.put(C, stored("1"))
     assert cache.newest(A) is None
 
 
 def test_what_is_larger_than_the_cache_is_not_kept():
     cache = CheckpointCache(999)
-    cache.put(A, image("1"))
+    cache.put(A, stored("1"))
 
     assert cache.newest(A) is None
 
 
-def test_an_older_image_goes_when_one_too_large_replaces_it():
+def test_an_older_one_goes_when_one_too_large_replaces_it():
     cache = CheckpointCache(2000)
-    cache.put(A, image("1"))
-    cache.put(A, image("1", 5000))
+    cache.put(A, stored("1"))
+    cache.put(A, stored("1", 5000))
 
     assert cache.get(A, "1") is None
 
 
 def test_a_cache_of_no_bytes_keeps_nothing():
     cache = CheckpointCache(0)
-    cache.put(A, image("1"))
+    cache.put(A, stored("1"))
 
     assert cache.newest(A) is None
 
 
 def test_a_conversation_is_forgotten_with_all_its_namespaces_and_users():
     cache = CheckpointCache(100_000)
-    places = [("a", "u", ""), ("a", "u", "sub"), ("a", "v", ""), ("b", "u", "")]
-    for place in places:
-        cache.put(place, image("1"))
+    places = [place("a", "u"), place("a", "u", "sub"), place("a", "v"), place("b", "u")]
+    for one in places:
+        cache.put(one, stored("1"))
     cache.forget("a")
 
-    assert [cache.newest(place) is not None for place in places] == [False, False, False, True]
+    assert [cache.newest(one) is not None for one in places] == [False, False, False, True]
 
 
 def test_one_users_share_is_forgotten_alone():
     cache = CheckpointCache(100_000)
-    places = [("a", "u", ""), ("a", "u", "sub"), ("a", "v", "")]
-    for place in places:
-        cache.put(place, image("1"))
+    places = [place("a", "u"), place("a", "u", "sub"), place("a", "v")]
+    for one in places:
+        cache.put(one, stored("1"))
     cache.forget("a", "u")
 
-    assert [cache.newest(place) is not None for place in places] == [False, False, True]
+    assert [cache.newest(one) is not None for one in places] == [False, False, True]
 
 
 def test_threads_share_a_cache():
@@ -141,10 +146,10 @@ def test_threads_share_a_cache():
     def work(number: int) -> None:
         try:
             for round_ in range(500):
-                place = (str(round_ % 7), "user", "")
-                cache.put(place, image(str(round_)))
-                cache.newest(place)
-                cache.get(place, str(number))
+                at = place(str(round_ % 7), "user")
+                cache.put(at, stored(str(round_)))
+                cache.newest(at)
+                cache.get(at, str(number))
                 if round_ % 50 == 0:
                     cache.forget(str(round_ % 7))
         except BaseException as error:  # noqa: BLE001
@@ -157,5 +162,5 @@ def test_threads_share_a_cache():
         thread.join()
 
     assert failed == []
-    cache.put(A, image("1"))
+    cache.put(A, stored("1"))
     assert cache.newest(A) is not None

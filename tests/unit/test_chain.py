@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from langgraph_dynamo_conv._format.items import CHANGE, FULL, AttributeMap, CheckpointItem, item_fingerprint
+from langgraph_dynamo_conv._format.items import CHANGE, FULL, CheckpointItem, item_fingerprint
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._format.tree import BlobRef
 from langgraph_dynamo_conv._state.chain import CheckpointPages, Stale
@@ -18,7 +18,9 @@ scope = Scope("thread", "demo")
 
 
 def item(checkpoint_id: str, parent_id: str | None = None, kind: str = CHANGE) -> CheckpointItem:
-    return CheckpointItem(scope.checkpoint("", checkpoint_id), kind, parent_id, b"v1----" + checkpoint_id.encode())
+    return CheckpointItem(
+        scope.namespace().checkpoint(checkpoint_id), kind, parent_id, b"v1----" + checkpoint_id.encode()
+    )
 
 
 def known(of: CheckpointItem) -> StoredCheckpoint:
@@ -32,10 +34,10 @@ class Pages:
         self.read = 0
         self._pages = pages
 
-    def __iter__(self) -> Iterator[list[AttributeMap]]:
+    def __iter__(self) -> Iterator[list[CheckpointItem]]:
         for page in self._pages:
             self.read += 1
-            yield [one.to_attributes() for one in page]
+            yield page
 
     def descending(self) -> CheckpointPages:
         return CheckpointPages(iter(self))

@@ -19,8 +19,8 @@ codec = Codec()
 AT = "demo#c##1"
 
 
-def encryptor(key: bytes = b"k" * 32) -> EncryptedSerializer:
-    return EncryptedSerializer.from_pycryptodome_aes(key=key)
+def encrypting(key: bytes = b"k" * 32) -> Codec:
+    return codec.with_encryptor(EncryptedSerializer.from_pycryptodome_aes(key=key))
 
 
 PAYLOADS = {
@@ -45,9 +45,9 @@ def test_a_payload_comes_back(payload):
 
 @each_payload
 def test_an_encrypted_payload_comes_back(payload):
-    frame = codec.frame(payload, context=AT, encryptor=encryptor())
+    frame = encrypting().frame(payload, context=AT)
 
-    assert codec.unframe(frame, context=AT, encryptor=encryptor()) == payload
+    assert encrypting().unframe(frame, context=AT) == payload
 
 
 @generated
@@ -80,22 +80,22 @@ def test_every_flipped_bit_is_noticed(payload):
 
 
 def test_every_flipped_bit_of_an_encrypted_frame_is_noticed():
-    frame = codec.frame(b"secret", context=AT, encryptor=encryptor())
+    frame = encrypting().frame(b"secret", context=AT)
     for position in range(len(frame) * 8):
         damaged = bytearray(frame)
         damaged[position // 8] ^= 1 << position % 8
         with pytest.raises(CorruptDataError):
-            codec.unframe(bytes(damaged), context=AT, encryptor=encryptor())
+            encrypting().unframe(bytes(damaged), context=AT)
 
 
 def test_a_changed_ciphertext_is_noticed_even_with_its_checksum_mended():
-    frame = codec.frame(b"secret", context=AT, encryptor=encryptor())
+    frame = encrypting().frame(b"secret", context=AT)
     typ, ciphertext = ormsgpack.unpackb(frame[6:])
     for position in range(len(ciphertext)):
         changed = bytearray(ciphertext)
         changed[position] ^= 1
         with pytest.raises(CorruptDataError, match="can't be decrypted"):
-            codec.unframe(forged(3, ormsgpack.packb([typ, bytes(changed)])), context=AT, encryptor=encryptor())
+            encrypting().unframe(forged(3, ormsgpack.packb([typ, bytes(changed)])), context=AT)
 
 
 @pytest.mark.parametrize("payload", [b"short", PAYLOADS["like a message"]], ids=len)
@@ -140,19 +140,19 @@ def test_a_body_that_does_not_expand_is_damaged(number):
 
 def test_plain_data_is_refused_where_there_is_a_key():
     with pytest.raises(CorruptDataError, match="not encrypted, but the saver has an EncryptedSerializer"):
-        codec.unframe(codec.frame(b"payload", context=AT), context=AT, encryptor=encryptor())
+        encrypting().unframe(codec.frame(b"payload", context=AT), context=AT)
 
 
 def test_encrypted_data_is_refused_where_there_is_no_key():
     with pytest.raises(CorruptDataError, match="is encrypted: give the saver the EncryptedSerializer"):
-        codec.unframe(codec.frame(b"payload", context=AT, encryptor=encryptor()), context=AT)
+        codec.unframe(encrypting().frame(b"payload", context=AT), context=AT)
 
 
 def test_another_key_does_not_decrypt():
-    frame = codec.frame(b"payload", context=AT, encryptor=encryptor())
+    frame = encrypting().frame(b"payload", context=AT)
 
     with pytest.raises(CorruptDataError, match="is this the key"):
-        codec.unframe(frame, context=AT, encryptor=encryptor(b"K" * 32))
+        encrypting(b"K" * 32).unframe(frame, context=AT)
 
 
 @pytest.mark.parametrize(
@@ -160,26 +160,24 @@ def test_another_key_does_not_decrypt():
 )
 def test_plain_data_that_says_it_is_encrypted_is_refused(body):
     with pytest.raises(CorruptDataError, match="not encrypted"):
-        codec.unframe(forged(3, ormsgpack.packb(body)), context=AT, encryptor=encryptor())
+        encrypting().unframe(forged(3, ormsgpack.packb(body)), context=AT)
 
 
 @pytest.mark.parametrize("body", [b"", b"\xc1", b"\x01", b"\x91\x01", b"\x92\x01\x02"], ids=repr)
 def test_an_encrypted_body_of_another_shape_is_damaged(body):
     with pytest.raises(CorruptDataError):
-        codec.unframe(forged(3, body), context=AT, encryptor=encryptor())
+        encrypting().unframe(forged(3, body), context=AT)
 
 
 def test_encryption_hides_the_payload():
-    frame = codec.frame(b"a secret that must not be seen", context=AT, encryptor=encryptor())
+    frame = encrypting().frame(b"a secret that must not be seen", context=AT)
 
     assert b"secret" not in frame
 
 
 def test_equal_payloads_have_equal_plain_frames_and_other_encrypted_ones():
     assert codec.frame(b"payload", context=AT) == codec.frame(b"payload", context=AT)
-    assert codec.frame(b"payload", context=AT, encryptor=encryptor()) != codec.frame(
-        b"payload", context=AT, encryptor=encryptor()
-    )
+    assert encrypting().frame(b"payload", context=AT) != encrypting().frame(b"payload", context=AT)
 
 
 def test_fingerprints_tell_frames_apart():

@@ -19,13 +19,13 @@ from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._format.tree import Leaf, Node, SegmentRef, grow, to_python
 from langgraph_dynamo_conv._state import full
 from langgraph_dynamo_conv._state.full import decode_full, encode_segment, fill, full_pays, plan_full
-from langgraph_dynamo_conv._state.planning import Draft
+from langgraph_dynamo_conv._state.planning import plan_checkpoint
 from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, LINEAGE, StoredCheckpoint
 from tests.factories import checkpoint_id, generated, noise
 
 serde = JsonPlusSerializer()
 codec = Codec()
-scope = Scope("thread", "demo")
+root = Scope("thread", "demo").namespace()
 
 
 def tree_of(state: dict[str, Any]) -> dict[str, Any]:
@@ -39,13 +39,13 @@ def value_of(tree: Node) -> Any:
 
 
 class Stored:
-    """A history as `Draft` plans it, kept in memory, and read back as a reader without a cache does."""
+    """A history as `plan_checkpoint` plans it, kept in memory, and read back as a reader without a cache does."""
 
     def __init__(self) -> None:
         self.items: dict[str, CheckpointItem] = {}
         self.segments: dict[str, bytes] = {}
-        self.sealed_bytes = 0
-        self.image: StoredCheckpoint | None = None
+        self.segment_bytes = 0
+        self.newest: StoredCheckpoint | None = None
 
     @property
     def frame_bytes(self) -> int:
@@ -53,19 +53,21 @@ class Stored:
 
     @property
     def written_bytes(self) -> int:
-        return self.frame_bytes + self.sealed_bytes
+        return self.frame_bytes + self.segment_bytes
 
     def put(self, state: dict[str, Any], *, fork_from: StoredCheckpoint | None = None) -> StoredCheckpoint:
-        parent = fork_from or self.image
+        parent = fork_from or self.newest
         number = len(self.items) + 1
-        draft = Draft(codec, scope, "", checkpoint_id(number), parent.checkpoint_id if parent else None, None)
-        draft.plan(tree_of(state), parent, linear=fork_from is None)
-        item = draft.item(None, None)
+        parent_id = parent.checkpoint_id if parent else None
+        plan = plan_checkpoint(
+            root, checkpoint_id(number), parent_id, tree_of(state), parent, codec, linear=fork_from is None
+        )
+        item = plan.item(None, None)
         self.items[item.checkpoint_id] = item
-        self.segments.update(draft.segment_frames)
-        self.sealed_bytes += sum(map(len, draft.segment_frames.values()))
-        self.image = draft.image(item)
-        return self.image
+        self.segments.update(plan.segment_frames)
+        self.segment_bytes += sum(map(len, plan.segment_frames.values()))
+        self.newest = plan.stored(item)
+        return self.newest
 
     def read(self, wanted: str | None = None) -> dict[str, Any]:
         """Replay the chain of a checkpoint, the newest by default, from stored bytes alone."""
@@ -84,7 +86,7 @@ class Stored:
         return kinds[::-1].index(FULL) + 1
 
     def _segment(self, segment: str) -> list[Any]:
-        return unpacked(self.segments[segment], scope.segment("", segment).sk)
+        return unpacked(self.segments[segment], root.segment(segment).sk)
 
 
 def unpacked(frame: bytes, sk: str) -> Any:
@@ -149,28 +151,28 @@ def test_every_state_of_a_random_history_is_read_back(history):
 @generated
 @given(edits, st.integers(0, 69), edits)
 def test_both_branches_of_a_fork_are_read_back(history, at, more):
-    stored, state, images, states = Stored(), {"items": [], "named": {}, "step": 0}, [], []
+    stored, state, checkpoints, states = Stored(), {"items": [], "named": {}, "step": 0}, [], []
     for kind, argument in history:
         state = edited(state, kind, argument)
-        images.append(stored.put({"channel_values": state}))
+        checkpoints.append(stored.put({"channel_values": state}))
         states.append(state)
-    at %= len(images)
-    state, parent = states[at], images[at]
+    at %= len(checkpoints)
+    state, parent = states[at], checkpoints[at]
     for kind, argument in more:
         state = edited(state, kind, argument)
-        parent = stored.put({"channel_values": state}, fork_from=parent if parent is images[at] else None)
+        parent = stored.put({"channel_values": state}, fork_from=parent if parent is checkpoints[at] else None)
 
     assert stored.read()["channel_values"] == state
-    assert stored.read(images[-1].checkpoint_id)["channel_values"] == states[-1]
+    assert stored.read(checkpoints[-1].checkpoint_id)["channel_values"] == states[-1]
 
 
-def test_the_image_of_a_draft_is_what_a_reader_sees():
+def test_what_is_known_of_a_plan_is_what_a_reader_sees():
     stored = Stored()
     for number in range(60):
         items = [text(600, seed) for seed in range(number)]
-        image = stored.put({"channel_values": {"items": items}})
+        known = stored.put({"channel_values": {"items": items}})
 
-        assert value_of(image.tree) == stored.read()
+        assert value_of(known.tree) == stored.read()
 
 
 def test_appending_writes_every_element_about_once():
@@ -211,10 +213,10 @@ def test_a_sliding_window_refers_to_few_segments():
     stored, items = Stored(), []
     for number in range(400):
         items = [*items, text(1000, number)][-50:]
-        image = stored.put({"channel_values": {"items": items}})
+        known = stored.put({"channel_values": {"items": items}})
 
-    assert sum(image.segments.values()) < 3 * 50 * 1000
-    assert len(image.segments) < 10
+    assert sum(known.segments.values()) < 3 * 50 * 1000
+    assert len(known.segments) < 10
 
 
 def test_one_changing_key_of_two_hundred_costs_what_changes():
@@ -360,21 +362,21 @@ def test_a_payload_that_is_no_state_is_an_error(payload):
         decode_full(payload)
 
 
-def test_an_image_weighs_at_least_its_bytes():
-    image = StoredCheckpoint("1", None, tree_of({"items": ["x" * 1000] * 10}))
+def test_a_stored_checkpoint_weighs_at_least_its_bytes():
+    known = StoredCheckpoint("1", None, tree_of({"items": ["x" * 1000] * 10}))
 
-    assert 10_000 < image.weight() < 20_000
+    assert 10_000 < known.weight < 20_000
 
 
 def test_lineage_remembers_the_newest_ancestors():
     stored = Stored()
     for number in range(100):
-        image = stored.put({"channel_values": {"step": number}})
+        known = stored.put({"channel_values": {"step": number}})
 
-    assert len(image.lineage) <= LINEAGE
-    assert image.lineage[-1] == image.checkpoint_id
-    assert list(image.lineage) == sorted(image.lineage)
-    assert image.parent_id in image.lineage
+    assert len(known.lineage) <= LINEAGE
+    assert known.lineage[-1] == known.checkpoint_id
+    assert list(known.lineage) == sorted(known.lineage)
+    assert known.parent_id in known.lineage
 
 
 def new_segment(number: int, batch: Iterable[Leaf]) -> str:

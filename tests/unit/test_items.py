@@ -30,10 +30,10 @@ plain = st.recursive(
 )
 
 CHECKPOINTS = [
-    CheckpointItem(scope.checkpoint("", "2"), CHANGE, "1", b"frame"),
-    CheckpointItem(scope.checkpoint("node:1", "2"), FULL, None, b""),
-    CheckpointItem(scope.checkpoint("", "2"), FULL, "1", None, BlobRef("0f" * 16, 1000, 3), "run"),
-    CheckpointItem(scope.checkpoint("n" * 999, "2"), CHANGE, "1", b"x", None, "run", "n" * 999),
+    CheckpointItem(scope.namespace().checkpoint("2"), CHANGE, "1", b"frame"),
+    CheckpointItem(scope.namespace("node:1").checkpoint("2"), FULL, None, b""),
+    CheckpointItem(scope.namespace().checkpoint("2"), FULL, "1", None, BlobRef("0f" * 16, 1000, 3), "run"),
+    CheckpointItem(scope.namespace("n" * 999).checkpoint("2"), CHANGE, "1", b"x", None, "run", "n" * 999),
 ]
 
 
@@ -44,7 +44,7 @@ def test_a_checkpoint_item_comes_back(item):
 
 @pytest.mark.parametrize("ns", ["", "node", "a:1|b:2", "#", "n" * 999])
 def test_a_checkpoint_item_knows_its_namespace(ns):
-    item = CheckpointItem(scope.checkpoint(ns, "2"), FULL, None, b"", ns=ns if len(ns) > 200 else None)
+    item = CheckpointItem(scope.namespace(ns).checkpoint("2"), FULL, None, b"", ns=ns if len(ns) > 200 else None)
 
     assert CheckpointItem.from_attributes(item.to_attributes()).namespace() == ns
     assert item.checkpoint_id == "2"
@@ -85,7 +85,7 @@ def test_special_writes_have_attributes_of_their_own():
 
 
 def test_the_writes_of_an_item_are_read_by_index():
-    key = scope.task("ns", "7", "task#1")
+    key = scope.namespace("ns").task("7", "task#1")
     wire = {
         **items.key_attributes(key),
         "w0": {"B": b"a"},
@@ -100,13 +100,16 @@ def test_the_writes_of_an_item_are_read_by_index():
 
 
 def test_a_write_can_be_a_value_of_its_own():
-    wire = {**items.key_attributes(scope.task("", "7", "t")), "w0": {"S": items.blob_ref_text(BlobRef("ab", 5, 1))}}
+    wire = {
+        **items.key_attributes(scope.namespace().task("7", "t")),
+        "w0": {"S": items.blob_ref_text(BlobRef("ab", 5, 1))},
+    }
 
     assert dict(WritesItem.from_attributes(wire).frames) == {0: BlobRef("ab", 5, 1)}
 
 
 def test_a_digested_task_id_is_read_from_the_item():
-    wire = {**items.key_attributes(scope.task("", "7", "t" * 999)), "t": {"S": "t" * 999}, "w0": {"B": b""}}
+    wire = {**items.key_attributes(scope.namespace().task("7", "t" * 999)), "t": {"S": "t" * 999}, "w0": {"B": b""}}
 
     assert WritesItem.from_attributes(wire).task_id == "t" * 999
 
@@ -116,7 +119,7 @@ def test_a_digested_task_id_is_read_from_the_item():
 )
 def test_a_writes_item_with_an_attribute_of_another_type_is_damaged(attributes):
     with pytest.raises(CorruptDataError, match="task writes at thread / demo#w##7#t are damaged"):
-        WritesItem.from_attributes({**items.key_attributes(scope.task("", "7", "t")), **attributes})
+        WritesItem.from_attributes({**items.key_attributes(scope.namespace().task("7", "t")), **attributes})
 
 
 @pytest.mark.parametrize("ref", [BlobRef("00" * 16, 0, 0), BlobRef("ff" * 16, 10**9, 2858)])

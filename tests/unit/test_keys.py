@@ -63,10 +63,10 @@ def test_keys_parse_to_what_they_were_built_from(user, ns, checkpoint_id, task):
     scope = Scope("thread", user)
     built = {
         "row": (scope.row(), ()),
-        "c": (scope.checkpoint(ns, checkpoint_id), (component(ns), checkpoint_id)),
-        "w": (scope.task(ns, checkpoint_id, task), (component(ns), checkpoint_id, component(task))),
+        "c": (scope.namespace(ns).checkpoint(checkpoint_id), (component(ns), checkpoint_id)),
+        "w": (scope.namespace(ns).task(checkpoint_id, task), (component(ns), checkpoint_id, component(task))),
         "s": (
-            scope.segment(ns, segment_id(checkpoint_id, 3, "abc")),
+            scope.namespace(ns).segment(segment_id(checkpoint_id, 3, "abc")),
             (component(ns), checkpoint_id, "03.abc"),
         ),
         "m": (scope.messages(12), ("0000000012",)),
@@ -107,9 +107,9 @@ def test_no_key_is_over_dynamodbs_limit(user, ns, checkpoint_id, task):
     segment = segment_id(checkpoint_id, 99, "0" * 10)
     keys = [
         scope.row(),
-        scope.checkpoint(ns, checkpoint_id),
-        scope.task(ns, checkpoint_id, task),
-        scope.segment(ns, segment),
+        scope.namespace(ns).checkpoint(checkpoint_id),
+        scope.namespace(ns).task(checkpoint_id, task),
+        scope.namespace(ns).segment(segment),
         scope.part("0" * 32, 99_999),
         scope.messages(10**9),
         scope.run(task),
@@ -122,7 +122,7 @@ def test_no_key_is_over_dynamodbs_limit(user, ns, checkpoint_id, task):
 def test_the_longest_user_id_namespace_checkpoint_and_task_fit_together():
     scope = Scope("t", "é" * 128)
 
-    assert len(scope.task("#" * 9999, "c" * 128, "t" * 9999).sk.encode()) <= MAX_SK_BYTES
+    assert len(scope.namespace("#" * 9999).task("c" * 128, "t" * 9999).sk.encode()) <= MAX_SK_BYTES
 
 
 @generated
@@ -131,8 +131,9 @@ def test_sort_keys_are_in_the_order_of_the_checkpoint_ids(user, ns, checkpoint_i
     scope = Scope("thread", user)
     ordered = sorted(set(checkpoint_ids))
 
-    for key in (scope.checkpoint, lambda ns, id: scope.task(ns, id, "task"), scope.segment):
-        built = [key(ns, checkpoint_id).sk.encode() for checkpoint_id in ordered]
+    namespace = scope.namespace(ns)
+    for key in (namespace.checkpoint, lambda id: namespace.task(id, "task"), namespace.segment):
+        built = [key(checkpoint_id).sk.encode() for checkpoint_id in ordered]
         assert built == sorted(built)
 
 
@@ -140,13 +141,18 @@ def test_sort_keys_are_in_the_order_of_the_checkpoint_ids(user, ns, checkpoint_i
 @given(users, texts.filter(encodable), ids, texts.filter(encodable), texts.filter(encodable))
 def test_bounds_of_a_prefix_hold_exactly_the_keys_that_start_with_it(user, ns, checkpoint_id, other, task):
     scope = Scope("thread", user)
-    for prefix in (scope.checkpoints(ns), scope.all_writes(ns), scope.writes(ns, checkpoint_id), scope.prefix("c")):
+    for prefix in (
+        scope.namespace(ns).prefix("c"),
+        scope.namespace(ns).prefix("w"),
+        scope.namespace(ns).writes(checkpoint_id),
+        scope.prefix("c"),
+    ):
         for key in (
             scope.row(),
-            scope.checkpoint(ns, checkpoint_id),
-            scope.checkpoint(other, checkpoint_id),
-            scope.task(ns, checkpoint_id, task),
-            scope.task(other, checkpoint_id, task),
+            scope.namespace(ns).checkpoint(checkpoint_id),
+            scope.namespace(other).checkpoint(checkpoint_id),
+            scope.namespace(ns).task(checkpoint_id, task),
+            scope.namespace(other).task(checkpoint_id, task),
             scope.part("00", 1),
         ):
             is_between = prefix.encode() <= key.sk.encode() <= after_prefix(prefix).encode()
@@ -162,14 +168,18 @@ def test_a_users_prefixes_never_match_a_longer_users_keys(user, more, ns, checkp
         return
     mine, theirs = Scope("thread", user), Scope("thread", longer)
 
-    for prefix in (mine.prefix(), mine.prefix("c"), mine.checkpoints(ns), mine.all_writes(ns)):
-        for key in (theirs.row(), theirs.checkpoint(ns, checkpoint_id), theirs.task(ns, checkpoint_id, "task")):
+    for prefix in (mine.prefix(), mine.prefix("c"), mine.namespace(ns).prefix("c"), mine.namespace(ns).prefix("w")):
+        for key in (
+            theirs.row(),
+            theirs.namespace(ns).checkpoint(checkpoint_id),
+            theirs.namespace(ns).task(checkpoint_id, "task"),
+        ):
             assert not key.sk.startswith(prefix)
             assert not prefix.encode() <= key.sk.encode() <= after_prefix(prefix).encode()
 
 
 def test_alice_never_matches_alice2():
-    keys = [Scope("t", "alice2").row(), Scope("t", "alice2").checkpoint("", "1")]
+    keys = [Scope("t", "alice2").row(), Scope("t", "alice2").namespace().checkpoint("1")]
 
     assert [key for key in keys if key.sk.startswith(Scope("t", "alice").prefix())] == []
 

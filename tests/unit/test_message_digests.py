@@ -14,7 +14,7 @@ from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, leaves
-from langgraph_dynamo_conv._state.checkpoint_tree import Grown, grown
+from langgraph_dynamo_conv._state.checkpoint_tree import CheckpointTree, sections_of
 from langgraph_dynamo_conv._state.message_digests import MessagesDigest, digest_messages
 from langgraph_dynamo_conv._state.serializer import serializer_of
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
@@ -50,19 +50,19 @@ def chat(count: int) -> list[BaseMessage]:
 
 def stored(
     values: dict[str, Any], *, parent: StoredCheckpoint | None = None, serde: Any = SERDE, number: int = 1
-) -> Grown:
-    return grown(checkpoint(number, values), {"step": number}, serializer_of(serde), parent)
+) -> CheckpointTree:
+    return CheckpointTree(sections_of(checkpoint(number, values), {"step": number}), serializer_of(serde), parent)
 
 
-def image_of(of: Grown) -> StoredCheckpoint:
+def image_of(of: CheckpointTree) -> StoredCheckpoint:
     return StoredCheckpoint("1", None, of.tree, message_digests=of.message_digests)
 
 
-def written(of: Grown) -> list[tuple[str, bytes | None]]:
+def written(of: CheckpointTree) -> list[tuple[str, bytes | None]]:
     return [(leaf.typ, leaf.data) for leaf in leaves(of.tree)]
 
 
-def kept(before: Grown, after: Grown) -> int:
+def kept(before: CheckpointTree, after: CheckpointTree) -> int:
     """How many messages were taken over without serializing them."""
     old, new = (of.tree["channel_values"]["messages"] for of in (before, after))
     return len({id(leaf) for leaf in old} & {id(leaf) for leaf in new})

@@ -109,7 +109,7 @@ def prune(
     if every == bool(conversations) or every and user is None:
         raise ValueError("which conversations? give CONVERSATION, or --user and --all")
     if every:
-        scopes = list(run.runtime.conversations_of(check_user_id(user)))
+        scopes = list(run.runtime.directory.of_user(check_user_id(user)))
     else:
         scopes = [run.scope(one, user) for one in conversations or ()]
     run.confirm(f"Forget the old checkpoints of {counted(len(scopes), 'conversation')}?", yes=yes)

@@ -117,7 +117,7 @@ def delete(
     run.confirm(f"Delete {_named(run, scope)}, with its messages and all of its state?", yes=yes)
     items = run.conversations.delete(scope.thread_id, scope.user_id)
     if not items:
-        raise run.runtime.not_found(scope)
+        raise run.runtime.directory.not_found(scope)
     data = {"conversation_id": scope.thread_id, "user_id": scope.user_id, "items": items}
     run.out.result(data, f"deleted: {counted(items, 'item')}")
 

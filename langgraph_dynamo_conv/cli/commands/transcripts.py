@@ -111,7 +111,7 @@ def _pieces(run: Run, conversation: str | None, user: str | None, format: Format
 
 
 def _all_of(run: Run, user: str) -> Iterator[Conversation]:
-    scopes: Iterable[Scope] = run.runtime.conversations_of(user)
+    scopes: Iterable[Scope] = run.runtime.directory.of_user(user)
     for scope in scopes:
         yield run.conversations.get(scope.thread_id, user)
 

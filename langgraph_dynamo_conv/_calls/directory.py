@@ -1,0 +1,103 @@
+"""Which conversations there are, and whose: by the index, in one partition, or by paging through the whole table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from langgraph_dynamo_conv._format.items import key_of
+from langgraph_dynamo_conv._format.keys import PK, SK, Scope, after_prefix, check_thread_id, is_conversation, parse_sk
+from langgraph_dynamo_conv._rows.row import Row
+from langgraph_dynamo_conv._rows.rows import Rows
+from langgraph_dynamo_conv._storage.table import Table
+from langgraph_dynamo_conv.errors import ConversationNotFoundError
+
+_FIRST, _LAST = "\x01", "\U0010ffff"
+"""Bounds of all sort keys."""
+
+
+class Directory:
+    """Finds conversations. Safe to share between threads."""
+
+    def __init__(self, table: Table, rows: Rows) -> None:
+        self._table = table
+        self._rows = rows
+
+    def of_user(self, user_id: str) -> Iterator[Scope]:
+        """All conversations of a user, newest first, by the index."""
+        for answer in self._table.query_index(user_id, ProjectionExpression="#id", names={"#id": PK}):
+            for item in answer.get("Items", []):
+                yield Scope(item[PK]["S"], user_id)
+
+    def scanned_of_user(self, user_id: str) -> Iterator[Scope]:
+        """All conversations in which a user has any item, by paging through the table."""
+        condition = "#sk = :user OR begins_with(#sk, :prefix)"
+        values = {":user": {"S": user_id}, ":prefix": {"S": f"{user_id}#"}}
+        scopes = (scope for scope in self._scanned(condition, values) if is_conversation(scope.thread_id))
+        yield from dict.fromkeys(scopes)
+
+    def all(self) -> Iterator[Scope]:
+        """Every conversation that has checkpoints, by paging through the table."""
+        previous: Scope | None = None
+        for scope in self._scanned("contains(#sk, :kind)", {":kind": {"S": "#c#"}}):
+            if scope != previous:
+                yield scope
+            previous = scope
+
+    def scope_of(self, conversation_id: str, user_id: str | None) -> Scope:
+        """A conversation of a user; if None, of the one user who has a row in it.
+
+        Raises:
+            ConversationNotFoundError: Nobody has one.
+            ValueError: Several users do.
+        """
+        if user_id is not None:
+            return Scope.checked(conversation_id, user_id)
+        users = self._users_of(check_thread_id(conversation_id))
+        if len(users) > 1:
+            raise ValueError("several users have a conversation of this id: say which with user_id")
+        if not users:
+            raise self.not_found(Scope(conversation_id, ""))
+        return Scope(conversation_id, users[0])
+
+    def row(self, scope: Scope) -> Row:
+        """The row as it is now. Raises `ConversationNotFoundError`."""
+        row = self._rows.get(scope)
+        if row is None:
+            raise self.not_found(scope)
+        return row
+
+    def not_found(self, scope: Scope) -> ConversationNotFoundError:
+        """The error for a conversation that a user does not have, whoever else has one."""
+        return ConversationNotFoundError(
+            "this user has no such conversation: check id and user, or make one with create()",
+            table=self._table.name,
+            key=str(scope.row()),
+        )
+
+    def _users_of(self, thread_id: str) -> list[str]:
+        """The users who have a row in a conversation: almost always one. Cost: three Queries of an item at most."""
+        users: list[str] = []
+        first = _FIRST
+        while (sk := self._first_key(thread_id, first, _LAST)) is not None:
+            user_id = parse_sk(sk).user_id
+            if user_id not in users:
+                users.append(user_id)
+            # a longer user id with a character below "#" sorts between a row and what goes with it
+            between = self._first_key(thread_id, user_id + _FIRST, f'{user_id}"{_LAST}') if sk == user_id else None
+            first = between if between is not None else after_prefix(f"{user_id}#")
+        return users
+
+    def _first_key(self, thread_id: str, first: str, last: str) -> str | None:
+        pages = self._table.query(thread_id, first=first, last=last, page_items=1, keys_only=True)
+        return next((key_of(item).sk for page in pages for item in page), None)
+
+    def _scanned(self, condition: str, values: dict[str, dict[str, str]]) -> Iterator[Scope]:
+        """Conversation and user of every item that meets a condition on its sort key."""
+        for page in self._table.scan(
+            ProjectionExpression="#pk, #sk",
+            FilterExpression=condition,
+            ExpressionAttributeNames={"#pk": PK, "#sk": SK},
+            ExpressionAttributeValues=values,
+        ):
+            for key in map(key_of, page):
+                yield Scope(key.pk, parse_sk(key.sk).user_id)
