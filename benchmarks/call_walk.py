@@ -1,10 +1,10 @@
 """How far a call walks through the package: `python benchmarks/call_walk.py`.
 
 Records what LangGraph asks of a checkpointer in turns of the reference chat, plays it on a table in memory until the
-process knows the conversation, then traces each call of the next turn. Printed for the ordinary call of a method (the
-median one of the turn; for `put`, a step whose row does not follow): how many functions of the package it enters, in how
-many files, and how many of its calls lead from a function to one in another file. Comprehensions and lambdas belong to
-the function that they stand in.
+process knows the conversation, and traces each call of the next turn. Printed for the ordinary call of a method (the
+median one of the turn; for `put`, a step whose row does not follow): how many functions of the package it enters, in
+how many files, and how many of its calls lead from a function to one in another file. Comprehensions and lambdas belong
+to the function that they stand in.
 """
 
 from __future__ import annotations

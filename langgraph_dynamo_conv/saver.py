@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -35,8 +35,6 @@ from langgraph_dynamo_conv.errors import ConversationNotFoundError
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
-
-T = TypeVar("T")
 
 
 class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
@@ -109,8 +107,8 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         super().__init__(serde=serde)
         if default_user_id is not None:
             check_user_id(default_user_id)
-        shown = messages_channel, transcript, encrypt_transcript, title
-        options = Options(*shown, row_bytes, cache_bytes, ttl, clock, accept_plaintext)
+        of_rows = messages_channel, transcript, encrypt_transcript, title, row_bytes
+        options = Options(*of_rows, cache_bytes, ttl, clock, accept_plaintext)
         table = table_of(table_name, client, region_name, endpoint_url, consistent=consistent)
         self._default_user_id = default_user_id
         bucket = bucket_of(client, region_name, s3_bucket, s3_prefix, s3_threshold_bytes, s3_client)
@@ -394,7 +392,8 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
     @property
     def _runtime(self) -> Runtime:
         """What stores and reads with the serializer of this moment: a clone of `with_allowlist` has another one."""
-        return self._first_runtime.with_serde(self.serde)
+        runtime = self._first_runtime
+        return runtime if runtime.serde is self.serde else runtime.with_serde(self.serde)
 
     def _target(self, config: RunnableConfig) -> Target:
         return Target.of(config, self._default_user_id)

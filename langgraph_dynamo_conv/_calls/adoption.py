@@ -16,7 +16,6 @@ from langgraph.checkpoint.base.id import uuid6
 
 from langgraph_dynamo_conv._calls.config import config_for
 from langgraph_dynamo_conv._calls.runtime import Runtime
-from langgraph_dynamo_conv._calls.storing import store_checkpoint, store_writes
 from langgraph_dynamo_conv._checkpoints.store import Loaded
 from langgraph_dynamo_conv._format.keys import Namespace, Scope
 from langgraph_dynamo_conv._rows.row import Row
@@ -49,14 +48,15 @@ def offered(runtime: Runtime, scope: Scope, checkpoint_id: str | None) -> Checkp
     return CheckpointTuple(config_for(scope, "", checkpoint["id"]), checkpoint, metadata, None, [])
 
 
-def materialize(runtime: Runtime, scope: Scope, checkpoint_id: str | None) -> None:
-    """Store the checkpoint that was offered, unless it is stored already or the row has changed since."""
-    if checkpoint_id is None or runtime.checkpoints.get(scope.namespace(), checkpoint_id) is not None:
-        return
+def materialize(runtime: Runtime, scope: Scope, checkpoint_id: str) -> StoredCheckpoint | None:
+    """Store the checkpoint that was offered, and give it; None if it was not offered, or the row has changed since."""
+    if not is_offered(checkpoint_id):
+        return None
     checkpoint = _checkpoint_of_row(runtime, scope)
-    if checkpoint is not None and checkpoint["id"] == checkpoint_id:
-        sections = sections_of(checkpoint, {**_METADATA, "user_id": scope.user_id})
-        store_checkpoint(runtime, scope.namespace(), checkpoint_id, None, None, sections)
+    if checkpoint is None or checkpoint["id"] != checkpoint_id:
+        return None
+    sections = sections_of(checkpoint, {**_METADATA, "user_id": scope.user_id})
+    return runtime.store_checkpoint(scope.namespace(), checkpoint_id, None, None, sections)
 
 
 def append(runtime: Runtime, scope: Scope, message: Message, next_version: Any) -> StoredCheckpoint | None:
@@ -78,7 +78,7 @@ def append(runtime: Runtime, scope: Scope, message: Message, next_version: Any) 
     if any(message_id == getattr(one, "id", None) for held in values for one in flat(held)):
         return loaded.stored
     if value is None:  # under a task's id that a repetition has too
-        store_writes(runtime, namespace, loaded.stored.checkpoint_id, message_id, "", [(channel, new)])
+        runtime.store_writes(namespace, loaded.stored.checkpoint_id, message_id, "", [(channel, new)])
     else:
         checkpoint["channel_values"][channel] = _extended(value, new)
     return _store_after(runtime, namespace, loaded.stored, checkpoint, next_version)
@@ -100,7 +100,7 @@ def _store_after(
     checkpoint["channel_versions"][channel] = next_version(checkpoint["channel_versions"].get(channel), None)
     checkpoint["updated_channels"] = [channel]
     sections = sections_of(checkpoint, metadata)
-    return store_checkpoint(runtime, namespace, checkpoint["id"], parent.checkpoint_id, parent, sections)
+    return runtime.store_checkpoint(namespace, checkpoint["id"], parent.checkpoint_id, parent, sections)
 
 
 def _extended(value: Any, new: Sequence[BaseMessage]) -> Any:

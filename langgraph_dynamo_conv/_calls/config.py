@@ -39,14 +39,14 @@ class Target:
 
     Args:
         user_id: The owner.
-        thread_id: The conversation, or None: to be found through the index.
+        scope: The user's share of the conversation, or None: to be found through the index.
         ns: The namespace, or None if the config does not say.
         checkpoint_id: The checkpoint, or None for the newest.
         created_at: Which conversation is meant, where there is no `thread_id`; None for the newest.
     """
 
     user_id: str
-    thread_id: str | None
+    scope: Scope | None
     ns: str | None
     checkpoint_id: str | None
     created_at: str | None
@@ -57,19 +57,14 @@ class Target:
         asked: Mapping[str, Any] = config.get("configurable") or {}
         thread_id, ns = asked.get("thread_id"), asked.get("checkpoint_ns")
         checkpoint_id, created_at = asked.get("checkpoint_id"), asked.get("created_at")
+        user_id = user_of(asked, default_user_id)
         return cls(
-            user_of(asked, default_user_id),
-            None if thread_id is None else str(check_thread_id(thread_id)),
+            user_id,
+            None if thread_id is None else Scope(str(check_thread_id(thread_id)), user_id),
             None if ns is None else check_text("checkpoint_ns", ns),
             check_checkpoint_id(checkpoint_id) if checkpoint_id else None,
             None if created_at is None else check_text("created_at", created_at),
         )
-
-    def scope(self, thread_id: str | None = None) -> Scope:
-        """The user's share of the conversation."""
-        thread_id = thread_id or self.thread_id
-        assert thread_id is not None
-        return Scope(thread_id, self.user_id)
 
 
 def user_of(configurable: Mapping[str, Any], default_user_id: str | None) -> str:

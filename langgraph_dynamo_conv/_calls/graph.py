@@ -19,7 +19,6 @@ from langgraph.checkpoint.base import (
 from langgraph_dynamo_conv._calls import adoption
 from langgraph_dynamo_conv._calls.config import Target, config_for
 from langgraph_dynamo_conv._calls.runtime import Runtime
-from langgraph_dynamo_conv._calls.storing import store_checkpoint, store_writes
 from langgraph_dynamo_conv._checkpoints.history import HistoryQuery
 from langgraph_dynamo_conv._checkpoints.store import Loaded
 from langgraph_dynamo_conv._format.keys import Namespace, Scope, check_checkpoint_id, check_text
@@ -29,7 +28,7 @@ from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
 def get_tuple(runtime: Runtime, target: Target) -> CheckpointTuple | None:
     """Read one checkpoint."""
-    scope = scope_of(runtime, target)
+    scope = target.scope or _scope_by_index(runtime, target)
     if scope is None:
         return None
     namespace = scope.namespace(target.ns or "")
@@ -68,7 +67,7 @@ def put(
     runtime: Runtime, target: Target, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata
 ) -> RunnableConfig:
     """Store one checkpoint; the row follows once it is stored."""
-    scope = scope_of(runtime, target)
+    scope = target.scope or _scope_by_index(runtime, target)
     if scope is None:
         raise ConversationNotFoundError(
             "the config has no thread_id and this user has no conversation to continue: "
@@ -84,13 +83,14 @@ def put(
         runtime.runs.note(scope, run_id)
     namespace = scope.namespace(target.ns or "")
     is_root = namespace.ns == ""
-    if is_root and adoption.is_offered(parent_id):
-        adoption.materialize(runtime, scope, parent_id)
     parent = runtime.checkpoints.get(namespace, parent_id) if parent_id else None
-    stored = store_checkpoint(runtime, namespace, checkpoint_id, parent_id, parent, sections, run_id)
+    if is_root and parent is None and parent_id is not None:
+        parent = adoption.materialize(runtime, scope, parent_id)
+    stored = runtime.store_checkpoint(namespace, checkpoint_id, parent_id, parent, sections, run_id)
     if is_root:
         row = runtime.row_updater.saved(scope, stored, checkpoint["channel_values"], merged.get("source"))
-        runtime.titler.consider(row)
+        if row is not None:
+            runtime.titler.consider(row)
     return config_for(scope, namespace.ns, checkpoint_id)
 
 
@@ -98,18 +98,18 @@ def put_writes(
     runtime: Runtime, target: Target, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
 ) -> None:
     """Store one task's writes; the row follows an interrupt or a failure of the root."""
-    if target.thread_id is None or target.checkpoint_id is None:
+    if target.scope is None or target.checkpoint_id is None:
         raise ValueError("put_writes needs a config with thread_id and checkpoint_id, as put gives it")
-    scope, ns = target.scope(), target.ns or ""
+    scope, ns = target.scope, target.ns or ""
     task_id, task_path = check_text("task_id", task_id), check_text("task_path", task_path)
-    store_writes(runtime, scope.namespace(ns), target.checkpoint_id, task_id, task_path, writes)
+    runtime.store_writes(scope.namespace(ns), target.checkpoint_id, task_id, task_path, writes)
     if ns == "":
         runtime.row_updater.wrote(scope, target.checkpoint_id, writes)
 
 
 def delta_history(runtime: Runtime, target: Target, channels: Sequence[str]) -> dict[str, DeltaChannelHistory]:
     """Read what channels replay."""
-    scope = scope_of(runtime, target)
+    scope = target.scope or _scope_by_index(runtime, target)
     if scope is None or not channels:
         return {channel: {"writes": []} for channel in channels}
     delta = runtime.history.delta(scope.namespace(target.ns or ""), target.checkpoint_id, channels)
@@ -121,20 +121,18 @@ def delta_history(runtime: Runtime, target: Target, channels: Sequence[str]) -> 
     return histories
 
 
-def scope_of(runtime: Runtime, target: Target) -> Scope | None:
-    """The conversation that a target names, or that the index gives for its user; None if there is none."""
-    if target.thread_id is not None:
-        return target.scope()
+def _scope_by_index(runtime: Runtime, target: Target) -> Scope | None:
+    """The conversation of a target that names none: the user's newest, or the one created then; None without one."""
     thread_id = runtime.rows.newest(target.user_id, target.created_at)
-    return None if thread_id is None else target.scope(thread_id)
+    return None if thread_id is None else Scope(thread_id, target.user_id)
 
 
 def _scopes(runtime: Runtime, target: Target | None) -> Iterator[Scope]:
     if target is None:
         yield from runtime.directory.all()
-    elif target.thread_id is None and target.created_at is None:
+    elif target.scope is None and target.created_at is None:
         yield from runtime.directory.of_user(target.user_id)
-    elif (scope := scope_of(runtime, target)) is not None:
+    elif (scope := target.scope or _scope_by_index(runtime, target)) is not None:
         yield scope
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -34,8 +34,10 @@ from langgraph_dynamo_conv._rows.message_items import MessageItems
 from langgraph_dynamo_conv._rows.rows import ROW_BYTES, KnownRows, Rows
 from langgraph_dynamo_conv._rows.titles import TitleFunction, Titler
 from langgraph_dynamo_conv._rows.updates import EarlyStatuses, RowUpdater
+from langgraph_dynamo_conv._state.checkpoint_tree import CheckpointTree
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.serializer import serializer_of
+from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.bucket import Bucket
 from langgraph_dynamo_conv._storage.forks import Lock, renew_in_children
 from langgraph_dynamo_conv._storage.recent import Recent
@@ -153,7 +155,7 @@ class Runtime:
         table, options, expiry, cache = shared.table, shared.options, shared.expiry, shared.cache
         serializer = serializer_of(serde, shared.codec, accept_plaintext=options.accept_plaintext)
         self.shared = shared
-        self._serde = serde
+        self.serde = serde
         self._now = now
         self.serializer = serializer
         self.table = table
@@ -184,8 +186,45 @@ class Runtime:
         self.titler = Titler(self.rows, options.title, self._submit)
 
     def with_serde(self, serde: SerializerProtocol) -> Runtime:
-        """This one, or one of another serializer that shares the rest: `with_allowlist` gives a clone another one."""
-        return self if serde is self._serde else Runtime(self.shared, serde, self._now)
+        """One of another serializer that shares the rest."""
+        return Runtime(self.shared, serde, self._now)
+
+    def store_checkpoint(
+        self,
+        namespace: Namespace,
+        checkpoint_id: str,
+        parent_id: str | None,
+        parent: StoredCheckpoint | None,
+        sections: Mapping[str, Any],
+        run_id: str | None = None,
+    ) -> StoredCheckpoint:
+        """Store a checkpoint, while what it builds on lives on with it. Storing the same one again is harmless.
+
+        Args:
+            namespace: Where.
+            checkpoint_id: Its id.
+            parent_id: Its parent's id, or None.
+            parent: What is known of the parent; None if there is none, or it is not there.
+            sections: The rest of the checkpoint, as `sections_of` gave it.
+            run_id: The run that made it, or None.
+
+        Cost: that of `Checkpoints.save`, and of `Renewal.times`.
+        """
+        state = CheckpointTree(sections, self.serializer, parent)
+        times = self.renewal.times(namespace, checkpoint_id, parent)
+        return self.checkpoints.save(namespace, checkpoint_id, parent_id, parent, state, run_id, times)
+
+    def store_writes(
+        self,
+        namespace: Namespace,
+        checkpoint_id: str,
+        task_id: str,
+        task_path: str,
+        writes: Sequence[tuple[str, Any]],
+    ) -> None:
+        """Store a task's writes, while the checkpoint that they are on lives on with them. See `TaskWrites.save`."""
+        self.renewal.before_writes(namespace, checkpoint_id)
+        self.writes.save(namespace, checkpoint_id, task_id, task_path, writes)
 
     def forget(self, thread_id: str, user_id: str | None = None) -> None:
         """What was seen of a conversation, and of the runs that wrote to it, no longer counts."""

@@ -44,5 +44,5 @@ class CheckpointCache:
     def forget(self, thread_id: str, user_id: str | None = None) -> None:
         """Drop what is known of a conversation, or of one user's share of it."""
         self._recent.drop(
-            lambda namespace: namespace.thread_id == thread_id and user_id in (None, namespace.scope.user_id)
+            lambda namespace: namespace.scope.thread_id == thread_id and user_id in (None, namespace.scope.user_id)
         )

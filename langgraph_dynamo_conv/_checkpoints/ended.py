@@ -6,7 +6,7 @@ where the time of one has come, the newest of the root decides. That costs a req
 
 from __future__ import annotations
 
-from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
+from langgraph_dynamo_conv._checkpoints.writes import TaskWrites, WritesPages
 from langgraph_dynamo_conv._format.items import CheckpointItem, checkpoint_items
 from langgraph_dynamo_conv._format.keys import Namespace, Scope
 from langgraph_dynamo_conv._state.chain import CheckpointPages
@@ -66,8 +66,7 @@ class EndedConversations:
 
     def note_expiry(self, namespace: Namespace, checkpoint_id: str, expires_at: int | None) -> None:
         """Remember when a checkpoint may be deleted that was read or stored last."""
-        if expires_at is not None or self._expiry.is_on:
-            self._expiries.put(namespace, (checkpoint_id, expires_at))
+        self._expiries.put(namespace, (checkpoint_id, expires_at))
 
     def is_due(self, namespace: Namespace, checkpoint_id: str) -> bool:
         """Whether a checkpoint that is written to must get another `expires_at`, as far as this process has seen it."""
@@ -78,7 +77,7 @@ class EndedConversations:
         if not self._expiry.is_past(item.times.until):
             return False
         # A step that is interrupted again and again stores writes, and no checkpoint.
-        until = self._writes.newest(root, item.checkpoint_id).until(item.checkpoint_id)
+        until = WritesPages(self._writes, self._table, root, item.checkpoint_id).until(item.checkpoint_id)
         return until is None or self._expiry.is_past(until)
 
     def _newest_root(self, scope: Scope) -> CheckpointItem | None:

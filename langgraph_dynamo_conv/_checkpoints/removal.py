@@ -157,7 +157,7 @@ class Removal:
             checkpoint_id = parse_sk(key.sk).parts[1]
             return checkpoint_id in gone or (checkpoint_id not in stay and _made_at(checkpoint_id) < long_ago)
 
-        for page in self._table.query(namespace.thread_id, namespace.prefix("w"), keys_only=True):
+        for page in self._table.query(namespace.scope.thread_id, namespace.prefix("w"), keys_only=True):
             self._delete_all(filter(goes, map(key_of, page)))
 
     def _sweep(self, scope: Scope, kept: list[StoredCheckpoint]) -> None:

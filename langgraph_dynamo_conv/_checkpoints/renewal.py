@@ -24,6 +24,7 @@ from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
 from langgraph_dynamo_conv._format.items import (
     EXPIRES_AT,
     LIVE_UNTIL,
+    NEVER,
     CheckpointItem,
     Times,
     WritesItem,
@@ -74,6 +75,8 @@ class Renewal:
             if namespace.ns == "" and self._ended.pop_ended(namespace.scope):
                 self._removal.clear(namespace.scope, checkpoint_id)
             return self._expiry.fresh()
+        if parent.expires_at is None and not self._expiry.is_on:
+            return NEVER
         if not self._expiry.is_due(parent.expires_at):
             return Times(self._expiry.until(), parent.expires_at)
         times = self._expiry.fresh()
@@ -133,7 +136,7 @@ class Renewal:
         if not ids:
             return
         first, last = namespace.writes(min(ids)), after_prefix(namespace.writes(max(ids)))
-        for page in self._table.query(namespace.thread_id, namespace.prefix("w"), first=first, last=last):
+        for page in self._table.query(namespace.scope.thread_id, namespace.prefix("w"), first=first, last=last):
             for item in map(WritesItem.from_attributes, page):
                 if item.checkpoint_id in ids:
                     needs.others.add(item.key)

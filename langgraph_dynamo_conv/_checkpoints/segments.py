@@ -28,7 +28,9 @@ class Segments:
         """The newest few of a namespace, or those up to a checkpoint. Cost: one Query."""
         prefix = namespace.prefix("s")
         last = after_prefix(f"{prefix}{upto}#") if upto else None
-        pages = self._table.query(namespace.thread_id, prefix, last=last, newest_first=True, page_items=_FIRST_PAGE)
+        pages = self._table.query(
+            namespace.scope.thread_id, prefix, last=last, newest_first=True, page_items=_FIRST_PAGE
+        )
         return self._decoded(next(pages, []), prefix)
 
     def read(self, namespace: Namespace, ids: Iterable[str], into: dict[str, Any]) -> None:
@@ -41,13 +43,13 @@ class Segments:
             into.update(self._decoded([item for item in items if item], prefix))
         elif missing:
             first, last = namespace.segment(min(missing)).sk, namespace.segment(max(missing)).sk
-            for page in self._table.query(namespace.thread_id, prefix, first=first, last=last):
+            for page in self._table.query(namespace.scope.thread_id, prefix, first=first, last=last):
                 into.update(self._decoded([item for item in page if item[SK]["S"][len(prefix) :] in missing], prefix))
 
     def all(self, namespace: Namespace) -> dict[str, Any]:
         """Every one of a namespace. Cost: one Query for each MB."""
         segments: dict[str, Any] = {}
-        for page in self._table.query(namespace.thread_id, namespace.prefix("s")):
+        for page in self._table.query(namespace.scope.thread_id, namespace.prefix("s")):
             segments.update(self._decoded(page, namespace.prefix("s")))
         return segments
 

@@ -15,11 +15,12 @@ from langgraph_dynamo_conv._checkpoints.blobs import Blobs, PendingBlobs, missin
 from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
 from langgraph_dynamo_conv._checkpoints.ended import EndedConversations
 from langgraph_dynamo_conv._checkpoints.segments import Segments
-from langgraph_dynamo_conv._checkpoints.writes import PendingWrites, TaskWrites
+from langgraph_dynamo_conv._checkpoints.writes import PendingWrites, TaskWrites, WritesPages
 from langgraph_dynamo_conv._format import changes
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import CHANGE, FULL, CheckpointItem, Times, checkpoint_items
 from langgraph_dynamo_conv._format.keys import PK, Namespace
+from langgraph_dynamo_conv._format.limits import INLINE_FRAME_BYTES
 from langgraph_dynamo_conv._format.tree import BlobRef, Tree, leaves
 from langgraph_dynamo_conv._state.chain import CheckpointPages, Stale
 from langgraph_dynamo_conv._state.checkpoint_tree import CheckpointTree
@@ -85,13 +86,13 @@ class Checkpoints:
             try:
                 return self._load(namespace, checkpoint_id, known)
             except Stale:
-                cache.forget(namespace.thread_id, namespace.scope.user_id)
+                cache.forget(namespace.scope.thread_id, namespace.scope.user_id)
         return self._load(namespace, checkpoint_id)
 
     def get(self, namespace: Namespace, checkpoint_id: str) -> StoredCheckpoint | None:
         """What is known of a checkpoint, from the cache if possible; None if there is none."""
         cached = self._cache.get(namespace, checkpoint_id)
-        if cached is not None and not self._expiry.is_past(cached.expires_at):
+        if cached is not None and (cached.expires_at is None or not self._expiry.is_past(cached.expires_at)):
             return cached
         loaded = self._load(namespace, checkpoint_id)
         return loaded.stored if loaded else None
@@ -144,7 +145,7 @@ class Checkpoints:
             namespace, was.checkpoint_id, was.parent_id, was.tree, was.segments, codec=self._codec
         )
         self._table.put(self._prepared(plan, old.run_id, old.times, {}).to_attributes())
-        self._cache.forget(namespace.thread_id, namespace.scope.user_id)
+        self._cache.forget(namespace.scope.thread_id, namespace.scope.user_id)
 
     def replay(
         self,
@@ -165,7 +166,8 @@ class Checkpoints:
             CorruptDataError: What is stored is damaged, or does not fit together.
         """
         replayed = [before] if before else []
-        frames = self._blobs.fetch_frames(namespace.scope, [item.blob for item in chain if item.blob])
+        refs = [item.blob for item in chain if item.blob]
+        frames = self._blobs.fetch_frames(namespace.scope, refs) if refs else {}
         for item in chain:
             frame = frames[item.blob.digest] if item.blob else item.frame or b""
             payload = self._codec.unpack(frame, item.key.sk)
@@ -188,7 +190,7 @@ class Checkpoints:
     ) -> CheckpointPages:
         """A read of a namespace's checkpoints, newest first: from the id `last` down to the id `first`, inclusive."""
         query = self._table.query(
-            namespace.thread_id,
+            namespace.scope.thread_id,
             namespace.prefix("c"),
             first=namespace.checkpoint(first).sk if first else None,
             last=namespace.checkpoint(last).sk if last else None,
@@ -213,7 +215,7 @@ class Checkpoints:
     ) -> Loaded | None:
         first = known.checkpoint_id if known else None
         pages = self.pages(namespace, first=first, last=checkpoint_id, page_items=CHAIN_PAGE, doubling=True)
-        writes = self._writes.newest(namespace, checkpoint_id)
+        writes = WritesPages(self._writes, self._table, namespace, checkpoint_id)
         segments: dict[str, Any] = {}
         reads: list[Callable[[], object]] = [pages.read, writes.read]
         if known is None:
@@ -225,17 +227,20 @@ class Checkpoints:
                 raise Stale
             return None
         if self._ended.is_over(namespace, head, newest=checkpoint_id is None):
-            self._cache.forget(namespace.thread_id, namespace.scope.user_id)
+            self._cache.forget(namespace.scope.thread_id, namespace.scope.user_id)
             return None
         stored = self.replay(namespace, pages.chain(head, known), segments, known)[-1]
-        blobs = self._blobs.fetch(namespace.scope, missing_refs(stored.tree))
-        note_digests(stored.tree, blobs)
+        blobs: dict[str, bytes] = {}
+        if missing := list(missing_refs(stored.tree)):
+            blobs = self._blobs.fetch(namespace.scope, missing)
+            note_digests(stored.tree, blobs)
         self._remember(namespace, stored)
         return Loaded(stored, blobs, writes.of(stored.checkpoint_id))
 
     def _remember(self, namespace: Namespace, stored: StoredCheckpoint) -> None:
         self._cache.put(namespace, stored)
-        self._ended.note_expiry(namespace, stored.checkpoint_id, stored.expires_at)
+        if stored.expires_at is not None or self._expiry.is_on:
+            self._ended.note_expiry(namespace, stored.checkpoint_id, stored.expires_at)
 
     def _rebuilt(
         self,
@@ -267,12 +272,13 @@ class Checkpoints:
     ) -> CheckpointItem:
         """The item of a plan, once all that it refers to is stored; its frame becomes a blob where it is too large."""
         namespace = plan.namespace
-        blob = None if plan.is_inline else self._blobs.add(plan.frame, pending)
-        segment_puts = [
-            partial(self._blobs.dated_put, namespace.segment(segment), frame)
-            for segment, frame in plan.segment_frames.items()
-        ]
-        self._table.side_by_side(*self._blobs.requests(namespace.scope, pending), *segment_puts)
+        blob = self._blobs.add(plan.frame, pending) if len(plan.frame) > INLINE_FRAME_BYTES else None
+        if pending or plan.segment_frames:
+            segment_puts = [
+                partial(self._blobs.dated_put, namespace.segment(segment), frame)
+                for segment, frame in plan.segment_frames.items()
+            ]
+            self._table.side_by_side(*self._blobs.requests(namespace.scope, pending), *segment_puts)
         return plan.item(blob, run_id, times)
 
     def _commit(self, namespace: Namespace, item: CheckpointItem) -> None:
@@ -289,11 +295,11 @@ class Checkpoints:
         except ConditionFailed:
             self._free_children(namespace, item.checkpoint_id)
             self._table.put(attributes)
-            self._cache.forget(namespace.thread_id, namespace.scope.user_id)
+            self._cache.forget(namespace.scope.thread_id, namespace.scope.user_id)
 
     def _free_children(self, namespace: Namespace, checkpoint_id: str) -> None:
         first = namespace.checkpoint(checkpoint_id).sk
-        for page in self._table.query(namespace.thread_id, namespace.prefix("c"), first=first):
+        for page in self._table.query(namespace.scope.thread_id, namespace.prefix("c"), first=first):
             for item in map(CheckpointItem.from_attributes, page):
                 if item.parent_id == checkpoint_id and item.kind == CHANGE:
                     self.rewrite_full(namespace, item)

@@ -95,16 +95,12 @@ class TaskWrites:
         for node in plan.nodes:
             self._blobs.remember(namespace.scope, node)
 
-    def newest(self, namespace: Namespace, checkpoint_id: str | None) -> WritesPages:
-        """A read of the newest writes, or of those of one checkpoint."""
-        return WritesPages(self, self._table, namespace, checkpoint_id)
-
     def between(self, namespace: Namespace, oldest: str, newest: str) -> dict[str, list[Write]]:
         """Writes of all checkpoints from `oldest` to `newest`, by checkpoint id, each in order."""
         prefix = namespace.prefix("w")
         last = after_prefix(namespace.writes(newest))
         items: dict[str, list[WritesItem]] = {}
-        for page in self._table.query(namespace.thread_id, prefix, first=f"{prefix}{oldest}#", last=last):
+        for page in self._table.query(namespace.scope.thread_id, prefix, first=f"{prefix}{oldest}#", last=last):
             for item in map(WritesItem.from_attributes, page):
                 items.setdefault(item.checkpoint_id, []).append(item)
         return {checkpoint_id: self.decoded(namespace.scope, group) for checkpoint_id, group in items.items()}
@@ -112,7 +108,7 @@ class TaskWrites:
     def decoded(self, scope: Scope, items: list[WritesItem]) -> list[Write]:
         """Writes of items of one checkpoint, in `writes_sort_key` order."""
         refs = [frame for item in items for frame in item.frames.values() if isinstance(frame, BlobRef)]
-        fetched = self._blobs.fetch_frames(scope, refs)
+        fetched = self._blobs.fetch_frames(scope, refs) if refs else {}
         writes = [
             self._decoded(item, index, fetched[frame.digest] if isinstance(frame, BlobRef) else frame)
             for item in items
@@ -155,7 +151,8 @@ class TaskWrites:
 
     def _store(self, scope: Scope, key: Key, plan: _Plan, task: AttributeMap, max_bytes: int) -> None:
         attributes = self._attributes(plan, max_bytes)
-        self._table.side_by_side(*self._blobs.requests(scope, plan.pending))
+        if plan.pending:
+            self._table.side_by_side(*self._blobs.requests(scope, plan.pending))
         if len(attributes) <= MAX_WRITES_PER_UPDATE:
             self._update(key, {**attributes, **task})
             return
@@ -202,7 +199,7 @@ class WritesPages:
         self._scope = namespace.scope
         prefix = namespace.writes(checkpoint_id) if checkpoint_id else namespace.prefix("w")
         self._pages = table.query(
-            namespace.thread_id, prefix, newest_first=True, page_items=None if checkpoint_id else _FIRST_PAGE
+            namespace.scope.thread_id, prefix, newest_first=True, page_items=None if checkpoint_id else _FIRST_PAGE
         )
         self._items: list[WritesItem] = []
         self._ended = False
@@ -215,7 +212,8 @@ class WritesPages:
 
     def of(self, checkpoint_id: str) -> PendingWrites:
         """The writes of that checkpoint, in order; reads on until all of them must have come."""
-        return self._writes.to_python(self._scope, self._writes.decoded(self._scope, self._items_of(checkpoint_id)))
+        items = self._items_of(checkpoint_id)
+        return self._writes.to_python(self._scope, self._writes.decoded(self._scope, items)) if items else []
 
     def until(self, checkpoint_id: str) -> int | None:
         """When the conversation is over as these writes say, if any of them say it."""

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from hashlib import blake2b
 from typing import NamedTuple
 from urllib.parse import quote, unquote
@@ -138,7 +137,7 @@ class Scope:
 
     def namespace(self, ns: str = "") -> Namespace:
         """The root graph's checkpoints, or a subgraph's."""
-        return Namespace(self, ns)
+        return Namespace(self, ns, component(ns))
 
     def blob(self, digest: str) -> str:
         """The sort-key prefix of a large value's parts."""
@@ -168,20 +167,12 @@ class Namespace:
     Args:
         scope: Conversation and user.
         ns: LangGraph's `checkpoint_ns`: "" for the root graph, else a subgraph's.
+        component: The namespace as it stands in keys.
     """
 
     scope: Scope
-    ns: str = ""
-
-    @cached_property
-    def component(self) -> str:
-        """The namespace as it stands in keys."""
-        return component(self.ns)
-
-    @property
-    def thread_id(self) -> str:
-        """The conversation: the partition of all its keys."""
-        return self.scope.thread_id
+    ns: str
+    component: str
 
     def prefix(self, kind: str) -> str:
         """The sort-key prefix of its checkpoints (`c`), task writes (`w`) or segments (`s`)."""
@@ -189,7 +180,7 @@ class Namespace:
 
     def checkpoint(self, checkpoint_id: str) -> Key:
         """A checkpoint."""
-        return Key(self.thread_id, self.prefix("c") + checkpoint_id)
+        return Key(self.scope.thread_id, self.prefix("c") + checkpoint_id)
 
     def writes(self, checkpoint_id: str) -> str:
         """The sort-key prefix of a checkpoint's task writes."""
@@ -197,11 +188,11 @@ class Namespace:
 
     def task(self, checkpoint_id: str, task_id: str) -> Key:
         """The writes of one task."""
-        return Key(self.thread_id, self.writes(checkpoint_id) + component(task_id))
+        return Key(self.scope.thread_id, self.writes(checkpoint_id) + component(task_id))
 
     def segment(self, segment_id: str) -> Key:
         """A segment, by the id that checkpoints refer to it with."""
-        return Key(self.thread_id, self.prefix("s") + segment_id)
+        return Key(self.scope.thread_id, self.prefix("s") + segment_id)
 
 
 def is_pointer(key: Key) -> bool:

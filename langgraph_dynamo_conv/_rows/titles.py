@@ -34,9 +34,9 @@ class Titler:
         self._function = function
         self._submit = submit
 
-    def consider(self, row: Row | None) -> None:
+    def consider(self, row: Row) -> None:
         """Make a title if the row has just had its first answer and the title that the first message gave."""
-        if self._function is None or row is None or row.status != IDLE or row.older:
+        if self._function is None or row.status != IDLE or row.older:
             return
         answers = [message for message in row.messages if message.get("role") == "assistant"]
         asked = next((message for message in row.messages if message.get("role") == "user"), None)

@@ -151,9 +151,6 @@ class RowUpdater:
 
         return self._rows.apply(scope, update_of)
 
-    def _metadata(self, stored: StoredCheckpoint, name: str) -> Any:
-        return metadata_of(stored, self._serializer).get(name)
-
     def _user_spoke(self, scope: Scope, stored: StoredCheckpoint, values: Mapping[str, Any], source: Any) -> bool:
         """Whether the newest message is the user's.
 
@@ -165,7 +162,7 @@ class RowUpdater:
         if source != "loop" or not stored.parent_id or self.channel not in stored.tree.get("channel_versions", ()):
             return False
         parent = self._checkpoints.get(scope.namespace(), stored.parent_id)
-        return parent is not None and self._metadata(parent, "source") == "input"
+        return parent is not None and metadata_of(parent, self._serializer).get("source") == "input"
 
     def _saved_at_exit(self, scope: Scope, stored: StoredCheckpoint) -> bool:
         """Whether a run with durability "exit" has stopped here, at a breakpoint if nothing else says why."""
@@ -174,7 +171,7 @@ class RowUpdater:
         parent = self._checkpoints.cached(scope.namespace(), stored.parent_id)
         if parent is None:
             return False
-        step, before = self._metadata(stored, "step"), self._metadata(parent, "step")
+        step, before = (metadata_of(one, self._serializer).get("step") for one in (stored, parent))
         return isinstance(step, int) and isinstance(before, int) and step > before + 1
 
     def _trimmed(self, scope: Scope, stored: StoredCheckpoint) -> StoredCheckpoint | None:

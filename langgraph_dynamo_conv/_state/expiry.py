@@ -43,11 +43,8 @@ class Expiry:
             raise ValueError(f"ttl is a timedelta of at least one second, or None; got {ttl!r}")
         self.clock = clock
         self._seconds = None if ttl is None else ttl.total_seconds()
-
-    @property
-    def is_on(self) -> bool:
+        self.is_on = ttl is not None
         """Whether conversations that are written now expire."""
-        return self._seconds is not None
 
     @property
     def slack_seconds(self) -> float:

@@ -16,7 +16,6 @@ from langgraph_dynamo_conv._format import changes
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import CHANGE, FULL, NEVER, CheckpointItem, Times
 from langgraph_dynamo_conv._format.keys import Namespace, component_text, segment_id
-from langgraph_dynamo_conv._format.limits import INLINE_FRAME_BYTES
 from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Tree, with_leaves
 from langgraph_dynamo_conv._state.full import CHAIN_BYTES, encode_segment, full_pays, plan_full
 from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, StoredCheckpoint, stored_change, stored_full
@@ -51,11 +50,6 @@ class CheckpointPlan:
     ancestors: tuple[str, ...] | None = None
     full_check_at: int = CHAIN_ITEMS
     full_bytes: int = 0
-
-    @property
-    def is_inline(self) -> bool:
-        """Whether the frame fits into the checkpoint's item."""
-        return len(self.frame) <= INLINE_FRAME_BYTES
 
     def item(self, blob: BlobRef | None, run_id: str | None, times: Times = NEVER) -> CheckpointItem:
         """The item.

@@ -20,8 +20,7 @@ def target(default_user_id: str | None = None, **configurable: object) -> Target
 def test_a_config_names_user_thread_namespace_and_checkpoint():
     asked = target(user_id="alice", thread_id="t", checkpoint_ns="n", checkpoint_id="1")
 
-    assert asked == Target("alice", "t", "n", "1", None)
-    assert asked.scope() == Scope("t", "alice")
+    assert asked == Target("alice", Scope("t", "alice"), "n", "1", None)
 
 
 def test_a_config_without_a_thread_can_say_when_it_began():
@@ -40,7 +39,8 @@ def test_a_thread_id_out_of_a_config_that_was_given_back_knows_its_user():
 
     for thread_id in (given, copy.deepcopy(given), pickle.loads(pickle.dumps(given))):
         asked = target("default", thread_id=thread_id)
-        assert (asked.user_id, asked.thread_id, type(asked.thread_id)) == ("alice", "t", str)
+        assert asked.scope == Scope("t", "alice")
+        assert type(asked.scope.thread_id) is str
         assert target(thread_id=thread_id, user_id="bob").user_id == "bob"
     assert given == "t"
     assert json.dumps(given) == '"t"'
@@ -103,4 +103,4 @@ def test_a_config_that_goes_back_carries_the_user():
 def test_a_config_that_goes_back_asks_for_the_same_again():
     asked = target(user_id="alice", thread_id="t", checkpoint_ns="n|m", checkpoint_id="1")
 
-    assert Target.of(config_for(asked.scope(), asked.ns, asked.checkpoint_id), None) == asked
+    assert Target.of(config_for(Scope("t", "alice"), asked.ns, asked.checkpoint_id), None) == asked
