@@ -345,8 +345,8 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
         """Async `list`."""
-        found = self.list(config, filter=filter, before=before, limit=limit)
-        while (item := await self._runtime.run(partial(next, found, None))) is not None:
+        tuples = self.list(config, filter=filter, before=before, limit=limit)
+        while (item := await self._runtime.run(partial(next, tuples, None))) is not None:
             yield item
 
     async def aput(

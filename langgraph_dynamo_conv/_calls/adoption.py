@@ -75,7 +75,7 @@ def append(runtime: Runtime, scope: Scope, message: Message, next_version: Any) 
     checkpoint = checkpoint_of(loaded.stored, loaded.blobs, runtime.serializer)
     value = checkpoint["channel_values"].get(channel)
     values = [value] if value is not None else _replayed(runtime, scope, loaded)
-    if any(message_id == getattr(one, "id", None) for held in values for one in flat(held)):
+    if any(message_id == getattr(one, "id", None) for stored_value in values for one in flat(stored_value)):
         return loaded.stored
     if value is None:  # under a task's id that a repetition has too
         runtime.store_writes(namespace, loaded.stored.checkpoint_id, message_id, "", [(channel, new)])

@@ -54,10 +54,10 @@ class Target:
     @classmethod
     def of(cls, config: RunnableConfig, default_user_id: str | None) -> Target:
         """Raises `ValueError` for ids of another type or shape, `UserRequiredError` if there is no user."""
-        asked: Mapping[str, Any] = config.get("configurable") or {}
-        thread_id, ns = asked.get("thread_id"), asked.get("checkpoint_ns")
-        checkpoint_id, created_at = asked.get("checkpoint_id"), asked.get("created_at")
-        user_id = user_of(asked, default_user_id)
+        configurable: Mapping[str, Any] = config.get("configurable") or {}
+        thread_id, ns = configurable.get("thread_id"), configurable.get("checkpoint_ns")
+        checkpoint_id, created_at = configurable.get("checkpoint_id"), configurable.get("created_at")
+        user_id = user_of(configurable, default_user_id)
         return cls(
             user_id,
             None if thread_id is None else Scope(str(check_thread_id(thread_id)), user_id),

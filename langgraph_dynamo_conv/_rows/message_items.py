@@ -108,8 +108,8 @@ class MessageItems:
             frame = self._codec.frame(packed(batch), _CONTEXT)
             item["v"] = {"S": blob_ref_text(self._blobs.add(frame, pending))}
         if self._codec.encryptor is None:
-            shown = [shorten(message, _ITEM_BYTES) for message in batch] if too_large else batch
-            item["messages"] = to_attribute(shown)
+            shortened = [shorten(message, _ITEM_BYTES) for message in batch] if too_large else batch
+            item["messages"] = to_attribute(shortened)
         elif not too_large:
             item["sealed"] = {"B": self._codec.frame(packed(batch), key.sk)}
         return item

@@ -95,7 +95,7 @@ def replaced(row: Row | None, change: RowUpdate, merged: list[Message]) -> int:
 
 
 def stored_beside(
-    row: Row | None, base: Row, merged: list[Message], leaving: int, shown: list[Message]
+    row: Row | None, base: Row, merged: list[Message], leaving: int, in_row: list[Message]
 ) -> list[tuple[int, Message]]:
     """Messages that go to message items: those that leave the row, and whole copies of those that are shortened.
 
@@ -108,9 +108,9 @@ def stored_beside(
         had_left = number < in_row_before and id(message) in unchanged
         if not had_left and "shortened" not in message:
             numbered.append((number, message))
-    was_shown = dict(enumerate(row.messages, row.older)) if row is not None else {}
-    for number, (message, short) in enumerate(zip(merged[leaving:], shown, strict=True), base.older + leaving):
-        digest = was_shown.get(number, {}).get("shortened")
+    was_in_row = dict(enumerate(row.messages, row.older)) if row is not None else {}
+    for number, (message, short) in enumerate(zip(merged[leaving:], in_row, strict=True), base.older + leaving):
+        digest = was_in_row.get(number, {}).get("shortened")
         if "shortened" in short and "shortened" not in message and short["shortened"] != digest:
             numbered.append((number, message))
     return numbered

@@ -218,12 +218,12 @@ class Rows:
 
     def messages(self, row: Row, first: int, last: int) -> list[Message]:
         """The transcript from number `first` to before `last`, whole, oldest first."""
-        shown = dict(enumerate(row.messages, row.older))
-        whole = {number: message for number, message in shown.items() if "shortened" not in message}
+        in_row = dict(enumerate(row.messages, row.older))
+        whole = {number: message for number, message in in_row.items() if "shortened" not in message}
         missing = [number for number in range(first, min(last, row.message_count)) if number not in whole]
         if missing:
             stored = self._message_items.read(row.scope, missing[0], missing[-1] + 1)
-            whole = {**shown, **stored, **whole}
+            whole = {**in_row, **stored, **whole}
         return [whole[number] for number in range(first, min(last, row.message_count)) if number in whole]
 
     def _prolonged(self, row: Row | None) -> Row | None:
@@ -240,12 +240,12 @@ class Rows:
             return row or base, []
         most = int(self._row_bytes * (1 if update.may_move_later else _USUAL_SHARE))
         leaving, kept = split(merged, max_bytes=most, keep_bytes=int(self._row_bytes * _KEPT_SHARE))
-        shown = [self._shown(message) for message in kept]
+        in_row = [self._shown(message) for message in kept]
         title = base.title if base.title != DEFAULT_TITLE else title_of(first_of_user(merged))
         after = replace(
             base,
             title=title,
-            messages=shown,
+            messages=in_row,
             updated_at=base.updated_at if same else update.now,
             message_count=base.older + len(merged),
             status=status,
@@ -254,7 +254,7 @@ class Rows:
             replaced=replaced(row, update, merged),
             times=self._expiry.fresh(),
         )
-        return after, stored_beside(row, base, merged, len(leaving), shown)
+        return after, stored_beside(row, base, merged, len(leaving), in_row)
 
     def _reaching_fork(self, base: Row, update: RowUpdate) -> Row:
         """The row with all of its messages, where a fork's point has left it."""

@@ -39,8 +39,8 @@ class Titler:
         if self._function is None or row.status != IDLE or row.older:
             return
         answers = [message for message in row.messages if message.get("role") == "assistant"]
-        asked = next((message for message in row.messages if message.get("role") == "user"), None)
-        if len(answers) == 1 and asked is not None and row.title == title_of(asked):
+        question = next((message for message in row.messages if message.get("role") == "user"), None)
+        if len(answers) == 1 and question is not None and row.title == title_of(question):
             self._submit(lambda: self._make(row))
 
     def _make(self, row: Row) -> None:

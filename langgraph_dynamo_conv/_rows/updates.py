@@ -145,9 +145,11 @@ class RowUpdater:
             forked_from = self._forked_from(scope, stored, row, now)
             if row is not None and forked_from is None and not whole:
                 newest = _newest_of(newest, row)
-            shown = None if is_guess and _has_stopped(row, stored) else status
+            status_shown = None if is_guess and _has_stopped(row, stored) else status
             folded = fold(newest, timestamp=now)
-            return RowUpdate(folded, shown, stored.checkpoint_id, now, forked_from, may_move_later=stored.is_fresh)
+            return RowUpdate(
+                folded, status_shown, stored.checkpoint_id, now, forked_from, may_move_later=stored.is_fresh
+            )
 
         return self._rows.apply(scope, update_of)
 

@@ -77,27 +77,27 @@ class CheckpointPages:
             self.read()
         return self._items.get(checkpoint_id)
 
-    def chain(self, head: CheckpointItem, known: StoredCheckpoint | None = None) -> list[CheckpointItem]:
-        """The items that make up `head`'s state, oldest first: from a full one, or from just after `known`.
+    def chain(self, head: CheckpointItem, cached: StoredCheckpoint | None = None) -> list[CheckpointItem]:
+        """The items that make up `head`'s state, oldest first: from a full one, or from just after `cached`.
 
         Raises:
-            Stale: The chain does not lead to `known`, or its item has changed.
+            Stale: The chain does not lead to `cached`, or its item has changed.
             CorruptDataError: A checkpoint's parent is missing.
         """
         chain: list[CheckpointItem] = []
         item: CheckpointItem | None = head
         while item is not None:
-            if known is not None and item.checkpoint_id == known.checkpoint_id:
-                if item_fingerprint(item) != known.fingerprint:
+            if cached is not None and item.checkpoint_id == cached.checkpoint_id:
+                if item_fingerprint(item) != cached.fingerprint:
                     raise Stale
                 return chain[::-1]
             chain.append(item)
             if item.kind == FULL:
-                if known is not None:
+                if cached is not None:
                     raise Stale
                 return chain[::-1]
             item = self.get(item.parent_id) if item.parent_id else None
-        if known is not None:
+        if cached is not None:
             raise Stale
         raise CorruptDataError(
             f"checkpoint {chain[-1].key} builds on {chain[-1].parent_id}, which is missing. If the conversation was "

@@ -83,13 +83,13 @@ def plan_full(tree: dict[str, Any], sizes: Mapping[str, int], new_segment_id: An
         places.update({id(leaf): SegmentRef(segment, index) for index, leaf in enumerate(batch)})
     moved = _moved(tree, places, dissolved) if segments or dissolved else tree
     used = _used(moved)
-    known = {**sizes, **{segment: sum(leaf.size for leaf in batch) for segment, batch in segments.items()}}
-    table = [segment for segment in known if segment in used]
+    all_sizes = {**sizes, **{segment: sum(leaf.size for leaf in batch) for segment, batch in segments.items()}}
+    table = [segment for segment in all_sizes if segment in used]
     numbers = {segment: number for number, segment in enumerate(table)}
-    payload = [[[segment, known[segment]] for segment in table], changes.encode(moved, numbers)]
+    payload = [[[segment, all_sizes[segment]] for segment in table], changes.encode(moved, numbers)]
     merged = sum(leaf.size for leaf in moving if _is_in(leaf, small - half_dead))
     share = merged / (sum(leaf.size for leaf in moving) or 1)
-    return FullPlan(payload, segments, moved, {segment: known[segment] for segment in table}, share)
+    return FullPlan(payload, segments, moved, {segment: all_sizes[segment] for segment in table}, share)
 
 
 def decode_full(payload: list[Any]) -> tuple[dict[str, Any], dict[str, int]]:
@@ -118,10 +118,10 @@ def fill(node: Node, segments: Mapping[str, list[Any]]) -> None:
     """
     for leaf in leaves(node):
         if leaf.data is None and isinstance(leaf.at, SegmentRef):
-            found = changes.decode(segments[leaf.at.segment][leaf.at.position], [])
-            if not isinstance(found, Leaf):
+            stored = changes.decode(segments[leaf.at.segment][leaf.at.position], [])
+            if not isinstance(stored, Leaf):
                 raise ValueError("a segment holds leaves only")
-            leaf.typ, leaf.data = found.typ, found.data
+            leaf.typ, leaf.data = stored.typ, stored.data
 
 
 def _moving(tree: dict[str, Any], dissolved: set[str]) -> Iterable[Leaf]:

@@ -22,7 +22,7 @@ from langgraph_dynamo_conv._rows.row import Row, RowUpdate
 from langgraph_dynamo_conv._storage.bucket import bucket_of
 from langgraph_dynamo_conv._transcript.folding import digest_of
 from langgraph_dynamo_conv.conversations import _export, _listing
-from langgraph_dynamo_conv.conversations._listing import Listing
+from langgraph_dynamo_conv.conversations._listing import ConversationQuery
 from langgraph_dynamo_conv.conversations._records import (
     Conversation,
     ConversationPage,
@@ -130,8 +130,8 @@ class Conversations:
         """
         bounds = limit, created_after, created_before
         now = self._runtime.expiry.clock()
-        asked = Listing(check_user_id(user_id), *bounds, newest_first, order_by, status, title_contains, now)
-        return _listing.page(self._runtime.table, asked, cursor, self._read)
+        query = ConversationQuery(check_user_id(user_id), *bounds, newest_first, order_by, status, title_contains, now)
+        return _listing.page(self._runtime.table, query, cursor, self._read)
 
     def get(
         self, conversation_id: str, user_id: str, *, limit: int | None = None, before: int | None = None
@@ -373,7 +373,7 @@ class Conversations:
 
     def _all_of(self, user_id: str) -> Iterator[Conversation]:
         for row in _listing.all_rows(
-            self._runtime.table, Listing(user_id, 1000, now=self._runtime.expiry.clock()), self._read
+            self._runtime.table, ConversationQuery(user_id, 1000, now=self._runtime.expiry.clock()), self._read
         ):
             try:
                 yield self.get(row.scope.thread_id, user_id)

@@ -40,7 +40,7 @@ _SHOWN = (
 
 
 @dataclass(frozen=True)
-class Listing:
+class ConversationQuery:
     """Which conversations are asked for; see `Conversations.list`. Those that are over at the time `now` are not."""
 
     user_id: str
@@ -72,62 +72,64 @@ class Listing:
         return self.title_contains is None or self.title_contains.casefold() in row.title.casefold()
 
 
-def page(table: Table, asked: Listing, cursor: str | None, read: Callable[[AttributeMap], Row]) -> ConversationPage:
+def page(
+    table: Table, query: ConversationQuery, cursor: str | None, read: Callable[[AttributeMap], Row]
+) -> ConversationPage:
     """One page.
 
     Args:
         table: The table.
-        asked: Which conversations.
+        query: Which conversations.
         cursor: From the page before, or None.
         read: Gives the record of a row that was read.
     """
-    start = _start(asked, cursor)
+    start = _start(query, cursor)
     rows = (
-        _by_created(table, asked, start, read) if asked.order_by == _CREATED else _by_updated(table, asked, start, read)
+        _by_created(table, query, start, read) if query.order_by == _CREATED else _by_updated(table, query, start, read)
     )
-    found: list[Row] = []
+    rows_of_page: list[Row] = []
     for row in rows:
-        if len(found) == asked.limit:
-            return ConversationPage(_summaries(found), _cursor(asked, found[-1]))
-        found.append(row)
-    return ConversationPage(_summaries(found))
+        if len(rows_of_page) == query.limit:
+            return ConversationPage(_summaries(rows_of_page), _cursor(query, rows_of_page[-1]))
+        rows_of_page.append(row)
+    return ConversationPage(_summaries(rows_of_page))
 
 
-def all_rows(table: Table, asked: Listing, read: Callable[[AttributeMap], Row]) -> Iterator[Row]:
+def all_rows(table: Table, query: ConversationQuery, read: Callable[[AttributeMap], Row]) -> Iterator[Row]:
     """Every conversation asked for, by creation time."""
-    return _by_created(table, asked, None, read)
+    return _by_created(table, query, None, read)
 
 
 def _by_created(
-    table: Table, asked: Listing, start: dict[str, str] | None, read: Callable[[AttributeMap], Row]
+    table: Table, query: ConversationQuery, start: dict[str, str] | None, read: Callable[[AttributeMap], Row]
 ) -> Iterator[Row]:
-    request = _range(asked)
+    request = _range(query)
     if start is not None:
         request["ExclusiveStartKey"] = {
             PK: {"S": start["id"]},
-            SK: {"S": asked.user_id},
+            SK: {"S": query.user_id},
             _CREATED: {"S": start["at"]},
         }
-    filters = asked.status or asked.title_contains
+    filters = query.status or query.title_contains
     # One more than the page holds tells whether there is a next one.
-    for answer in table.query_index(asked.user_id, None if filters else asked.limit + 1, **request):
-        yield from filter(asked.admits, map(read, answer.get("Items", [])))
+    for answer in table.query_index(query.user_id, None if filters else query.limit + 1, **request):
+        yield from filter(query.admits, map(read, answer.get("Items", [])))
 
 
 def _by_updated(
-    table: Table, asked: Listing, start: dict[str, str] | None, read: Callable[[AttributeMap], Row]
+    table: Table, query: ConversationQuery, start: dict[str, str] | None, read: Callable[[AttributeMap], Row]
 ) -> Iterator[Row]:
     rows: list[Row] = []
-    for answer in table.query_index(asked.user_id, None, **{**_range(asked), "ScanIndexForward": False}):
+    for answer in table.query_index(query.user_id, None, **{**_range(query), "ScanIndexForward": False}):
         rows += map(read, answer.get("Items", []))
         if len(rows) >= SORTED_AT_MOST:
             break
-    ordered = sorted(rows[:SORTED_AT_MOST], key=_updated_key, reverse=asked.newest_first)
-    for row in filter(asked.admits, ordered):
+    ordered = sorted(rows[:SORTED_AT_MOST], key=_updated_key, reverse=query.newest_first)
+    for row in filter(query.admits, ordered):
         key = _updated_key(row)
         if (
             start is None
-            or (key < (start["at"], start["id"])) == asked.newest_first
+            or (key < (start["at"], start["id"])) == query.newest_first
             and key != (start["at"], start["id"])
         ):
             yield row
@@ -137,15 +139,15 @@ def _updated_key(row: Row) -> tuple[str, str]:
     return row.updated_at, row.scope.thread_id
 
 
-def _range(asked: Listing) -> dict[str, Any]:
+def _range(query: ConversationQuery) -> dict[str, Any]:
     names = {f"#{name}": name for name in _SHOWN if name != SK}
     request: dict[str, Any] = {
         "ProjectionExpression": ", ".join(["#user", *names]),
         "names": names,
         "values": {},
-        "ScanIndexForward": not asked.newest_first,
+        "ScanIndexForward": not query.newest_first,
     }
-    after, before = asked.created_after, asked.created_before
+    after, before = query.created_after, query.created_before
     if after is not None and before is not None:
         request["created"] = " AND #created_at BETWEEN :after AND :before"
         request["values"] = {":after": {"S": after}, ":before": {"S": before}}
@@ -153,26 +155,26 @@ def _range(asked: Listing) -> dict[str, Any]:
         request |= {"created": " AND #created_at > :after", "values": {":after": {"S": after}}}
     elif before is not None:
         request |= {"created": " AND #created_at < :before", "values": {":before": {"S": before}}}
-    return live(request, asked.now)
+    return live(request, query.now)
 
 
 def _summaries(rows: list[Row]) -> tuple[ConversationSummary, ...]:
     return tuple(ConversationSummary._of(row) for row in rows)
 
 
-def _cursor(asked: Listing, last: Row) -> str:
-    at = last.created_at if asked.order_by == _CREATED else last.updated_at
-    body = {"u": asked.user_id, "o": asked.order_by, "n": asked.newest_first, "id": last.scope.thread_id, "at": at}
+def _cursor(query: ConversationQuery, last: Row) -> str:
+    at = last.created_at if query.order_by == _CREATED else last.updated_at
+    body = {"u": query.user_id, "o": query.order_by, "n": query.newest_first, "id": last.scope.thread_id, "at": at}
     return base64.urlsafe_b64encode(json.dumps(body).encode()).decode()
 
 
-def _start(asked: Listing, cursor: str | None) -> dict[str, str] | None:
+def _start(query: ConversationQuery, cursor: str | None) -> dict[str, str] | None:
     if cursor is None:
         return None
     try:
         body = json.loads(base64.urlsafe_b64decode(cursor))
-        wanted = (asked.user_id, asked.order_by, asked.newest_first)
-        if (body["u"], body["o"], body["n"]) != wanted:
+        order = (query.user_id, query.order_by, query.newest_first)
+        if (body["u"], body["o"], body["n"]) != order:
             raise ValueError("it belongs to another list")
         if not isinstance(body["at"], str) or not 0 < len(body["at"]) <= _LONGEST_TIME:
             raise ValueError("it names no time")

@@ -46,11 +46,11 @@ class ToolCall:
 
     def to_dict(self) -> dict[str, Any]:
         """As in the table: `result` is absent while the call is pending."""
-        shown: dict[str, Any] = {"tool": self.tool, "args": self.args}
+        attributes: dict[str, Any] = {"tool": self.tool, "args": self.args}
         if not self.pending:
-            shown["result"] = self.result
+            attributes["result"] = self.result
         optional = {"id": self.id, "status": self.status}
-        return shown | {name: value for name, value in optional.items() if value is not None}
+        return attributes | {name: value for name, value in optional.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -81,10 +81,10 @@ class Message:
 
     def to_dict(self) -> dict[str, Any]:
         """As in the table."""
-        shown: dict[str, Any] = {"role": self.role, "content": self.content, "timestamp": self.timestamp}
+        attributes: dict[str, Any] = {"role": self.role, "content": self.content, "timestamp": self.timestamp}
         if self.tool_calls:
-            shown["tool_calls"] = [call.to_dict() for call in self.tool_calls]
-        return shown
+            attributes["tool_calls"] = [call.to_dict() for call in self.tool_calls]
+        return attributes
 
 
 @dataclass(frozen=True)

@@ -117,15 +117,15 @@ class Verifier:
 
     def _segments(self) -> dict[str, dict[str, Any]]:
         """The segments that are whole, by namespace (as in keys) and id."""
-        found: dict[str, dict[str, Any]] = {}
+        segments: dict[str, dict[str, Any]] = {}
         for item in self._all("s"):
-            self._check(key_of(item), partial(self._segment, item, found))
-        return found
+            self._check(key_of(item), partial(self._segment, item, segments))
+        return segments
 
-    def _segment(self, item: AttributeMap, found: dict[str, dict[str, Any]]) -> None:
+    def _segment(self, item: AttributeMap, segments: dict[str, dict[str, Any]]) -> None:
         ns, checkpoint_id, number = parse_sk(item[SK]["S"]).parts
         decoded = self._runtime.checkpoints.segments.decode(item)
-        found.setdefault(ns, {})[f"{checkpoint_id}#{number}"] = decoded
+        segments.setdefault(ns, {})[f"{checkpoint_id}#{number}"] = decoded
 
     def _namespace(self, items: list[AttributeMap], segments: dict[str, Any]) -> None:
         self._checkpoints += len(items)
