@@ -1,7 +1,7 @@
 """Any Python value as one that an item can hold, and an item's value as JSON.
 
-The rule: what DynamoDB has a type for keeps its type and its exact value; the rest becomes a string that a
-person can read. Nothing here raises for a value it does not know: a strange tool result must not fail a run.
+The rule: what DynamoDB has a type for keeps its type and its exact value; the rest becomes a string that a person can
+read. Nothing here raises for a value it does not know: a strange tool result must not fail a run.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from decimal import Decimal
 from typing import Any
 
 MAX_LEVELS = 27
-"""Maps and lists inside one another, below `args` or `result`. An item takes 32 levels with the innermost
-value (Developer Guide, "Quotas: Nested attribute depth"), and messages, message, tool_calls and call are four
-of them."""
+"""Maps and lists inside one another, below `args` or `result`. An item takes 32 levels with the innermost value
+(Developer Guide, "Quotas: Nested attribute depth"), and messages, message, tool_calls and call are four of them."""
 
 MAX_NAME_BYTES = 65_535
 """Length of a key of a map. Developer Guide, "Quotas: Attribute names"."""
@@ -34,16 +33,15 @@ def clean_text(text: str) -> str:
 
 
 def storable(value: Any, *, levels: int = MAX_LEVELS) -> Any:
-    """`value` in types that an attribute can have: str, int, Decimal, bool, None, list, dict with string
-    keys.
+    """`value` in types that an attribute can have: str, int, Decimal, bool, None, list, dict with string keys.
 
     Args:
-        value: anything. It is not changed.
-        levels: how many maps and lists may stand inside one another; what is below becomes one JSON string.
+        value: Anything. It is not changed.
+        levels: How many maps and lists may stand inside one another; what is below becomes one JSON string.
 
     Returns:
-        Floats as `Decimal`, numbers out of DynamoDB's range as strings, bytes as their length, tuples as
-        lists, sets as lists in a fixed order, other objects as `str(value)`.
+        Floats as `Decimal`, numbers out of DynamoDB's range as strings, bytes as their length, tuples as lists, sets as
+        lists in a fixed order, other objects as `str(value)`.
     """
     if value is None or isinstance(value, bool):
         return value
@@ -98,8 +96,7 @@ def _storable_number(value: int | float | Decimal) -> int | Decimal | str:
 
 
 def plain(value: Any) -> Any:
-    """A value read from an item as JSON has it: numbers as int or float, sets as sorted lists, binary as
-    Base64.
+    """A value read from an item as JSON has it: numbers as int or float, sets as sorted lists, binary as Base64.
 
     A fraction with more digits than a float has is rounded to the nearest float.
     """
@@ -130,8 +127,7 @@ def size_of(value: Any) -> int:
     """The bytes that DynamoDB counts for a value, without the name it has in its item.
 
     From the Developer Guide, "Item sizes and formats": strings by their UTF-8 bytes, a number a byte for two
-    significant digits, one more, and one if negative; True, False and null 1; lists and maps 3, and 1 for
-    each element.
+    significant digits, one more, and one if negative; True, False and null 1; lists and maps 3, and 1 for each element.
     """
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode(errors="replace"))

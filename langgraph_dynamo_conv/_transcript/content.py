@@ -1,8 +1,7 @@
 """What a message's content says as text, and a tool's answer as a value.
 
-Providers send text, reasoning, tool calls, images and files as blocks in many shapes. A transcript has the
-text; what is not text leaves a few words in brackets and never its bytes, nor a URL, which may hold a
-signature.
+Providers send text, reasoning, tool calls, images and files as blocks in many shapes. A transcript has the text; what
+is not text leaves a few words in brackets and never its bytes, nor a URL, which may hold a signature.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ def tool_result(content: Any, kind: str | None = None) -> Any:
     """What a tool answered: JSON objects and arrays as maps and lists, other text as it is, blocks as a list.
 
     Args:
-        content: of a tool message, a string or blocks.
+        content: Of a tool message, a string or blocks.
         kind: "s" for a string that stays one, "j" for any JSON value; None to tell by the content.
     """
     if isinstance(content, str):

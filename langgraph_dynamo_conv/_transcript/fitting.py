@@ -45,9 +45,8 @@ def title_of(message_or_text: Mapping[str, Any] | str | None, limit: int = 80) -
 def split(messages: Sequence[Message], *, max_bytes: int, keep_bytes: int) -> tuple[list[Message], list[Message]]:
     """The messages that leave the row, and those that stay in it; each list oldest first.
 
-    None leaves while all fit in `max_bytes`. When they do not, the oldest leave until the rest is at most
-    `keep_bytes`, so that not every turn moves some. The newest stays even if it is larger by itself: see
-    `shorten`.
+    None leaves while all fit in `max_bytes`. When they do not, the oldest leave until the rest is at most `keep_bytes`,
+    so that not every turn moves some. The newest stays even if it is larger by itself: see `shorten`.
     """
     sizes = [1 + size_of(message) for message in messages]
     if sum(sizes) <= max_bytes:
@@ -59,11 +58,10 @@ def split(messages: Sequence[Message], *, max_bytes: int, keep_bytes: int) -> tu
 
 
 def shorten(message: Message, max_bytes: int) -> Message:
-    """The message as the row shows it when it is too large: its longest strings and lists cut, and
-    `shortened` True.
+    """The message as the row shows it when it is too large: its longest strings and lists cut, and `shortened` True.
 
-    What is cut ends in a marker with the number of characters or elements left out. Role, timestamp, ids, and
-    the first characters of the content stay, even if they are larger than `max_bytes`.
+    What is cut ends in a marker with the number of characters or elements left out. Role, timestamp, ids, and the first
+    characters of the content stay, even if they are larger than `max_bytes`.
 
     Returns:
         The same object if it fits.

@@ -1,10 +1,10 @@
 """LangChain messages folded into conversation messages, and conversation messages as LangChain messages.
 
-The rule of folding: one assistant message for each answer. What an agent does on the way to an answer, its
-tool calls and their results, belongs to that answer; a message of the user or the system ends it.
+The rule of folding: one assistant message for each answer. What an agent does on the way to an answer, its tool calls
+and their results, belongs to that answer; a message of the user or the system ends it.
 
-Every conversation message carries `ids`: short digests of the ids of the LangChain messages in it, by which a
-later state, trimmed or edited or forked, finds it again.
+Every conversation message carries `ids`: short digests of the ids of the LangChain messages in it, by which a later
+state, trimmed or edited or forked, finds it again.
 """
 
 from __future__ import annotations
@@ -44,16 +44,14 @@ _ROLES = {"user": "user", "human": "user", "system": "system", "developer": "sys
 def fold(messages: Any, *, timestamp: str) -> list[Message]:
     """The conversation messages that a state's messages are, oldest first.
 
-    Tool calls and results become `tool_calls` of the answer they led to; those that led to none yet are an
-    assistant message without text. A call without a result is pending. Folding a longer state changes only
-    the last messages.
+    Tool calls and results become `tool_calls` of the answer they led to; those that led to none yet are an assistant
+    message without text. A call without a result is pending. Folding a longer state changes only the last messages.
 
     Args:
-        messages: what a messages channel holds: messages, or their dict, tuple and string forms. Anything
-            else in it is left out, and so are human messages that the user did not type (LangChain marks a
-            middleware's summary or notice with `lc_source`).
-        timestamp: ISO 8601 in UTC with `Z`, given to every message; `merge` keeps the older one of a known
-            message.
+        messages: What a messages channel holds: messages, or their dict, tuple and string forms. Anything else in it is
+            left out, and so are human messages that the user did not type (LangChain marks a middleware's summary or
+            notice with `lc_source`).
+        timestamp: ISO 8601 in UTC with `Z`, given to every message; `merge` keeps the older one of a known message.
 
     Returns:
         New dicts, in types that an item can hold.

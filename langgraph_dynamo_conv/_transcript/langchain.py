@@ -24,17 +24,15 @@ _NAMED_BY_CHARACTERS = 40
 def to_langchain(messages: Sequence[Mapping[str, Any]]) -> list[BaseMessage]:
     """Stored messages as the state of an agent that is to continue them.
 
-    The same messages always give the same ids, and `fold` gives back their roles, contents, tools, args and
-    results; `merge` then knows them again. Numbers become int and float. A call without a result gets
-    `NO_RESULT`.
+    The same messages always give the same ids, and `fold` gives back their roles, contents, tools, args and results;
+    `merge` then knows them again. Numbers become int and float. A call without a result gets `NO_RESULT`.
 
     Args:
-        messages: conversation messages, oldest first, whole (not shortened). Other programs may have written
-            them.
+        messages: Conversation messages, oldest first, whole (not shortened). Other programs may have written them.
 
     Returns:
-        For an assistant message with `tool_calls`: an `AIMessage` with the calls, a `ToolMessage` for each,
-        and the text, if any, as a second `AIMessage`.
+        For an assistant message with `tool_calls`: an `AIMessage` with the calls, a `ToolMessage` for each, and the
+        text, if any, as a second `AIMessage`.
     """
     return [
         part for message, base in zip(messages, _adopted_bases(messages), strict=True) for part in _parts(message, base)

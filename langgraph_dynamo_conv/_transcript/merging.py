@@ -1,8 +1,8 @@
 """The transcript of a conversation: what a state's messages change in it, and what of it the row shows.
 
-The rule: a transcript only grows. An agent may trim or summarise its own messages; what was said stays. Two
-things replace: a state that knows a stored message whole (it was edited, or its call now has a result), and a
-fork, which drops what came after its point.
+The rule: a transcript only grows. An agent may trim or summarise its own messages; what was said stays. Two things
+replace: a state that knows a stored message whole (it was edited, or its call now has a result), and a fork, which
+drops what came after its point.
 """
 
 from __future__ import annotations
@@ -21,17 +21,16 @@ def merge(
 ) -> list[Message]:
     """The transcript after a state: `stored` with what `folded` changes in it and adds to it.
 
-    Messages are the same when their `ids` have one in common. A stored message that the state knows whole
-    takes its content, and keeps its timestamp and the keys of other programs; one that the state knows in
-    part is completed, never reduced. New messages follow all stored ones, in their order. An unknown message
-    before the first known one is a summary, or older than `stored`, and is not added. Merging the same state
-    again changes nothing.
+    Messages are the same when their `ids` have one in common. A stored message that the state knows whole takes its
+    content, and keeps its timestamp and the keys of other programs; one that the state knows in part is completed,
+    never reduced. New messages follow all stored ones, in their order. An unknown message before the first known one is
+    a summary, or older than `stored`, and is not added. Merging the same state again changes nothing.
 
     Args:
-        stored: the newest messages of the transcript, oldest first; other programs' messages have no `ids`.
+        stored: The newest messages of the transcript, oldest first; other programs' messages have no `ids`.
         folded: `fold` of the newest state.
-        forked_from: `fold` of the state that the newest one forked from, once, when it did. What follows it
-            is dropped: see `fork_point`. Where that finds no point, nothing is dropped.
+        forked_from: `fold` of the state that the newest one forked from, once, when it did. What follows it is dropped:
+            see `fork_point`. Where that finds no point, nothing is dropped.
 
     Returns:
         A new list. Messages that did not change are the same objects as in `stored`.
@@ -47,8 +46,8 @@ def fork_point(stored: Sequence[Message], forked_from: Sequence[Message]) -> int
     """How many of `stored` a fork from `forked_from` keeps: up to the last one that it knows.
 
     Returns:
-        None if it knows none, or is empty: the point is before all of `stored`. While the transcript has
-        older messages, read them and ask again before merging.
+        None if it knows none, or is empty: the point is before all of `stored`. While the transcript has older
+        messages, read them and ask again before merging.
     """
     reached = [target for target in _targets(_known(stored), forked_from) if target is not None]
     return max(reached) + 1 if reached else None
@@ -105,8 +104,7 @@ def _targets(known: list[_Known], folded: Sequence[Message]) -> list[int | None]
 
 
 def _equal_at_head(known: list[_Known], folded: Sequence[Message]) -> int:
-    """How many messages both begin with: another program's row, whose chat the state holds under ids of its
-    own."""
+    """How many messages both begin with: another program's row, whose chat the state holds under ids of its own."""
     pairs = zip(known, folded, strict=False)
     same = [meaning_of(stored)[:2] == meaning_of(message)[:2] for (stored, _), message in pairs]
     return same.index(False) if False in same else len(same)
