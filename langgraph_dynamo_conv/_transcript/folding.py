@@ -9,8 +9,6 @@ state, trimmed or edited or forked, finds it again.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -28,15 +26,11 @@ from langchain_core.messages import (
 
 from langgraph_dynamo_conv._format.attributes import clean_text, storable
 from langgraph_dynamo_conv._transcript.content import text_of, tool_result
+from langgraph_dynamo_conv._transcript.ids import adopted_part, digest_of, is_adopted_call
 
 Message = dict[str, Any]
 """As the table documents it: role, content, timestamp, and tool_calls and ids where it has them."""
 
-
-# The ids of adopted messages say which stored message they come from, so that they fold back into that one
-# and no other, and whether a result was JSON (j), a string (s) or missing (n): its text does not tell.
-_ADOPTED = re.compile(r"(?P<base>conv-[0-9a-f]{16}-\d+)-(?:m|c|\d+(?P<kind>[jsn]))")
-_ADOPTED_CALL = re.compile(r"call_[0-9a-f]{16}_\d+_\d+")
 
 _ROLES = {"user": "user", "human": "user", "system": "system", "developer": "system"}
 
@@ -59,7 +53,7 @@ def fold(messages: Any, *, timestamp: str) -> list[Message]:
     folding = _Folding(timestamp)
     for message in _coerced(messages):
         folding.add(message)
-    return [{**message, "ids": " ".join(message["ids"])} for message in folding.messages]
+    return folding.messages
 
 
 class _Folding:
@@ -74,28 +68,27 @@ class _Folding:
         self._seen: Counter[str] = Counter()
 
     def add(self, message: BaseMessage) -> None:
-        adopted = _ADOPTED.fullmatch(message.id or "")
-        base = adopted["base"] if adopted else None
+        base, result_kind = adopted_part(message.id)
         if base != self._base:
             self._open, self._base = None, base
         if isinstance(message, (ToolMessage, FunctionMessage)):
-            self._add_result(message, kind=adopted["kind"] if adopted else None)
+            self._add_result(message, result_kind)
         elif (role := _role(message)) == "assistant":
             self._add_answer(message)
         else:
             self._open = None
             self._start(message, role, text_of(message.content))
 
-    def _start(self, message: BaseMessage, role: str, text: str) -> None:
-        ids = [self._digest(message)]
-        self.messages.append({"role": role, "content": text, "timestamp": self._timestamp, "ids": ids})
+    def _start(self, message: BaseMessage, role: str, text: str) -> Message:
+        started = {"role": role, "content": text, "timestamp": self._timestamp, "ids": self._digest(message)}
+        self.messages.append(started)
+        return started
 
     def _join(self, message: BaseMessage) -> Message:
         """The open answer, with the message in it; a new one if none is open."""
         if self._open is None:
-            self._start(message, "assistant", "")
-            return self.messages[-1]
-        self._open["ids"].append(self._digest(message))
+            return self._start(message, "assistant", "")
+        self._open["ids"] += f" {self._digest(message)}"
         return self._open
 
     def _add_answer(self, message: BaseMessage) -> None:
@@ -109,7 +102,7 @@ class _Folding:
         else:
             self._open = answer
 
-    def _add_result(self, message: ToolMessage | FunctionMessage, *, kind: str | None) -> None:
+    def _add_result(self, message: ToolMessage | FunctionMessage, kind: str | None) -> None:
         call = self._call_answered(message)
         if kind != "n":
             call["result"] = tool_result(message.content, kind)
@@ -119,13 +112,14 @@ class _Folding:
             call.pop("status", None)  # a later result of the same call counts
 
     def _call_answered(self, message: ToolMessage | FunctionMessage) -> Message:
-        known = self._calls.get(getattr(message, "tool_call_id", ""))
-        if known:
-            known[0]["ids"].append(self._digest(message))
-            return known[1]
+        call_id: str = getattr(message, "tool_call_id", "")
+        if call_id in self._calls:
+            answer, call = self._calls[call_id]
+            answer["ids"] += f" {self._digest(message)}"
+            return call
         # An agent that trims may cut a call from its result.
         self._open = self._join(message)
-        call = _call(message.name, {}, getattr(message, "tool_call_id", None))
+        call = _call(message.name, {}, call_id)
         self._open.setdefault("tool_calls", []).append(call)
         return call
 
@@ -135,11 +129,6 @@ class _Folding:
         name = message.id or repr([message.type, message.content, calls, answered])
         self._seen[name] += 1
         return digest_of(name if self._seen[name] == 1 else f"{name}#{self._seen[name]}")
-
-
-def digest_of(message_id: str) -> str:
-    """The eight hexadecimal characters that stand for a LangChain message's id in `ids`."""
-    return hashlib.blake2b(message_id.encode(errors="replace"), digest_size=4).hexdigest()
 
 
 def _coerced(messages: Any) -> Iterator[BaseMessage]:
@@ -182,4 +171,4 @@ def _calls_made(message: BaseMessage) -> Iterator[tuple[Message, str]]:
 def _call(tool: str | None, args: Mapping[str, Any], call_id: str | None) -> Message:
     call = {"tool": clean_text(tool or "unknown"), "args": storable(args)}
     # The stored call had no id: it gets none from having been an agent's state.
-    return call if not call_id or _ADOPTED_CALL.fullmatch(call_id) else {**call, "id": clean_text(call_id)}
+    return call if not call_id or is_adopted_call(call_id) else {**call, "id": clean_text(call_id)}
