@@ -1,4 +1,8 @@
-"""Stored messages as the state of an agent that continues them, and what a stored message means. Pure."""
+"""Stored messages as LangChain messages, and what a stored message says.
+
+The rule: any stored message can be read, whichever program wrote it. A key that is missing or of another type than the
+documented one is taken for the nearest that it can mean, and never raises.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +17,19 @@ from langgraph_dynamo_conv._transcript.folding import Message, role_of
 from langgraph_dynamo_conv._transcript.ids import adopted_bases, adopted_call_id, digest_of
 
 NO_RESULT = "(The result of this call is not recorded.)"
-"""What a model reads where a stored call has no result: providers refuse a call that was not answered."""
-
+"""The text that a model reads where a stored call has no result: providers refuse a call that was not answered."""
 
 _TYPES = {"user": HumanMessage, "system": SystemMessage, "assistant": AIMessage}
 
-# Enough of the text to tell messages of one second apart, and never cut from a message that is shortened.
+# Enough of the text to tell messages of one second apart, and so little that a shortened message still has it.
 _NAMED_BY_CHARACTERS = 40
 
 
 def to_langchain(messages: Sequence[Mapping[str, Any]]) -> list[BaseMessage]:
     """Stored messages as the state of an agent that is to continue them.
 
-    The same messages always give the same ids, and `fold` gives back their roles, contents, tools, args and results;
-    `merge` then knows them again. Numbers become int and float. A call without a result gets `NO_RESULT`.
+    The same messages always give the same ids. `fold` gives back their roles, contents, tools, args and results, and
+    `merge` then recognises them. Numbers become int and float. A call without a result gets `NO_RESULT`.
 
     Args:
         messages: Conversation messages, oldest first, whole (not shortened). Other programs may have written them.
@@ -39,7 +42,7 @@ def to_langchain(messages: Sequence[Mapping[str, Any]]) -> list[BaseMessage]:
 
 
 def adopted_ids(messages: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """For each message, the `ids` that `fold` would give it after `to_langchain(messages)`."""
+    """For each message, the digests that `fold` gives its parts after `to_langchain(messages)`."""
     return [[digest_of(f"{base}-{name}") for name in _part_names(message)] for message, base in _with_bases(messages)]
 
 
@@ -48,7 +51,7 @@ def _with_bases(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping
 
 
 def _name_of(message: Mapping[str, Any]) -> str:
-    """What a message's ids are derived from. Shortening keeps it; an equal message has another."""
+    """The text that a message's adopted ids are derived from. Shortening the message does not change it."""
     if message.get("ids"):
         return str(message["ids"])
     text = _content(message)[:_NAMED_BY_CHARACTERS]
@@ -56,6 +59,7 @@ def _name_of(message: Mapping[str, Any]) -> str:
 
 
 def _part_names(message: Mapping[str, Any]) -> Iterator[str]:
+    """The last parts of the ids that `_parts` gives, in its order."""
     calls = _stored_calls(message)
     if calls:
         yield "c"
@@ -88,6 +92,7 @@ def _call_parts(stored: list[Mapping[str, Any]], calls: list[Message], base: str
 
 
 def _result_kind(call: Mapping[str, Any]) -> str:
+    """The letter of a call's result in its adopted id."""
     if "result" not in call:
         return "n"
     return "s" if isinstance(call["result"], str) else "j"
@@ -100,7 +105,7 @@ def _result_text(call: Mapping[str, Any], kind: str) -> str:
 
 
 def _call_ids(calls: list[Mapping[str, Any]], base: str) -> list[str]:
-    """Stored ids; a made one where there is none or another call of the message has it."""
+    """The stored id of each call, or a made one where it has none or an earlier call of the message has the same."""
     ids: list[str] = []
     for number, call in enumerate(calls):
         stored = call.get("id")
@@ -110,12 +115,11 @@ def _call_ids(calls: list[Mapping[str, Any]], base: str) -> list[str]:
 
 
 def meaning_of(message: Mapping[str, Any]) -> tuple[str, str, list[Message]]:
-    """Role, text and tool calls of a stored message in plain values, whoever wrote it: to compare by.
+    """The role, text and tool calls of a stored message in plain values, by which two messages can be compared.
 
-    Ids and timestamps are not in it, nor keys that other programs added.
+    Ids, timestamps and the keys of other programs are left out.
     """
-    calls = [_meaning_of_call(call) for call in _stored_calls(message)]
-    return role_of(message.get("role")), _content(message), calls
+    return role_of(message.get("role")), _content(message), [_meaning_of_call(call) for call in _stored_calls(message)]
 
 
 def _content(message: Mapping[str, Any]) -> str:

@@ -281,6 +281,7 @@ def test_folding_does_not_change_the_messages():
         ([{"type": "non_standard", "value": {"type": "hologram"}}], "[hologram]"),
         ([{"type": "non_standard"}], ""),
         ([{}], "[block]"),
+        ([{"type": ["odd"]}], "[['odd']]"),
         ([{"guardContent": {}}], "[guardContent]"),
         ("\ud800", "\N{REPLACEMENT CHARACTER}"),
         (["\ud800"], "\N{REPLACEMENT CHARACTER}"),
@@ -367,6 +368,7 @@ def test_a_description_stands_on_a_line_of_its_own():
             ["[image: image/png, 3 bytes]", "x"],
         ),
         ([{"file": "a.txt", "score": 1}], {"file": "a.txt", "score": 1}),
+        ([{"type": ["odd"]}], {"type": ["odd"]}),
         ([], []),
     ],
 )
