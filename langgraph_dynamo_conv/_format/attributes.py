@@ -1,7 +1,7 @@
-"""Any Python value as one that an item can hold, and an item's value as JSON.
+"""Python values as DynamoDB attributes, and attributes as JSON.
 
-The rule: what DynamoDB has a type for keeps its type and its exact value; the rest becomes a string that a
-person can read. Nothing here raises for a value it does not know: a strange tool result must not fail a run.
+The rule: a value of a type that DynamoDB has keeps its type and its exact value; any other becomes a string that a
+person can read. `storable` takes every value: a tool may return anything, and a strange result must not fail a run.
 """
 
 from __future__ import annotations
@@ -9,19 +9,19 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, Overflow, Subnormal
 from typing import Any
 
 MAX_LEVELS = 27
-"""Maps and lists inside one another, below `args` or `result`. An item takes 32 levels with the innermost
-value (Developer Guide, "Quotas: Nested attribute depth"), and messages, message, tool_calls and call are four
-of them."""
+"""How many maps and lists `args` and `result` may have inside one another. An item takes 32 levels with the innermost
+value (Developer Guide, "Quotas: Nested attribute depth"); messages, message, tool_calls and call are four of them."""
 
 MAX_NAME_BYTES = 65_535
-"""Length of a key of a map. Developer Guide, "Quotas: Attribute names"."""
+"""The longest key of a map, in bytes of UTF-8. Developer Guide, "Quotas: Attribute names"."""
 
-_MAX_DIGITS = 38
-_EXPONENTS = range(-130, 126)
+# 38 significant digits, magnitudes of 1E-130 to 9.9…E+125. Developer Guide, "Naming rules and data types: Number".
+_NUMBERS = Context(prec=38, Emin=-130, Emax=125, traps=[Inexact, Overflow, Subnormal])
+
 _EMPTY_NAME = "(empty)"
 
 
@@ -34,16 +34,15 @@ def clean_text(text: str) -> str:
 
 
 def storable(value: Any, *, levels: int = MAX_LEVELS) -> Any:
-    """`value` in types that an attribute can have: str, int, Decimal, bool, None, list, dict with string
-    keys.
+    """`value` in types that an attribute can have: str, int, Decimal, bool, None, list, dict with string keys.
 
     Args:
-        value: anything. It is not changed.
-        levels: how many maps and lists may stand inside one another; what is below becomes one JSON string.
+        value: Any object. It is not changed.
+        levels: How many maps and lists may stand inside one another. Anything deeper becomes one JSON string.
 
     Returns:
-        Floats as `Decimal`, numbers out of DynamoDB's range as strings, bytes as their length, tuples as
-        lists, sets as lists in a fixed order, other objects as `str(value)`.
+        A new value. Floats become `Decimal`, numbers out of DynamoDB's range strings, bytes a note of their length,
+        tuples lists, sets lists in a fixed order, and other objects `str(value)`.
     """
     if value is None or isinstance(value, bool):
         return value
@@ -54,11 +53,11 @@ def storable(value: Any, *, levels: int = MAX_LEVELS) -> Any:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"[bytes: {len(value)}]"
     if isinstance(value, (Mapping, list, tuple, set, frozenset)):
-        return _container(value, levels)
+        return _storable_container(value, levels)
     return clean_text(str(value))
 
 
-def _container(value: Mapping[Any, Any] | Iterable[Any], levels: int) -> Any:
+def _storable_container(value: Mapping[Any, Any] | Iterable[Any], levels: int) -> Any:
     if not levels:
         return _json(value)
     if isinstance(value, Mapping):
@@ -76,30 +75,34 @@ def _json(value: Any) -> str:
 
 
 def _name(key: Any) -> str:
-    name = clean_text(str(key)) or _EMPTY_NAME  # a map's key can't be empty, its values can
+    name = clean_text(str(key)) or _EMPTY_NAME  # DynamoDB refuses an empty key, though not an empty value
     if len(name.encode()) <= MAX_NAME_BYTES:
         return name
     return name.encode()[: MAX_NAME_BYTES - 3].decode(errors="ignore") + "…"
 
 
 def _storable_number(value: int | float | Decimal) -> int | Decimal | str:
-    number = Decimal(float.__repr__(value)) if isinstance(value, float) else Decimal(value)
+    number = _decimal(value)
     if not number.is_finite():
         return str(number)
+    try:
+        exact = _NUMBERS.normalize(number)
+    except (Inexact, Overflow, Subnormal):
+        return str(value if isinstance(value, float) else number)  # of an int, `str` gives no more than 4300 digits
     if not number:
         return 0
-    sign, digits, exponent = number.as_tuple()
-    if len(digits) > _MAX_DIGITS:
-        significant = len("".join(map(str, digits)).rstrip("0"))
-        number = Decimal((sign, digits[:significant], int(exponent) + len(digits) - significant))
-    if len(number.as_tuple().digits) > _MAX_DIGITS or number.adjusted() not in _EXPONENTS:
-        return str(value) if isinstance(value, float) else str(Decimal(value))
-    return int(value) if isinstance(value, int) and len(digits) <= _MAX_DIGITS else number
+    if len(number.as_tuple().digits) > _NUMBERS.prec:
+        return exact
+    return int(value) if isinstance(value, int) else number
+
+
+def _decimal(value: int | float | Decimal) -> Decimal:
+    # A float is the shortest text that gives it back, as a person wrote it: 0.1, not 0.1000000000000000055….
+    return Decimal(float.__repr__(value) if isinstance(value, float) else value)
 
 
 def plain(value: Any) -> Any:
-    """A value read from an item as JSON has it: numbers as int or float, sets as sorted lists, binary as
-    Base64.
+    """A value read from an item as JSON has it: numbers as int or float, sets as sorted lists, binary as Base64.
 
     A fraction with more digits than a float has is rounded to the nearest float.
     """
@@ -110,7 +113,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     if isinstance(value, (set, frozenset)):
-        return sorted((plain(item) for item in value), key=lambda item: (isinstance(item, str), item))
+        return sorted(map(plain, value), key=lambda item: (isinstance(item, str), item))
     value = getattr(value, "value", value)  # boto3 wraps binary in an object of its own
     if isinstance(value, (bytes, bytearray)):
         return base64.b64encode(value).decode()
@@ -127,18 +130,18 @@ def _plain_number(value: Decimal) -> int | float | str:
 
 
 def size_of(value: Any) -> int:
-    """The bytes that DynamoDB counts for a value, without the name it has in its item.
+    """The bytes that DynamoDB counts for a value, without the name that it has in its item.
 
-    From the Developer Guide, "Item sizes and formats": strings by their UTF-8 bytes, a number a byte for two
-    significant digits, one more, and one if negative; True, False and null 1; lists and maps 3, and 1 for
-    each element.
+    From the Developer Guide, "Item sizes and formats": a string has its UTF-8 bytes; a number one byte for two
+    significant digits, one more, and one if it is negative; True, False and null have 1; a list or map has 3, and 1
+    for each element.
     """
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode(errors="replace"))
     if value is None or isinstance(value, bool):
         return 1
     if isinstance(value, (int, float, Decimal)):
-        return _number_size(value)
+        return _number_size(_decimal(value))
     if isinstance(value, Mapping):
         return 3 + sum(1 + size_of(str(key)) + size_of(item) for key, item in value.items())
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -146,14 +149,20 @@ def size_of(value: Any) -> int:
     return len(value) if isinstance(value, (bytes, bytearray)) else size_of(str(value))
 
 
-def _number_size(value: int | float | Decimal) -> int:
-    number = Decimal(value) if not isinstance(value, float) else Decimal(float.__repr__(value))
+def _number_size(number: Decimal) -> int:
     digits = "".join(map(str, number.as_tuple().digits)).strip("0")
     return (len(digits) + 1) // 2 + 1 + number.is_signed()
 
 
 def to_attribute(value: Any) -> dict[str, Any]:
-    """A plain value of a conversation row as an attribute: str, int, Decimal, bool, None, bytes, list, dict."""
+    """A value as the attribute that the client sends.
+
+    Args:
+        value: A str, bool, int, Decimal, None, bytes, or a dict, list, tuple or non-empty set of them.
+
+    Raises:
+        TypeError: DynamoDB has no such type. `storable` gives a value that it has.
+    """
     if isinstance(value, str):
         return {"S": value}
     if isinstance(value, bool):
@@ -175,21 +184,24 @@ def to_attribute(value: Any) -> dict[str, Any]:
 
 
 def from_attribute(attribute: Mapping[str, Any]) -> Any:
-    """The plain value of an attribute. Whole numbers become int, others Decimal."""
+    """The value of an attribute that the client gave: the inverse of `to_attribute`.
+
+    Whole numbers that are written without a point become int, others Decimal.
+    """
     ((kind, value),) = attribute.items()
     if kind == "N":
-        return _read_number(value)
+        return _number(value)
     if kind == "M":
         return {key: from_attribute(item) for key, item in value.items()}
     if kind == "L":
         return [from_attribute(item) for item in value]
     if kind == "NULL":
         return None
-    if kind == "NS":
-        return {_read_number(number) for number in value}
-    return set(value) if kind in ("SS", "BS") else value
+    if kind in ("NS", "SS", "BS"):
+        return set(map(_number, value) if kind == "NS" else value)
+    return value
 
 
-def _read_number(text: str) -> int | Decimal:
+def _number(text: str) -> int | Decimal:
     number = Decimal(text)
     return int(number) if number == number.to_integral_value() and "." not in text else number

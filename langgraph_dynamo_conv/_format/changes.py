@@ -1,8 +1,8 @@
-"""What changed between two checkpoints, and how it is replayed. Pure.
+"""What changed between two checkpoints, and how a change is replayed.
 
-A checkpoint is held as a *tree*: dicts with string keys, lists, and leaves. A `Leaf` is one value as the serializer's
-bytes. Only values of the exact types `dict` and `list` are taken apart, and only as deep as `grow` is told, so what
-`prune_to_python` (the inverse) gives back equals what went in, order included. Leaves are compared by their bytes.
+The rule: replaying a change gives exactly the new checkpoint, its order and types included, and a change names what
+stays instead of storing it again. A checkpoint is a tree of dicts, lists and leaves (`tree.grow`); leaves are compared
+by the bytes that the serializer gave, never by `==`, which takes 1, 1.0 and True for one another.
 
 A tree or a change is written as msgpack, with arrays that open with a tag:
 
@@ -12,9 +12,10 @@ A tree or a change is written as msgpack, with arrays that open with a tag:
     [1, [node, ...]]                      a list
     [2, segment, index]                   a leaf that is in a segment (a number in the payload's segment table)
     [3, segment, index, count]            in a list: so many leaves of a segment in a row
-    [4, type, digest, bytes, parts]       a leaf that is stored as a value of its own
+    [4, type, digest, bytes, parts]       a leaf that is stored as a blob
     [5, {key: change}, [key], order]      a dict changed: keys set, keys removed, all keys in order (nil: as before)
-    [6, before, after, [node, ...]]       a list changed: what stays in front and at the end, what stands between
+    [6, before, after, [node, ...]]       a list changed: how many leaves stay in front and at the end, and what stands
+                                          between them
     [7, index, count]                     in a list change: so many leaves of the old list in a row, from elsewhere
 """
 
@@ -24,14 +25,14 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import is_
-from typing import Any
+from typing import Any, cast
 
 from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Node, SegmentRef
 
-_LEAF, _LIST, _IN_SEGMENT, _RUN, _VALUE, _PATCH, _SPLICE, _KEPT = range(8)
+_LEAF, _LIST, _IN_SEGMENT, _RUN, _BLOB, _PATCH, _SPLICE, _KEPT = range(8)
 _NATIVE = "msgpack"
 _MISFITS = (AttributeError, IndexError, KeyError, TypeError)
-
+"""What reading a damaged encoding raises before a check of the grammar finds it."""
 
 UNCHANGED: Any = [_PATCH, {}, [], None]
 """The change where nothing changed."""
@@ -39,14 +40,20 @@ UNCHANGED: Any = [_PATCH, {}, [], None]
 
 @dataclass(frozen=True)
 class Difference:
-    """`change` turns the old tree into `tree`, which shares all that is the same with the old one."""
+    """What `difference` found.
+
+    Args:
+        change: Turns the old tree into `tree`, in the grammar above.
+        tree: Equal to the new tree, but made of the old tree's objects wherever they are the same. The next comparison
+            then finds them by identity, and what the old leaves know (digests, places) is kept.
+    """
 
     change: Any
     tree: Any
 
 
 def difference(old: Node | None, new: Node) -> Difference:
-    """What turns `old` into `new`; `change` is `UNCHANGED` where they are equal."""
+    """What turns `old` into `new`; the change is the object `UNCHANGED` where they are equal."""
     if type(old) is dict and type(new) is dict:
         return _dict_difference(old, new)
     if type(old) is list and type(new) is list:
@@ -57,74 +64,75 @@ def difference(old: Node | None, new: Node) -> Difference:
 
 
 def _dict_difference(old: dict[str, Any], new: dict[str, Any]) -> Difference:
-    tree, patch = {}, {}
-    for key, item in new.items():
-        part = difference(old.get(key), item)
-        tree[key] = part.tree
-        if part.change is not UNCHANGED:
-            patch[key] = part.change
+    parts = {key: difference(old.get(key), item) for key, item in new.items()}
+    patch = {key: part.change for key, part in parts.items() if part.change is not UNCHANGED}
     removed = [key for key in old if key not in new]
-    kept = [key for key in old if key in new] if removed else list(old)
-    in_order = kept + [key for key in new if key not in old] == list(new)
-    if not patch and not removed and in_order:
+    # Replaying keeps the old keys in their order and appends the new ones. Only another order has to be stored.
+    replayed = [key for key in old if key in new] + [key for key in new if key not in old]
+    order = None if replayed == list(new) else list(new)
+    if not patch and not removed and order is None:
         return Difference(UNCHANGED, old)
-    return Difference([_PATCH, patch, removed, None if in_order else list(new)], tree)
+    return Difference([_PATCH, patch, removed, order], {key: part.tree for key, part in parts.items()})
 
 
-def _list_difference(old: list[Any], new: list[Any]) -> Difference:
-    shortest = min(len(old), len(new))
+def _list_difference(old: list[Leaf], new: list[Leaf]) -> Difference:
     before = common_head(old, new)
-    behind = 0
-    while behind < shortest - before and old[-1 - behind].same(new[-1 - behind]):
-        behind += 1
     if before == len(old) == len(new):
         return Difference(UNCHANGED, old)
-    middle = _recalled(old, new[before : len(new) - behind], range(before, len(old) - behind))
-    tail = old[len(old) - behind :]
-    tree = [*old[:before], *(leaf for leaf, _ in middle), *tail]
-    return Difference([_SPLICE, before, behind, _encoded_middle(middle)], tree)
+    behind = common_head(old[before:][::-1], new[before:][::-1])
+    middle, encoded = _middle(old, new[before : len(new) - behind], range(before, len(old) - behind))
+    tree: list[Any] = [*old[:before], *middle, *old[len(old) - behind :]]
+    return Difference([_SPLICE, before, behind, encoded], tree)
 
 
 def common_head(old: list[Leaf], new: list[Leaf]) -> int:
     """How many leaves at the head of two lists are the same."""
     shortest = min(len(old), len(new))
-    known = list(map(is_, old, new))
-    before = known.index(False) if False in known else shortest
-    while before < shortest and old[before].same(new[before]):
-        before += 1
-    return before
+    # Most leaves are the old objects themselves. `map` compares these without a call of `same` for each.
+    identical = list(map(is_, old, new))
+    count = identical.index(False) if False in identical else shortest
+    while count < shortest and old[count].same(new[count]):
+        count += 1
+    return count
 
 
-def _recalled(old: list[Leaf], middle: list[Leaf], left: range) -> list[tuple[Leaf, int | None]]:
-    """Each leaf with its index in the old list (each index once), or None: windows slide, elements change places."""
-    places: dict[bytes, deque[int]] = {}
-    for place in left if middle else ():
-        places.setdefault(old[place].plain_digest(), deque()).append(place)
-    found: list[tuple[Leaf, int | None]] = []
-    for leaf in middle:
-        indexes = places.get(leaf.plain_digest()) if places else None
-        index = indexes.popleft() if indexes else None
-        found.append((leaf if index is None else old[index], index))
-    return found
+def _middle(old: list[Leaf], new: list[Leaf], replaced: range) -> tuple[list[Leaf], list[Any]]:
+    """The leaves between a common head and a common end, and how a change writes them.
 
-
-def _encoded_middle(middle: list[tuple[Leaf, int | None]]) -> list[Any]:
+    A window over messages slides, and elements change places: a new leaf that is among the `replaced` ones of the old
+    list is referred to by its index there. Each index is used once, so that equal elements stay separate leaves.
+    """
+    indexes: dict[bytes, deque[int]] = {}
+    for index in replaced if new else ():
+        indexes.setdefault(old[index].plain_digest(), deque()).append(index)
+    leaves: list[Leaf] = []
     encoded: list[Any] = []
-    last: list[int] = []
-    for leaf, index in middle:
-        if index is None:
-            encoded.append(encode(leaf))
-            last = []
-        elif last and last[1] + last[2] == index:
-            last[2] += 1
+    for leaf in new:
+        left = indexes.get(leaf.plain_digest()) if indexes else None
+        if left:
+            leaves.append(old[left[0]])
+            _append_to_run(encoded, [_KEPT, left.popleft(), 1])
         else:
-            last = [_KEPT, index, 1]
-            encoded.append(last)
-    return encoded
+            leaves.append(leaf)
+            encoded.append(encode(leaf))
+    return leaves, encoded
+
+
+def _append_to_run(encoded: list[Any], run: list[Any]) -> None:
+    """Append a run of one leaf ([tag, ..., index, 1]), or lengthen the run before it that ends at its index."""
+    last: Any = encoded[-1] if encoded else None
+    if _tag(last) == run[0] and last[-2] + last[-1] == run[-2] and last[:-2] == run[:-2]:
+        last[-1] += 1
+    else:
+        encoded.append(run)
+
+
+def _tag(encoded: Any) -> Any:
+    return encoded[0] if type(encoded) is list and encoded else None
 
 
 def apply(old: Node | None, change: Any) -> Any:
-    """Replay a change that was read. Shares all that is the same with `old`.
+    """Replay a change that was read. The new tree shares all that is the same with `old`.
 
     Raises:
         ValueError: The change does not fit `old`, or is not of this grammar.
@@ -136,11 +144,11 @@ def apply(old: Node | None, change: Any) -> Any:
 
 
 def _applied(old: Node | None, change: Any) -> Node:
-    if type(change) is list and change and change[0] == _PATCH:
+    if _tag(change) == _PATCH:
         return _patched(old, change)
-    if type(change) is list and change and change[0] == _SPLICE:
+    if _tag(change) == _SPLICE:
         return _spliced(old, change)
-    return _decoded(change, [])
+    return _decoded(change, ())  # a change refers to no segments: only full checkpoints have a segment table
 
 
 def _patched(old: Node | None, change: list[Any]) -> Node:
@@ -168,7 +176,7 @@ def _spliced(old: Node | None, change: list[Any]) -> Node:
 
 
 def _middle_leaves(old: list[Leaf], encoded: Any) -> list[Leaf]:
-    if type(encoded) is not list or encoded[0] != _KEPT:
+    if _tag(encoded) != _KEPT:
         return [_leaf(encoded)]
     _, index, count = encoded
     if not 0 <= index < index + count <= len(old):
@@ -181,20 +189,20 @@ def encode(node: Node, segment_numbers: Mapping[str, int] | None = None) -> Any:
 
     Args:
         node: A tree whose inline leaves have their bytes.
-        segment_numbers: Number of each segment that may be referred to; leaves in others are written inline.
+        segment_numbers: The number of each segment that may be referred to. Leaves in other segments are written
+            inline.
     """
     numbers = segment_numbers or {}
     if type(node) is dict:
         return {key: encode(item, numbers) for key, item in node.items()}
     if type(node) is list:
         return [_LIST, _encoded_items(node, numbers)]
-    assert isinstance(node, Leaf)
-    return _encoded_leaf(node, numbers)
+    return _encoded_leaf(cast("Leaf", node), numbers)
 
 
 def _encoded_leaf(leaf: Leaf, numbers: Mapping[str, int]) -> Any:
     if isinstance(leaf.at, BlobRef):
-        return [_VALUE, leaf.typ, *leaf.at]
+        return [_BLOB, leaf.typ, *leaf.at]
     if leaf.at is not None and leaf.at.segment in numbers:
         return [_IN_SEGMENT, numbers[leaf.at.segment], leaf.at.position]
     return leaf.data if leaf.typ == _NATIVE else [_LEAF, leaf.typ, leaf.data]
@@ -203,19 +211,20 @@ def _encoded_leaf(leaf: Leaf, numbers: Mapping[str, int]) -> Any:
 def _encoded_items(items: list[Leaf], numbers: Mapping[str, int]) -> list[Any]:
     encoded: list[Any] = []
     for leaf in items:
-        one = _encoded_leaf(leaf, numbers)
-        if type(one) is list and one[0] == _IN_SEGMENT:
-            last = encoded[-1] if encoded else None
-            if type(last) is list and last[0] == _RUN and last[1] == one[1] and last[2] + last[3] == one[2]:
-                last[3] += 1
-                continue
-            one = [_RUN, one[1], one[2], 1]
-        encoded.append(one)
+        item = _encoded_leaf(leaf, numbers)
+        if _tag(item) == _IN_SEGMENT:
+            _append_to_run(encoded, [_RUN, *item[1:], 1])
+        else:
+            encoded.append(item)
     return encoded
 
 
 def decode(encoded: Any, segment_table: list[str]) -> Node:
-    """The tree of what `encode` gave. Leaves in segments have no bytes yet.
+    """The tree that `encode` wrote. Leaves in segments have no bytes yet.
+
+    Args:
+        encoded: A tree in the grammar above.
+        segment_table: The segment of each number in it.
 
     Raises:
         ValueError: Not of this grammar.
@@ -226,10 +235,10 @@ def decode(encoded: Any, segment_table: list[str]) -> Node:
         raise ValueError(f"stored state is of an unknown grammar: {error!r}") from error
 
 
-def _decoded(encoded: Any, segment_table: list[str]) -> Node:
+def _decoded(encoded: Any, segment_table: Sequence[str]) -> Node:
     if type(encoded) is dict:
         return {key: _decoded(item, segment_table) for key, item in encoded.items()}
-    if type(encoded) is list and encoded and encoded[0] == _LIST:
+    if _tag(encoded) == _LIST:
         return [leaf for item in encoded[1] for leaf in _decoded_items(item, segment_table)]
     return _leaf(encoded, segment_table)
 
@@ -242,13 +251,13 @@ def _leaf(encoded: Any, segment_table: Sequence[str] = ()) -> Leaf:
         return Leaf(parts[0], parts[1])
     if tag == _IN_SEGMENT and parts[0] >= 0:
         return Leaf(_NATIVE, None, SegmentRef(segment_table[parts[0]], parts[1]))
-    if tag == _VALUE:
+    if tag == _BLOB:
         return Leaf(parts[0], None, BlobRef(*parts[1:]))
     raise ValueError("stored state is of an unknown grammar")
 
 
-def _decoded_items(encoded: Any, segment_table: list[str]) -> Iterator[Leaf]:
-    if type(encoded) is not list or encoded[0] != _RUN:
+def _decoded_items(encoded: Any, segment_table: Sequence[str]) -> Iterator[Leaf]:
+    if _tag(encoded) != _RUN:
         yield _leaf(encoded, segment_table)
         return
     _, number, start, count = encoded

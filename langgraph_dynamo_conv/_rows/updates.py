@@ -22,7 +22,8 @@ from langgraph_dynamo_conv._state.checkpoint_tree import metadata_of
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.recent import Recent
-from langgraph_dynamo_conv._transcript.folding import Message, digest_of, fold
+from langgraph_dynamo_conv._transcript.folding import Message, fold
+from langgraph_dynamo_conv._transcript.ids import digest_of
 
 _TASKS = "__pregel_tasks"
 _START = "__start__"

@@ -1,4 +1,9 @@
-"""What of a message fits: titles, shortened messages, and which leave the row. Pure."""
+"""What of the messages fits into the row: titles, shortened messages, and which messages leave it.
+
+The rule: the row stays below its limit whatever a tool returns. What the row leaves out it names, by a marker with the
+number of characters or elements, and nothing is lost: messages that left, and the whole of shortened ones, are in
+message items.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +18,15 @@ from langgraph_dynamo_conv._transcript.langchain import meaning_of
 DEFAULT_TITLE = "New conversation"
 """The title of a conversation in which the user has not said anything yet."""
 
-
 _NEVER_CUT = {"role", "timestamp", "ids", "tool", "id", "status"}
 
-
-# What adoption names a message by (see _messages) must survive a cut.
+# The ids of an adopted message are derived from the beginning of its text (`langchain.adopted_ids`).
 _MIN_CONTENT_CHARACTERS = 40
 
-
+# A string that is longer by less than its marker would be is not cut.
 _MARKER_CHARACTERS = 30
 
-
+# The limit is in characters of a string; of a list or map, one element is kept for so many of them.
 _CHARACTERS_PER_ELEMENT = 8
 
 
@@ -33,7 +36,7 @@ def title_of(message_or_text: Mapping[str, Any] | str | None, limit: int = 80) -
     Returns:
         `DEFAULT_TITLE` where there is no text.
     """
-    message = {"content": message_or_text} if not isinstance(message_or_text, Mapping) else message_or_text
+    message = message_or_text if isinstance(message_or_text, Mapping) else {"content": message_or_text}
     text = " ".join(meaning_of(message)[1].split())
     if len(text) <= limit:
         return text or DEFAULT_TITLE
@@ -45,25 +48,23 @@ def title_of(message_or_text: Mapping[str, Any] | str | None, limit: int = 80) -
 def split(messages: Sequence[Message], *, max_bytes: int, keep_bytes: int) -> tuple[list[Message], list[Message]]:
     """The messages that leave the row, and those that stay in it; each list oldest first.
 
-    None leaves while all fit in `max_bytes`. When they do not, the oldest leave until the rest is at most
-    `keep_bytes`, so that not every turn moves some. The newest stays even if it is larger by itself: see
-    `shorten`.
+    No message leaves while all fit into `max_bytes`. When they do not, the oldest leave until the others have at most
+    `keep_bytes`, so that the next turns need not move any. The newest stays even if it is larger by itself: `shorten`
+    is for that.
     """
     sizes = [1 + size_of(message) for message in messages]
-    if sum(sizes) <= max_bytes:
-        return [], list(messages)
     rest, first = sum(sizes), 0
-    while first < len(messages) - 1 and rest > keep_bytes:
-        rest, first = rest - sizes[first], first + 1
+    if rest > max_bytes:
+        while first < len(messages) - 1 and rest > keep_bytes:
+            rest, first = rest - sizes[first], first + 1
     return list(messages[:first]), list(messages[first:])
 
 
 def shorten(message: Message, max_bytes: int) -> Message:
-    """The message as the row shows it when it is too large: its longest strings and lists cut, and
-    `shortened` True.
+    """A message that is too large for the row as the row shows it: its longest strings and lists cut, `shortened` True.
 
-    What is cut ends in a marker with the number of characters or elements left out. Role, timestamp, ids, and
-    the first characters of the content stay, even if they are larger than `max_bytes`.
+    What is cut ends in a marker with the number of characters or elements left out. Role, timestamp, ids and the first
+    characters of the content stay, even if they are larger than `max_bytes`.
 
     Returns:
         The same object if it fits.
@@ -71,28 +72,28 @@ def shorten(message: Message, max_bytes: int) -> Message:
     if size_of(message) <= max_bytes:
         return message
 
-    def too_large(limit: int) -> bool:
+    def is_too_large(limit: int) -> bool:
         return size_of(_shortened(message, limit)) > max_bytes
 
     # One limit for every string takes from the longest first.
-    limit = bisect.bisect_left(range(max_bytes + 1), True, key=too_large)
+    limit = bisect.bisect_left(range(max_bytes + 1), True, key=is_too_large)
     return _shortened(message, max(limit - 1, 0))
 
 
 def _shortened(message: Message, limit: int) -> Message:
-    short = {key: value if key in _NEVER_CUT else _cut(value, limit) for key, value in message.items()}
+    short = _cut_values(message, limit)
     if "content" in message:
         short["content"] = _cut(message["content"], max(limit, _MIN_CONTENT_CHARACTERS))
     if isinstance(message.get("tool_calls"), list):
         calls = message["tool_calls"][: max(1, limit // _CHARACTERS_PER_ELEMENT)]
-        short["tool_calls"] = [_cut_call(call, limit) for call in calls]
+        cut = [_cut_values(call, limit) if isinstance(call, Mapping) else _cut(call, limit) for call in calls]
+        short["tool_calls"] = cut
     return {**short, "shortened": True}
 
 
-def _cut_call(call: Any, limit: int) -> Any:
-    if not isinstance(call, Mapping):
-        return _cut(call, limit)
-    return {key: value if key in _NEVER_CUT else _cut(value, limit) for key, value in call.items()}
+def _cut_values(fields: Mapping[str, Any], limit: int) -> dict[str, Any]:
+    """A message or a call with all of its keys, each value cut unless a reader needs the whole of it."""
+    return {key: value if key in _NEVER_CUT else _cut(value, limit) for key, value in fields.items()}
 
 
 def _cut(value: Any, limit: int) -> Any:

@@ -1,16 +1,11 @@
-"""LangChain messages folded into conversation messages, and conversation messages as LangChain messages.
+"""LangChain messages folded into conversation messages.
 
-The rule of folding: one assistant message for each answer. What an agent does on the way to an answer, its
-tool calls and their results, belongs to that answer; a message of the user or the system ends it.
-
-Every conversation message carries `ids`: short digests of the ids of the LangChain messages in it, by which a
-later state, trimmed or edited or forked, finds it again.
+The rule: one assistant message for each answer. Whatever an agent does on the way to an answer, its tool calls and
+their results, belongs to that answer. A message of the user or the system ends it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -28,32 +23,27 @@ from langchain_core.messages import (
 
 from langgraph_dynamo_conv._format.attributes import clean_text, storable
 from langgraph_dynamo_conv._transcript.content import text_of, tool_result
+from langgraph_dynamo_conv._transcript.ids import adopted_part, digest_of, is_adopted_call
 
 Message = dict[str, Any]
-"""As the table documents it: role, content, timestamp, and tool_calls and ids where it has them."""
-
-
-# The ids of adopted messages say which stored message they come from, so that they fold back into that one
-# and no other, and whether a result was JSON (j), a string (s) or missing (n): its text does not tell.
-_ADOPTED = re.compile(r"(?P<base>conv-[0-9a-f]{16}-\d+)-(?:m|c|\d+(?P<kind>[jsn]))")
-_ADOPTED_CALL = re.compile(r"call_[0-9a-f]{16}_\d+_\d+")
+"""A conversation message as the table documents it: role, content, timestamp, and where it has them tool_calls, ids."""
 
 _ROLES = {"user": "user", "human": "user", "system": "system", "developer": "system"}
 
 
 def fold(messages: Any, *, timestamp: str) -> list[Message]:
-    """The conversation messages that a state's messages are, oldest first.
+    """The conversation messages of a state, oldest first.
 
-    Tool calls and results become `tool_calls` of the answer they led to; those that led to none yet are an
-    assistant message without text. A call without a result is pending. Folding a longer state changes only
-    the last messages.
+    Tool calls and results become `tool_calls` of the answer that they led to; calls that have led to no answer yet are
+    an assistant message without text. A call without a result is pending. Folding a state that has grown gives the same
+    messages, but for the last ones.
 
     Args:
-        messages: what a messages channel holds: messages, or their dict, tuple and string forms. Anything
-            else in it is left out, and so are human messages that the user did not type (LangChain marks a
-            middleware's summary or notice with `lc_source`).
-        timestamp: ISO 8601 in UTC with `Z`, given to every message; `merge` keeps the older one of a known
-            message.
+        messages: The value of a messages channel: messages, or their dict, tuple and string forms. Any other value in
+            it is left out, and so is a human message that the user did not type (LangChain marks a summary or notice of
+            a middleware with `lc_source`).
+        timestamp: ISO 8601 in UTC with `Z`, given to every message. `merge` keeps the older one of a message that is
+            stored already.
 
     Returns:
         New dicts, in types that an item can hold.
@@ -61,43 +51,48 @@ def fold(messages: Any, *, timestamp: str) -> list[Message]:
     folding = _Folding(timestamp)
     for message in _coerced(messages):
         folding.add(message)
-    return [{**message, "ids": " ".join(message["ids"])} for message in folding.messages]
+    return folding.messages
 
 
 class _Folding:
-    """Messages folded so far. `_open` is the answer of this turn that still lacks its text."""
+    """The messages folded so far.
+
+    Args:
+        timestamp: The time of every message.
+    """
 
     def __init__(self, timestamp: str) -> None:
         self.messages: list[Message] = []
         self._timestamp = timestamp
-        self._open: Message | None = None
-        self._base: str | None = None
-        self._calls: dict[str, tuple[Message, Message]] = {}
+        self._open: Message | None = None  # the answer that still lacks its text
+        self._base: str | None = None  # of the adopted message whose parts are being added
+        self._calls: dict[str, tuple[Message, Message]] = {}  # by call id: the answer, the call
         self._seen: Counter[str] = Counter()
 
     def add(self, message: BaseMessage) -> None:
-        adopted = _ADOPTED.fullmatch(message.id or "")
-        base = adopted["base"] if adopted else None
+        """Fold the next message in."""
+        base, result_kind = adopted_part(message.id)
         if base != self._base:
+            # The parts of an adopted message fold into one message again, and nothing else joins it.
             self._open, self._base = None, base
         if isinstance(message, (ToolMessage, FunctionMessage)):
-            self._add_result(message, kind=adopted["kind"] if adopted else None)
+            self._add_result(message, result_kind)
         elif (role := _role(message)) == "assistant":
             self._add_answer(message)
         else:
             self._open = None
             self._start(message, role, text_of(message.content))
 
-    def _start(self, message: BaseMessage, role: str, text: str) -> None:
-        ids = [self._digest(message)]
-        self.messages.append({"role": role, "content": text, "timestamp": self._timestamp, "ids": ids})
+    def _start(self, message: BaseMessage, role: str, text: str) -> Message:
+        started = {"role": role, "content": text, "timestamp": self._timestamp, "ids": self._digest(message)}
+        self.messages.append(started)
+        return started
 
     def _join(self, message: BaseMessage) -> Message:
-        """The open answer, with the message in it; a new one if none is open."""
+        """The open answer, which now has the message's id; a new one if none is open."""
         if self._open is None:
-            self._start(message, "assistant", "")
-            return self.messages[-1]
-        self._open["ids"].append(self._digest(message))
+            return self._start(message, "assistant", "")
+        self._open["ids"] += f" {self._digest(message)}"
         return self._open
 
     def _add_answer(self, message: BaseMessage) -> None:
@@ -111,48 +106,45 @@ class _Folding:
         else:
             self._open = answer
 
-    def _add_result(self, message: ToolMessage | FunctionMessage, *, kind: str | None) -> None:
+    def _add_result(self, message: ToolMessage | FunctionMessage, kind: str | None) -> None:
         call = self._call_answered(message)
         if kind != "n":
             call["result"] = tool_result(message.content, kind)
         if getattr(message, "status", None) == "error":
             call["status"] = "error"
         else:
-            call.pop("status", None)  # a later result of the same call counts
+            call.pop("status", None)  # the newest result of a call counts
 
     def _call_answered(self, message: ToolMessage | FunctionMessage) -> Message:
-        known = self._calls.get(getattr(message, "tool_call_id", ""))
-        if known:
-            known[0]["ids"].append(self._digest(message))
-            return known[1]
-        # An agent that trims may cut a call from its result.
+        call_id: str = getattr(message, "tool_call_id", "")
+        if call_id in self._calls:
+            answer, call = self._calls[call_id]
+            answer["ids"] += f" {self._digest(message)}"
+            return call
+        # An agent that trims its messages may have cut the call, and kept its result.
         self._open = self._join(message)
-        call = _call(message.name, {}, getattr(message, "tool_call_id", None))
+        call = _call(message.name, {}, call_id)
         self._open.setdefault("tool_calls", []).append(call)
         return call
 
     def _digest(self, message: BaseMessage) -> str:
-        """The digest of the message's id; of equal ids, or equal messages without one, each has its own."""
+        """The digest of the message's id, or of what it says if it has no id. The second of two equal ones differs."""
         calls, answered = getattr(message, "tool_calls", None), getattr(message, "tool_call_id", None)
         name = message.id or repr([message.type, message.content, calls, answered])
         self._seen[name] += 1
         return digest_of(name if self._seen[name] == 1 else f"{name}#{self._seen[name]}")
 
 
-def digest_of(message_id: str) -> str:
-    """The eight hexadecimal characters that stand for a LangChain message's id in `ids`."""
-    return hashlib.blake2b(message_id.encode(errors="replace"), digest_size=4).hexdigest()
-
-
 def _coerced(messages: Any) -> Iterator[BaseMessage]:
-    single = isinstance(messages, (str, BaseMessage, Mapping))
-    pair = isinstance(messages, tuple) and len(messages) == 2 and isinstance(messages[0], str)
-    items = [messages] if single or pair else messages
+    """The messages in a channel's value that belong in a transcript."""
+    is_one = isinstance(messages, (str, BaseMessage, Mapping))
+    is_pair = isinstance(messages, tuple) and len(messages) == 2 and isinstance(messages[0], str)
+    items = [messages] if is_one or is_pair else messages
     for item in items if isinstance(items, Iterable) else ():
         try:
             (message,) = convert_to_messages([item])
         except (ValueError, TypeError, AttributeError, NotImplementedError):
-            continue  # not a message: a messages channel may hold anything
+            continue  # a messages channel may hold other things than messages
         if not isinstance(message, RemoveMessage) and not _is_notice(message):
             yield message
 
@@ -166,11 +158,12 @@ def _role(message: BaseMessage) -> str:
 
 
 def role_of(name: Any) -> str:
-    """The documented role for any name of one; what is not the user's or the system's is the assistant's."""
+    """The documented role for any name of a role: every speaker but the user and the system is the assistant."""
     return _ROLES.get(str(name).removesuffix("MessageChunk").lower(), "assistant")
 
 
 def _calls_made(message: BaseMessage) -> Iterator[tuple[Message, str]]:
+    """The tool calls in a message, each with the id under which its result comes."""
     if not isinstance(message, AIMessage):
         return
     for made in message.tool_calls:
@@ -183,5 +176,5 @@ def _calls_made(message: BaseMessage) -> Iterator[tuple[Message, str]]:
 
 def _call(tool: str | None, args: Mapping[str, Any], call_id: str | None) -> Message:
     call = {"tool": clean_text(tool or "unknown"), "args": storable(args)}
-    # The stored call had no id: it gets none from having been an agent's state.
-    return call if not call_id or _ADOPTED_CALL.fullmatch(call_id) else {**call, "id": clean_text(call_id)}
+    # An adopted call that was stored without an id stays without one.
+    return call if not call_id or is_adopted_call(call_id) else {**call, "id": clean_text(call_id)}

@@ -1,79 +1,98 @@
-"""Stored messages as the state of an agent that continues them, and what a stored message means. Pure."""
+"""Stored messages as LangChain messages, and what a stored message says.
+
+The rule: any stored message can be read, whichever program wrote it. A key that is missing or of another type than the
+documented one is taken for the nearest that it can mean, and never raises.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
 
 from langgraph_dynamo_conv._format.attributes import plain
-from langgraph_dynamo_conv._transcript.folding import Message, digest_of, role_of
+from langgraph_dynamo_conv._transcript.folding import Message, role_of
+from langgraph_dynamo_conv._transcript.ids import adopted_bases, adopted_call_id, digest_of
 
 NO_RESULT = "(The result of this call is not recorded.)"
-"""What a model reads where a stored call has no result: providers refuse a call that was not answered."""
+"""The text that a model reads where a stored call has no result: providers refuse a call that was not answered."""
 
+_TYPES = {"user": HumanMessage, "system": SystemMessage, "assistant": AIMessage}
 
-# Enough of the text to tell messages of one second apart, and never cut from a message that is shortened.
+# Enough of the text to tell messages of one second apart, and so little that a shortened message still has it.
 _NAMED_BY_CHARACTERS = 40
 
 
 def to_langchain(messages: Sequence[Mapping[str, Any]]) -> list[BaseMessage]:
     """Stored messages as the state of an agent that is to continue them.
 
-    The same messages always give the same ids, and `fold` gives back their roles, contents, tools, args and
-    results; `merge` then knows them again. Numbers become int and float. A call without a result gets
-    `NO_RESULT`.
+    The same messages always give the same ids. `fold` gives back their roles, contents, tools, args and results, and
+    `merge` then recognises them. Numbers become int and float. A call without a result gets `NO_RESULT`.
 
     Args:
-        messages: conversation messages, oldest first, whole (not shortened). Other programs may have written
-            them.
+        messages: Conversation messages, oldest first, whole (not shortened). Other programs may have written them.
 
     Returns:
-        For an assistant message with `tool_calls`: an `AIMessage` with the calls, a `ToolMessage` for each,
-        and the text, if any, as a second `AIMessage`.
+        For an assistant message with `tool_calls`: an `AIMessage` with the calls, a `ToolMessage` for each, and the
+        text, if any, as a second `AIMessage`.
     """
-    return [
-        part for message, base in zip(messages, _adopted_bases(messages), strict=True) for part in _parts(message, base)
-    ]
+    return [part for message, base in _with_bases(messages) for part in _parts(message, base)]
+
+
+def adopted_ids(messages: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """For each message, the digests that `fold` gives its parts after `to_langchain(messages)`."""
+    return [[digest_of(f"{base}-{name}") for name in _part_names(message)] for message, base in _with_bases(messages)]
+
+
+def _with_bases(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], str]]:
+    return zip(messages, adopted_bases(map(_name_of, messages)), strict=True)
+
+
+def _name_of(message: Mapping[str, Any]) -> str:
+    """The text that a message's adopted ids are derived from. Shortening the message does not change it."""
+    if message.get("ids"):
+        return str(message["ids"])
+    text = _content(message)[:_NAMED_BY_CHARACTERS]
+    return json.dumps([str(message.get("role")), str(message.get("timestamp")), text])
+
+
+def _part_names(message: Mapping[str, Any]) -> Iterator[str]:
+    """The last parts of the ids that `_parts` gives, in its order."""
+    calls = _stored_calls(message)
+    if calls:
+        yield "c"
+        yield from (f"{number}{_result_kind(call)}" for number, call in enumerate(calls))
+    if _content(message) or not calls:
+        yield "m"
 
 
 def _parts(message: Mapping[str, Any], base: str) -> Iterator[BaseMessage]:
-    role, text, _ = meaning_of(message)
-    if role == "user":
-        yield HumanMessage(text, id=f"{base}-m")
-    elif role == "system":
-        yield SystemMessage(text, id=f"{base}-m")
-    else:
-        calls = _stored_calls(message)
-        yield from _call_parts(calls, base)
-        if text or not calls:
-            yield AIMessage(text, id=f"{base}-m")
+    role, text, calls = meaning_of(message)
+    if calls:
+        yield from _call_parts(_stored_calls(message), calls, base)
+    if text or not calls:
+        yield _TYPES[role](text, id=f"{base}-m")
 
 
-def _call_parts(stored: list[Mapping[str, Any]], base: str) -> Iterator[BaseMessage]:
-    if not stored:
-        return
-    calls = [_meaning_of_call(call) for call in stored]
+def _call_parts(stored: list[Mapping[str, Any]], calls: list[Message], base: str) -> Iterator[BaseMessage]:
     ids = _call_ids(stored, base)
-    pairs = list(zip(calls, ids, strict=True))
-    made = [ToolCall(name=call["tool"], args=call["args"], id=call_id) for call, call_id in pairs]
+    made = [ToolCall(name=call["tool"], args=call["args"], id=name) for call, name in zip(calls, ids, strict=True)]
     yield AIMessage("", tool_calls=made, id=f"{base}-c")
-    for position, (call, call_id) in enumerate(pairs):
-        kind = _result_kind(stored[position])
+    for number, call in enumerate(calls):
+        kind = _result_kind(stored[number])
         yield ToolMessage(
             _result_text(call, kind),
-            tool_call_id=call_id,
+            tool_call_id=ids[number],
             name=call["tool"],
             status=call.get("status", "success"),
-            id=f"{base}-{position}{kind}",
+            id=f"{base}-{number}{kind}",
         )
 
 
 def _result_kind(call: Mapping[str, Any]) -> str:
+    """The letter of a call's result in its adopted id."""
     if "result" not in call:
         return "n"
     return "s" if isinstance(call["result"], str) else "j"
@@ -86,48 +105,21 @@ def _result_text(call: Mapping[str, Any], kind: str) -> str:
 
 
 def _call_ids(calls: list[Mapping[str, Any]], base: str) -> list[str]:
-    """Stored ids; a made one where there is none or another call of the message has it."""
-    made = base.replace("conv-", "call_").replace("-", "_")
+    """The stored id of each call, or a made one where it has none or an earlier call of the message has the same."""
     ids: list[str] = []
-    for position, call in enumerate(calls):
+    for number, call in enumerate(calls):
         stored = call.get("id")
-        usable = isinstance(stored, str) and stored and stored not in ids
-        ids.append(str(stored) if usable else f"{made}_{position}")
+        is_usable = isinstance(stored, str) and stored and stored not in ids
+        ids.append(str(stored) if is_usable else adopted_call_id(base, number))
     return ids
 
 
-def _adopted_bases(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What the ids of a message's parts begin with. Shortening keeps it; an equal message has another."""
-    seen: Counter[str] = Counter()
-    for message in messages:
-        text = _content(message)[:_NAMED_BY_CHARACTERS]
-        named_by = message.get("ids") or json.dumps([str(message.get("role")), str(message.get("timestamp")), text])
-        digest = hashlib.blake2b(str(named_by).encode(), digest_size=8).hexdigest()
-        yield f"conv-{digest}-{seen[digest]}"
-        seen[digest] += 1
-
-
-def adopted_ids(messages: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """For each message, the `ids` that `fold` would give it after `to_langchain(messages)`."""
-    return [list(_part_ids(message, base)) for message, base in zip(messages, _adopted_bases(messages), strict=True)]
-
-
-def _part_ids(message: Mapping[str, Any], base: str) -> Iterator[str]:
-    calls = _stored_calls(message)
-    if calls:
-        yield digest_of(f"{base}-c")
-        yield from (digest_of(f"{base}-{n}{_result_kind(call)}") for n, call in enumerate(calls))
-    if _content(message) or not calls:
-        yield digest_of(f"{base}-m")
-
-
 def meaning_of(message: Mapping[str, Any]) -> tuple[str, str, list[Message]]:
-    """Role, text and tool calls of a stored message in plain values, whoever wrote it: to compare by.
+    """The role, text and tool calls of a stored message in plain values, by which two messages can be compared.
 
-    Ids and timestamps are not in it, nor keys that other programs added.
+    Ids, timestamps and the keys of other programs are left out.
     """
-    calls = [_meaning_of_call(call) for call in _stored_calls(message)]
-    return role_of(message.get("role")), _content(message), calls
+    return role_of(message.get("role")), _content(message), [_meaning_of_call(call) for call in _stored_calls(message)]
 
 
 def _content(message: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from langgraph_dynamo_conv._format.attributes import clean_text
 from langgraph_dynamo_conv._format.keys import Scope, check_text, check_user_id
 from langgraph_dynamo_conv._rows.row import Row, RowUpdate
 from langgraph_dynamo_conv._storage.bucket import bucket_of
-from langgraph_dynamo_conv._transcript.folding import digest_of
+from langgraph_dynamo_conv._transcript.ids import digest_of
 from langgraph_dynamo_conv.conversations import _export, _listing
 from langgraph_dynamo_conv.conversations._listing import ConversationQuery
 from langgraph_dynamo_conv.conversations._records import (

@@ -1,4 +1,8 @@
-"""Whose a thread of another saver becomes: everyone's, by its metadata, or by a mapping."""
+"""Whose a thread of another saver becomes.
+
+The rule: one function assigns every thread to exactly one user. The user of a thread is never guessed: a thread without
+a user, or with several, is refused before anything is written.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 Assign = Callable[[str, Callable[[], Iterable[Mapping[str, Any]]]], "str | None"]
-"""Gives a thread's user, or None, from its id and, if that does not tell, from the metadata of its checkpoints."""
+"""Gives the user of a thread, or None. Takes the thread's id, and a function that reads its checkpoints' metadata."""
 
-
-_SHOWN = 100
+_NAMED_AT_MOST = 100
 
 
 class UnassignedError(ValueError):
@@ -24,41 +27,51 @@ class UnassignedError(ValueError):
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         self.problems = dict(problems)
-        shown = "; ".join(f"{thread}: {problem}" for thread, problem in list(self.problems.items())[:_SHOWN])
-        more = f"; and {len(self.problems) - _SHOWN} more" if len(self.problems) > _SHOWN else ""
-        super().__init__(f"nothing was written: {len(self.problems)} threads can't be migrated: {shown}{more}")
+        named = "; ".join(f"{thread}: {problem}" for thread, problem in list(problems.items())[:_NAMED_AT_MOST])
+        more = f"; and {len(problems) - _NAMED_AT_MOST} more" if len(problems) > _NAMED_AT_MOST else ""
+        super().__init__(f"nothing was written: {len(problems)} threads can't be migrated: {named}{more}")
 
 
 def everyone(user_id: str) -> Assign:
-    """All threads are this user's."""
+    """Assign all threads to one user."""
     return lambda _thread_id, _metadata: user_id
 
 
 def by_metadata(key: str) -> Assign:
-    """A thread's user is in its checkpoints' metadata under this key, where LangGraph keeps a run's `configurable`.
+    """Assign each thread to the user that its checkpoints' metadata names.
 
-    All checkpoints that have the key must agree, or the thread can't be migrated. Costs one read of the source.
+    LangGraph keeps a run's `configurable` in the metadata. All checkpoints that have the key must agree, or the thread
+    can't be migrated.
+
+    Args:
+        key: The key of the metadata whose value is the user.
+
+    Cost: One more read of the source.
     """
 
     def assign(_thread_id: str, metadata: Callable[[], Iterable[Mapping[str, Any]]]) -> str | None:
-        named = {str(one[key]): None for one in metadata() if one.get(key) is not None}
-        if len(named) > 1:
-            raise ValueError(f"its checkpoints name several users: {', '.join(sorted(named))}")
-        return next(iter(named), None)
+        users = {str(one[key]): None for one in metadata() if one.get(key) is not None}
+        if len(users) > 1:
+            raise ValueError(f"its checkpoints name several users: {', '.join(sorted(users))}")
+        return next(iter(users), None)
 
     return assign
 
 
 def by_mapping(users: Mapping[str, str]) -> Assign:
-    """Users by thread id."""
+    """Assign each thread to the user that a mapping has for its id."""
     return lambda thread_id, _metadata: users.get(thread_id)
 
 
 def read_mapping(path: str | Path) -> dict[str, str]:
-    """Users by thread id from a file: CSV with the columns `thread_id` and `user_id`, or JSON, an object of both.
+    """Users by thread id from a file.
+
+    Args:
+        path: A CSV file with the columns `thread_id` and `user_id`, or a JSON file (`.json`) with one object, whose
+            keys are thread ids and whose values are users.
 
     Raises:
-        ValueError: It can't be read, has another form, or names two users for a thread.
+        ValueError: The file can't be read, has another form, or names two users for a thread.
     """
     path = Path(path)
     try:
@@ -84,9 +97,10 @@ def _csv_pairs(text: str) -> Iterator[tuple[str, str]]:
             yield row[0], row[1]
 
 
-def _json_pairs(text: str) -> Iterator[tuple[str, str]]:
-    found = json.loads(text, object_pairs_hook=list)
-    pairs = found if isinstance(found, list) else []
-    if not pairs or not all(isinstance(one, tuple) and isinstance(one[1], str) for one in pairs):
+def _json_pairs(text: str) -> list[tuple[str, str]]:
+    # The pairs of an object: a dict would hide that a thread is named twice.
+    pairs: Any = json.loads(text, object_pairs_hook=list)
+    is_object = isinstance(pairs, list) and all(isinstance(pair, tuple) for pair in pairs)
+    if not is_object or not pairs or not all(isinstance(user_id, str) for _, user_id in pairs):
         raise ValueError('a JSON mapping is an object: {"<thread_id>": "<user_id>", ...}')
-    yield from pairs
+    return list(pairs)

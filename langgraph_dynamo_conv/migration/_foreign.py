@@ -1,21 +1,21 @@
-"""A checkpoint of another saver as this one stores it, and whether what came back is equal. Pure.
+"""A checkpoint of another saver as this one stores it, and whether the stored one is equal.
 
-Other savers may number channel versions with strings ("00000003.0.41…", a counter and a random tail); this one counts
-with integers. LangGraph only ever compares versions of one channel with each other, so the counter is enough.
+The rule: everything is kept but the channel versions. Other savers may number these with strings ("00000003.0.41…", a
+counter and a random tail); this one counts with integers. LangGraph only ever compares versions of one channel with
+each other, so the counter is enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from itertools import groupby
 from typing import Any, NamedTuple, cast
 
 from langgraph.checkpoint.base import WRITES_IDX_MAP, Checkpoint, CheckpointTuple, writes_sort_key
 
-ISO = "%Y-%m-%dT%H:%M:%S.%fZ"
-
-Dumps = Callable[[Any], tuple[str, bytes]]
+from langgraph_dynamo_conv._format.tree import Dumps
+from langgraph_dynamo_conv._rows.row import iso
 
 
 class Reference(NamedTuple):
@@ -24,6 +24,11 @@ class Reference(NamedTuple):
     ns: str
     checkpoint_id: str
     parent_id: str | None
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Namespace and checkpoint id: what a thread has only once."""
+        return self[:2]
 
 
 class PendingWrite(NamedTuple):
@@ -37,7 +42,7 @@ class PendingWrite(NamedTuple):
 
 
 class ForeignCheckpoint(NamedTuple):
-    """A checkpoint as it is to be stored."""
+    """A checkpoint of another saver as it is to be stored."""
 
     reference: Reference
     checkpoint: Checkpoint
@@ -45,24 +50,33 @@ class ForeignCheckpoint(NamedTuple):
     writes: list[PendingWrite]
 
     def tasks(self) -> list[tuple[str, str, list[tuple[str, Any]]]]:
-        """Task id, path and writes for each call of `put_writes`. Regular writes come first: their place counts."""
-        ordered = sorted(self.writes, key=lambda one: (one.task_id, one.task_path, one.idx < 0, one.idx))
+        """Task id, path and writes for each call of `put_writes`.
+
+        A task's regular writes come first, since `put_writes` numbers them by their place in the call. Special channels
+        have fixed numbers.
+        """
+        ordered = sorted(self.writes, key=lambda write: (write.task_id, write.task_path, write.idx < 0, write.idx))
         return [
-            (task_id, path, [(one.channel, one.value) for one in group])
-            for (task_id, path), group in groupby(ordered, key=lambda one: (one.task_id, one.task_path))
+            (task_id, path, [(write.channel, write.value) for write in writes])
+            for (task_id, path), writes in groupby(ordered, key=lambda write: (write.task_id, write.task_path))
         ]
 
+    def size(self, dumps: Dumps) -> int:
+        """Bytes of the checkpoint, its metadata and its writes, each serialized whole."""
+        values = [self.checkpoint, self.metadata, *(write.value for write in self.writes)]
+        return sum(len(dumps(value)[1]) for value in values)
 
-def reference_of(found: CheckpointTuple) -> Reference:
-    """The ids of a checkpoint."""
-    at = found.config["configurable"]
-    parent = (found.parent_config or {}).get("configurable", {}).get("checkpoint_id")
-    return Reference(at.get("checkpoint_ns", ""), at["checkpoint_id"], parent or None)
+
+def reference_of(checkpoint: CheckpointTuple) -> Reference:
+    """The ids of a checkpoint that a saver gave."""
+    ids = checkpoint.config["configurable"]
+    parent = (checkpoint.parent_config or {}).get("configurable", {}).get("checkpoint_id")
+    return Reference(ids.get("checkpoint_ns", ""), ids["checkpoint_id"], parent or None)
 
 
 def parents_first(references: Iterable[Reference]) -> list[Reference]:
-    """Oldest first; where ids do not sort by time, a parent still comes before its children."""
-    left = {(one.ns, one.checkpoint_id): one for one in sorted(references, key=lambda one: one.checkpoint_id)}
+    """Checkpoints, oldest first. Where ids do not sort by time, a parent still comes before its children."""
+    left = {one.place: one for one in sorted(references, key=lambda one: one.checkpoint_id)}
     ordered: list[Reference] = []
     while left:
         lineage = [left.pop(next(iter(left)))]
@@ -72,27 +86,26 @@ def parents_first(references: Iterable[Reference]) -> list[Reference]:
     return ordered
 
 
-def foreign_checkpoint(found: CheckpointTuple, writes: Sequence[PendingWrite], user_id: str) -> ForeignCheckpoint:
-    """A checkpoint that was read, as it is to be stored for a user.
+def foreign_checkpoint(original: CheckpointTuple, writes: Sequence[PendingWrite], user_id: str) -> ForeignCheckpoint:
+    """A checkpoint that another saver gave, as it is to be stored for a user.
 
     Raises:
         ValueError: Its channel versions can't become integers.
     """
-    checkpoint: dict[str, Any] = dict(found.checkpoint)
-    versions = dict(checkpoint.get("channel_versions") or {})
-    seen = {node: dict(of_node) for node, of_node in (checkpoint.get("versions_seen") or {}).items()}
-    _refuse_merged([versions, *seen.values()])
-    checkpoint["channel_versions"] = _integers(versions)
-    checkpoint["versions_seen"] = {node: _integers(of_node) for node, of_node in seen.items()}
-    metadata = dict(cast("Mapping[str, Any]", found.metadata or {}))
+    checkpoint: dict[str, Any] = dict(original.checkpoint)
+    seen: Mapping[str, Any] = checkpoint.get("versions_seen") or {}
+    versions, *seen_versions = _with_integers([checkpoint.get("channel_versions") or {}, *seen.values()])
+    checkpoint |= {"channel_versions": versions, "versions_seen": dict(zip(seen, seen_versions, strict=True))}
+    metadata = dict(cast("Mapping[str, Any]", original.metadata or {}))
     metadata.setdefault("user_id", user_id)  # as LangGraph does for every config with a user
-    return ForeignCheckpoint(reference_of(found), cast("Checkpoint", checkpoint), metadata, _ordered(writes))
+    ordered = sorted(writes, key=lambda write: writes_sort_key(write.task_path, write.task_id, write.idx))
+    return ForeignCheckpoint(reference_of(original), cast("Checkpoint", checkpoint), metadata, ordered)
 
 
 def writes_without_paths(pending: Sequence[tuple[str, str, Any]] | None) -> list[PendingWrite]:
-    """Writes of a saver that does not tell task paths, in the order it gave them.
+    """The writes of a saver that does not tell task paths, in the order in which it gave them.
 
-    Where that is not the order of the task ids, paths are made up that keep it.
+    Where that is not the order of the task ids, the tasks get made-up paths that keep it.
     """
     writes = list(pending or [])
     tasks = list(dict.fromkeys(task_id for task_id, _, _ in writes))
@@ -103,64 +116,54 @@ def writes_without_paths(pending: Sequence[tuple[str, str, Any]] | None) -> list
     ]
 
 
-def same(foreign: ForeignCheckpoint, found: CheckpointTuple, dumps: Dumps) -> bool:
-    """Whether what was read back is what was to be stored: values, order, metadata, parent, pending writes."""
-    expected_writes = [(one.task_id, one.channel, one.value) for one in foreign.writes]
+def same(foreign: ForeignCheckpoint, stored: CheckpointTuple, dumps: Dumps) -> bool:
+    """Whether a checkpoint that was read back is the one that was to be stored.
+
+    Values and their order, metadata, parent and pending writes count.
+    """
+    writes = [(write.task_id, write.channel, write.value) for write in foreign.writes]
     return (
-        foreign.reference == reference_of(found)
-        and _equal_sections(foreign.checkpoint, found.checkpoint, dumps)
-        and _equal_sections(foreign.metadata, found.metadata, dumps)
-        and _equal(expected_writes, list(found.pending_writes or []), dumps)
+        foreign.reference == reference_of(stored)
+        and _equal_sections(foreign.checkpoint, stored.checkpoint, dumps)
+        and _equal_sections(foreign.metadata, stored.metadata, dumps)
+        and _equal(writes, list(stored.pending_writes or []), dumps)
     )
 
 
-def size_of(foreign: ForeignCheckpoint, dumps: Dumps) -> int:
-    """Bytes of a checkpoint and its writes, serialized whole."""
-    parts = [foreign.checkpoint, foreign.metadata, *(one.value for one in foreign.writes)]
-    return sum(len(dumps(part)[1]) for part in parts)
-
-
 def time_of(checkpoint: Checkpoint) -> str | None:
-    """When a checkpoint came about, as conversation rows tell times; None if it does not say."""
+    """When a checkpoint was made, in the form of the times in conversation rows; None if it does not say."""
     try:
-        told = datetime.fromisoformat(str(checkpoint.get("ts", "")).replace("Z", "+00:00"))
+        time = datetime.fromisoformat(str(checkpoint.get("ts", "")).replace("Z", "+00:00"))
     except ValueError:
         return None
-    utc = told if told.tzinfo else told.replace(tzinfo=timezone.utc)
-    return utc.astimezone(timezone.utc).strftime(ISO)
+    return iso((time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp())
 
 
-def _ordered(writes: Sequence[PendingWrite]) -> list[PendingWrite]:
-    return sorted(writes, key=lambda one: writes_sort_key(one.task_path, one.task_id, one.idx))
-
-
-def _integers(versions: Mapping[str, Any]) -> dict[str, int]:
-    return {channel: integer_version(version) for channel, version in versions.items()}
-
-
-def integer_version(version: object) -> int:
-    """The counter in a channel version.
+def _with_integers(sections: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, int]]:
+    """Versions by channel, each as an integer.
 
     Raises:
-        ValueError: It has none.
+        ValueError: A version has no counter, or two that differ have the same one. LangGraph runs a node if versions
+            differ, so they must still differ as integers.
     """
-    counter = version.split(".", 1)[0] if isinstance(version, str) else version
-    try:
-        number = int(counter)  # type: ignore[call-overload]
-    except (TypeError, ValueError):
-        number = None
-    if number is None or isinstance(version, float) and number != version:
-        raise ValueError(f"the channel version {version!r} has no counter, so it can't become an integer")
-    return int(number)
-
-
-def _refuse_merged(sections: Iterable[Mapping[str, Any]]) -> None:
-    """Two versions of one channel that differ must still differ as integers: LangGraph runs a node if they do."""
-    known: dict[tuple[str, int], Any] = {}
+    originals: dict[tuple[str, int], Any] = {}
     for section in sections:
+        integers = {channel: _integer(version) for channel, version in section.items()}
         for channel, version in section.items():
-            if known.setdefault((channel, integer_version(version)), version) != version:
+            if originals.setdefault((channel, integers[channel]), version) != version:
                 raise ValueError(f"two versions of the channel {channel!r} have the same counter: {version!r}")
+        yield integers
+
+
+def _integer(version: Any) -> int:
+    """The counter in a channel version."""
+    try:
+        counter = int(version.split(".", 1)[0] if isinstance(version, str) else version)
+        if isinstance(version, str) or counter == version:
+            return counter
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(f"the channel version {version!r} has no counter, so it can't become an integer")
 
 
 def _equal_sections(one: Mapping[str, Any], other: Mapping[str, Any], dumps: Dumps) -> bool:
@@ -173,5 +176,5 @@ def _equal(one: Any, other: Any, dumps: Dumps) -> bool:
         return True
     try:
         return bool(one == other)
-    except (TypeError, ValueError):  # what compares element by element, such as arrays
+    except (TypeError, ValueError):  # values that compare element by element, such as arrays
         return False

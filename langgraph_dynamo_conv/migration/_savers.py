@@ -1,13 +1,16 @@
-"""What other savers keep to themselves: all of their threads, the paths and the order of task writes.
+"""What other savers do not tell by LangGraph's interface: all of their threads, the paths and the order of task writes.
 
-Checkpoints come through the public methods of every saver. Beyond them, four savers are known here: their tables are
-read, never written. Of any other saver, `list(None)` must give all threads, and made-up task paths keep its order.
+The rule: whatever the public methods of a saver tell is taken from them. For the rest, the tables of four savers are
+known here and read directly, never written. Any other saver must list all threads by `list(None)`, and its task writes
+get made-up paths that keep their order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
+from functools import partial
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple, writes_sort_key
@@ -16,106 +19,82 @@ from langgraph_dynamo_conv.migration._foreign import PendingWrite, writes_withou
 
 Saver = BaseCheckpointSaver[Any]
 
-AWS = "langgraph-checkpoint-aws"
-DYNAMODB = "langgraph-dynamodb-checkpoint"
-SQLITE, POSTGRES = "sqlite", "postgresql"
+_ids = itemgetter("thread_id", "checkpoint_ns", "checkpoint_id")
+
+
+def _whole_thread(_saver: Saver, thread_id: str) -> list[dict[str, str]]:
+    return [{"thread_id": thread_id}]
 
 
 class KnownSaver(NamedTuple):
-    """How to read a kind of saver.
+    """How a kind of saver is read.
 
     Args:
-        thread_ids: Every thread of the saver, once.
-        namespaces: Those of a thread, or None where `list` gives all of them unasked.
-        writes: The pending writes of a checkpoint that was read.
+        thread_ids: Gives every thread of a saver, perhaps several times.
+        writes: Gives the pending writes of a checkpoint that the saver gave.
+        configurables: Gives, for a saver and a thread, the `configurable` of each call of `list` that it takes to get
+            the checkpoints of all namespaces.
     """
 
     thread_ids: Callable[[Saver], Iterable[str]]
-    namespaces: Callable[[Saver, str], list[str]] | None
     writes: Callable[[Saver, CheckpointTuple], list[PendingWrite]]
+    configurables: Callable[[Saver, str], list[dict[str, str]]] = _whole_thread
 
 
 def known_saver(saver: Saver) -> KnownSaver:
-    """How to read a saver."""
-    for base in type(saver).__mro__:
-        for prefix, peer in _KNOWN.items():
-            if base.__module__.startswith(prefix):
-                return peer
-    return KnownSaver(_listed_threads, None, lambda _, found: writes_without_paths(found.pending_writes))
+    """How to read a saver, by its class or one that this extends."""
+    modules = [base.__module__ for base in type(saver).__mro__]
+    kinds = (kind for module in modules for prefix, kind in _KNOWN.items() if module.startswith(prefix))
+    return next(kinds, _UNKNOWN)
 
 
-def _listed_threads(saver: Saver) -> Iterator[str]:
-    return _once(found.config["configurable"]["thread_id"] for found in saver.list(None))
+def _paired(original: CheckpointTuple, rows: Iterable[tuple[str, str, int, str]]) -> list[PendingWrite]:
+    """Rows (task id, path, index, channel) of a saver's table with the values that the saver gave in the same order.
+
+    A row without a value is one that the saver leaves out as well: its value is lost.
+    """
+    values = list(original.pending_writes or [])
+    writes = []
+    for task_id, path, idx, channel in rows:
+        if values and values[0][:2] == (task_id, channel):
+            writes.append(PendingWrite(task_id, path, idx, channel, values.pop(0)[2]))
+    if values:
+        raise LookupError(f"a pending write of task {values[0][0]} is not in the saver's table")
+    return writes
 
 
-def _once(names: Iterable[str]) -> Iterator[str]:
-    seen: set[str] = set()
-    for name in names:
-        if name not in seen:
-            seen.add(name)
-            yield name
+def _items(client: Any, operation: str, table: str, values: dict[str, Any], **expressions: Any) -> Iterator[Any]:
+    """The items of all pages of a scan or a query."""
+    request = {"TableName": table, "ExpressionAttributeValues": values, **expressions}
+    for page in client.get_paginator(operation).paginate(**request):
+        yield from page["Items"]
 
 
 # --- SQLite and Postgres ----------------------------------------------------------------------------------
 
 
 def _sql_threads(saver: Saver) -> list[str]:
-    return [row[0] for row in _rows(saver, "SELECT DISTINCT thread_id FROM checkpoints ORDER BY thread_id", ())]
+    return [row[0] for row in _sql_rows(saver, "SELECT DISTINCT thread_id FROM checkpoints ORDER BY thread_id", ())]
 
 
-def _sqlite_writes(saver: Saver, found: CheckpointTuple) -> list[PendingWrite]:
-    path = "task_path" if getattr(saver, "_has_task_path", True) else "''"
-    return _sql_writes(
-        saver,
-        found,
-        f"SELECT task_id, {path}, idx, channel FROM writes "
-        "WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?",
-    )
-
-
-def _postgres_writes(saver: Saver, found: CheckpointTuple) -> list[PendingWrite]:
-    return _sql_writes(
-        saver,
-        found,
-        "SELECT task_id, task_path, idx, channel FROM checkpoint_writes "
-        "WHERE thread_id = %s AND checkpoint_ns = %s AND checkpoint_id = %s",
-    )
-
-
-def _sql_writes(saver: Saver, found: CheckpointTuple, query: str) -> list[PendingWrite]:
-    if not found.pending_writes:
+def _sql_writes(table: str, mark: str, saver: Saver, original: CheckpointTuple) -> list[PendingWrite]:
+    if not original.pending_writes:
         return []
-    at = found.config["configurable"]
-    rows = _rows(saver, query, (at["thread_id"], at["checkpoint_ns"], at["checkpoint_id"]))
-    rows.sort(key=lambda row: writes_sort_key(row[1], row[0], row[2]))
-    return _paired(rows, found)
+    path = "task_path" if getattr(saver, "_has_task_path", True) else "''"  # an old table of SQLite may have none
+    query = (
+        f"SELECT task_id, {path}, idx, channel FROM {table} "
+        f"WHERE thread_id = {mark} AND checkpoint_ns = {mark} AND checkpoint_id = {mark}"
+    )
+    rows = _sql_rows(saver, query, _ids(original.config["configurable"]))
+    return _paired(original, sorted(rows, key=lambda row: writes_sort_key(row[1], row[0], row[2])))
 
 
-def _rows(saver: Any, query: str, values: tuple[str, ...]) -> list[tuple[Any, ...]]:
+def _sql_rows(saver: Any, query: str, values: tuple[str, ...]) -> list[Any]:
     """Rows of a query, on the saver's connection or on one of its pool."""
     shared = saver.conn.connection() if hasattr(saver.conn, "getconn") else nullcontext(saver.conn)
-    with saver.lock, shared as connection:
-        cursor = connection.cursor()
-        try:
-            cursor.execute(query, values)
-            return [tuple(row.values()) if isinstance(row, dict) else tuple(row) for row in cursor.fetchall()]
-        finally:
-            cursor.close()
-
-
-def _paired(rows: Iterable[tuple[str, str, int, str]], found: CheckpointTuple) -> list[PendingWrite]:
-    """Rows (task id, path, index, channel) with the values that the saver gave in the same order.
-
-    A row without a value is one that the saver does not show either: its value is lost.
-    """
-    values = list(found.pending_writes or [])
-    paired = []
-    for task_id, path, idx, channel in rows:
-        if values and values[0][:2] == (task_id, channel):
-            paired.append(PendingWrite(task_id, path, idx, channel, values.pop(0)[2]))
-    if values:
-        raise LookupError(f"a pending write of task {values[0][0]} is not in the saver's table")
-    return paired
+    with saver.lock, shared as connection, closing(connection.cursor()) as cursor:
+        cursor.execute(query, values)
+        return [tuple(row.values()) if isinstance(row, dict) else tuple(row) for row in cursor]
 
 
 # --- langgraph-checkpoint-aws: DynamoDBSaver --------------------------------------------------------------
@@ -123,103 +102,78 @@ def _paired(rows: Iterable[tuple[str, str, int, str]], found: CheckpointTuple) -
 
 def _aws_threads(saver: Any) -> Iterator[str]:
     prefix = "CHECKPOINT_"
-    pages = _pages(
-        saver.client.scan,
-        TableName=saver.table_name,
-        ProjectionExpression="PK",
-        FilterExpression="begins_with(PK, :prefix)",
-        ExpressionAttributeValues={":prefix": {"S": prefix}},
-    )
-    return _once(item["PK"]["S"].removeprefix(prefix) for item in pages)
+    starts = {"FilterExpression": "begins_with(PK, :prefix)", "ProjectionExpression": "PK"}
+    items = _items(saver.client, "scan", saver.table_name, {":prefix": {"S": prefix}}, **starts)
+    return (item["PK"]["S"].removeprefix(prefix) for item in items)
 
 
-def _aws_writes(saver: Any, found: CheckpointTuple) -> list[PendingWrite]:
-    """The saver gives a task's write 10 before its write 2: the table has the numbers."""
-    if not found.pending_writes:
+def _aws_writes(saver: Any, original: CheckpointTuple) -> list[PendingWrite]:
+    """The pending writes with their indexes: the saver gives a task's write 10 before its write 2."""
+    if not original.pending_writes:
         return []
-    at = found.config["configurable"]
-    items = _pages(
-        saver.client.query,
-        TableName=saver.table_name,
-        KeyConditionExpression="PK = :pk",
-        ExpressionAttributeValues={
-            ":pk": {"S": f"WRITES_{at['thread_id']}#{at['checkpoint_ns']}#{at['checkpoint_id']}"}
-        },
-        ProjectionExpression="task_id, task_path, idx, channel",
+    key = {":pk": {"S": "WRITES_" + "#".join(_ids(original.config["configurable"]))}}
+    fields = {"KeyConditionExpression": "PK = :pk", "ProjectionExpression": "task_id, task_path, idx, channel"}
+    rows = (
+        (item["task_id"]["S"], item.get("task_path", {}).get("S", ""), int(item["idx"]["N"]), item["channel"]["S"])
+        for item in _items(saver.client, "query", saver.table_name, key, **fields)
     )
-    return _paired(
-        (
-            (item["task_id"]["S"], item.get("task_path", {}).get("S", ""), int(item["idx"]["N"]), item["channel"]["S"])
-            for item in items
-        ),
-        found,
-    )
+    return _paired(original, rows)
 
 
 # --- langgraph-dynamodb-checkpoint ------------------------------------------------------------------------
 
-_SEPARATOR = "$"
-
 
 def _dynamodb_threads(saver: Any) -> Iterator[str]:
-    pages = _pages(
-        saver.table.scan,
-        ProjectionExpression="PK",
-        FilterExpression="begins_with(checkpoint_key, :prefix)",
-        ExpressionAttributeValues={":prefix": f"checkpoint{_SEPARATOR}"},
-    )
-    return _once(str(item["PK"]) for item in pages)
+    checkpoints = {"FilterExpression": "begins_with(checkpoint_key, :prefix)", "ProjectionExpression": "PK"}
+    items = _items(saver.table.meta.client, "scan", saver.table.name, {":prefix": "checkpoint$"}, **checkpoints)
+    return (str(item["PK"]) for item in items)
 
 
-def _dynamodb_namespaces(saver: Any, thread_id: str) -> list[str]:
-    prefix = f"checkpoint{_SEPARATOR}{thread_id}{_SEPARATOR}"
-    items = _pages(
-        saver.table.query,
+def _dynamodb_configurables(saver: Any, thread_id: str) -> list[dict[str, str]]:
+    prefix = f"checkpoint${thread_id}$"
+    items = _items(
+        saver.table.meta.client,
+        "query",
+        saver.table.name,
+        {":pk": thread_id, ":prefix": prefix},
         KeyConditionExpression="PK = :pk",
         FilterExpression="begins_with(checkpoint_key, :prefix)",
-        ExpressionAttributeValues={":pk": thread_id, ":prefix": prefix},
         ProjectionExpression="checkpoint_key",
     )
-    return sorted({str(item["checkpoint_key"]).removeprefix(prefix).rpartition(_SEPARATOR)[0] for item in items})
+    namespaces = {str(item["checkpoint_key"]).removeprefix(prefix).rpartition("$")[0] for item in items}
+    return [{"thread_id": thread_id, "checkpoint_ns": ns} for ns in sorted(namespaces)]
 
 
-def _dynamodb_writes(saver: Any, found: CheckpointTuple) -> list[PendingWrite]:
-    """The saver leaves out writes whose value is None, and those past the first MB of a thread: the table has all."""
-    at = found.config["configurable"]
-    place = _SEPARATOR.join(["writes", at["thread_id"], at["checkpoint_ns"], at["checkpoint_id"], ""])
-    items = _pages(
-        saver.table.query,
+def _dynamodb_writes(saver: Any, original: CheckpointTuple) -> list[PendingWrite]:
+    """The pending writes in the table: the saver leaves out None, and what is past the first MB of a thread."""
+    thread_id, ns, checkpoint_id = _ids(original.config["configurable"])
+    prefix = f"writes${thread_id}${ns}${checkpoint_id}$"
+    items = _items(
+        saver.table.meta.client,
+        "query",
+        saver.table.name,
+        {":pk": thread_id, ":checkpoint": f"{checkpoint_id}$", ":prefix": prefix},
         KeyConditionExpression="PK = :pk AND begins_with(SK, :checkpoint)",
-        FilterExpression="begins_with(checkpoint_key, :place)",
-        ExpressionAttributeValues={
-            ":pk": at["thread_id"],
-            ":checkpoint": f"{at['checkpoint_id']}{_SEPARATOR}",
-            ":place": place,
-        },
+        FilterExpression="begins_with(checkpoint_key, :prefix)",
         ConsistentRead=True,
     )
-    return [_dynamodb_write(saver, item, place) for item in items]
-
-
-def _dynamodb_write(saver: Any, item: dict[str, Any], place: str) -> PendingWrite:
-    task_id, _, idx = str(item["checkpoint_key"]).removeprefix(place).rpartition(_SEPARATOR)
-    value = saver.dynamodb_serde.loads_typed((item["type"], item["value"]))
-    return PendingWrite(task_id, item.get("task_path", ""), int(idx), item["channel"], value)
-
-
-def _pages(call: Callable[..., dict[str, Any]], **request: Any) -> Iterator[dict[str, Any]]:
-    while True:
-        answer = call(**request)
-        yield from answer.get("Items", [])
-        if "LastEvaluatedKey" not in answer:
-            return
-        request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+    writes = []
+    for item in items:
+        task_id, _, idx = str(item["checkpoint_key"]).removeprefix(prefix).rpartition("$")
+        value = saver.dynamodb_serde.loads_typed((item["type"], item["value"]))
+        writes.append(PendingWrite(task_id, item.get("task_path", ""), int(idx), item["channel"], value))
+    return writes
 
 
 _KNOWN: dict[str, KnownSaver] = {
-    "langgraph.checkpoint.sqlite": KnownSaver(_sql_threads, None, _sqlite_writes),
-    "langgraph.checkpoint.postgres": KnownSaver(_sql_threads, None, _postgres_writes),
-    "langgraph_checkpoint_aws.checkpoint.dynamodb": KnownSaver(_aws_threads, None, _aws_writes),
-    "langgraph_dynamodb_checkpoint": KnownSaver(_dynamodb_threads, _dynamodb_namespaces, _dynamodb_writes),
+    "langgraph.checkpoint.sqlite": KnownSaver(_sql_threads, partial(_sql_writes, "writes", "?")),
+    "langgraph.checkpoint.postgres": KnownSaver(_sql_threads, partial(_sql_writes, "checkpoint_writes", "%s")),
+    "langgraph_checkpoint_aws.checkpoint.dynamodb": KnownSaver(_aws_threads, _aws_writes),
+    "langgraph_dynamodb_checkpoint": KnownSaver(_dynamodb_threads, _dynamodb_writes, _dynamodb_configurables),
 }
-"""Savers by the module that defines them, or a class that they extend."""
+"""How to read the savers that are defined in a module of this name or below it."""
+
+_UNKNOWN = KnownSaver(
+    lambda saver: (checkpoint.config["configurable"]["thread_id"] for checkpoint in saver.list(None)),
+    lambda _, original: writes_without_paths(original.pending_writes),
+)

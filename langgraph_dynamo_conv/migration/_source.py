@@ -1,4 +1,8 @@
-"""The saver that threads are read from: its ids, its checkpoints one by one, and every failure as `SourceError`."""
+"""The saver that threads are read from.
+
+The rule: the source is read one checkpoint at a time and never written, a value is given whole or not at all, and
+every failure is a `SourceError` that says what was being read.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
-from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.checkpoint.serde.event_hooks import SerdeEvent, register_serde_event_listener
 
@@ -27,7 +30,7 @@ class SourceError(DynamoConvError):
 
 
 class Source:
-    """Reads a saver, one checkpoint in memory at a time. Never writes to it.
+    """Reads a saver, with one checkpoint in memory at a time. Never writes to it.
 
     Args:
         saver: Any synchronous saver.
@@ -42,49 +45,38 @@ class Source:
         if type(saver).__module__.endswith(".aio"):
             raise ValueError(f"{type(saver).__name__} is asynchronous: give its synchronous twin, on the same data")
         self._saver = saver
-        self._known_saver = known_saver(saver)
+        self._known = known_saver(saver)
 
     def thread_ids(self) -> Iterator[str]:
-        """Every thread, once."""
+        """Every thread of the saver, perhaps several times."""
         with _as_source_error("listing its threads"):
-            yield from map(str, self._known_saver.thread_ids(self._saver))
+            yield from map(str, self._known.thread_ids(self._saver))
 
     def metadata(self, thread_id: str) -> Iterator[Mapping[str, Any]]:
         """The metadata of every checkpoint of a thread."""
-        for found in self._listed(thread_id):
-            yield cast("Mapping[str, Any]", found.metadata or {})
+        return (cast("Mapping[str, Any]", original.metadata or {}) for original in self._listed(thread_id))
 
     def references(self, thread_id: str) -> list[Reference]:
         """Every checkpoint of a thread, of all namespaces, parents before their children."""
         return parents_first(map(reference_of, self._listed(thread_id)))
 
     def read(self, thread_id: str, reference: Reference, user_id: str) -> ForeignCheckpoint:
-        """A checkpoint as it is to be stored.
+        """A checkpoint as it is to be stored for a user.
 
         Raises:
-            SourceError: It is gone, or holds what can't be read here without loss.
+            SourceError: The checkpoint is gone, or holds what can't be read here without loss.
         """
-        at: RunnableConfig = {
-            "configurable": {
-                "thread_id": thread_id,
-                "checkpoint_ns": reference.ns,
-                "checkpoint_id": reference.checkpoint_id,
-            }
-        }
+        ids = {"thread_id": thread_id, "checkpoint_ns": reference.ns, "checkpoint_id": reference.checkpoint_id}
         with _as_source_error(f"reading checkpoint {reference.checkpoint_id} of thread {thread_id}"), _whole_types():
-            found = self._saver.get_tuple(at)
-            if found is None or reference_of(found)[:2] != reference[:2]:
+            original = self._saver.get_tuple({"configurable": ids})
+            if original is None or reference_of(original).place != reference.place:
                 raise LookupError("it was listed, but is gone; if it was deleted meanwhile, run this again")
-            return foreign_checkpoint(found, self._known_saver.writes(self._saver, found), user_id)
+            return foreign_checkpoint(original, self._known.writes(self._saver, original), user_id)
 
     def _listed(self, thread_id: str) -> Iterator[CheckpointTuple]:
         with _as_source_error(f"listing the checkpoints of thread {thread_id}"):
-            namespaces = (
-                self._known_saver.namespaces(self._saver, thread_id) if self._known_saver.namespaces else [None]
-            )
-            for ns in namespaces:
-                at = {"thread_id": thread_id} | ({} if ns is None else {"checkpoint_ns": ns})
-                yield from self._saver.list({"configurable": at})
+            for configurable in self._known.configurables(self._saver, thread_id):
+                yield from self._saver.list({"configurable": configurable})
 
 
 @contextmanager
@@ -99,7 +91,10 @@ def _as_source_error(doing: str) -> Iterator[None]:
 
 @contextmanager
 def _whole_types() -> Iterator[None]:
-    """Fail if a value comes without its type: LangGraph gives the bare data of types it may not or can't import."""
+    """Fail if a value comes without its type.
+
+    LangGraph gives the bare data of a type that it may not or can't import, and only notes it in an event.
+    """
     lost: list[str] = []
 
     def note(event: SerdeEvent) -> None:

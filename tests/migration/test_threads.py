@@ -9,6 +9,7 @@ from langgraph.types import Command
 
 from langgraph_dynamo_conv.migration import by_mapping, by_metadata, everyone, migrate
 from tests.conftest import MakeSaver, Report
+from tests.factories import config, noise, put
 from tests.migration.conftest import PEERS, MakePeer
 from tests.migration.threads import (
     KINDS,
@@ -89,3 +90,20 @@ def test_an_interrupted_subgraph_arrives_with_its_own_checkpoints_and_resumes(
     graph.invoke(Command(resume="large"), target_config(0))
     ended = graph.invoke(Command(resume="blue"), target_config(0))
     assert ended["notes"] == ["quick is done", "large, blue"]
+
+
+@pytest.mark.parametrize("peer", ["aws", "dynamodb"])
+def test_a_source_of_several_pages_is_read_to_its_end(make_peer: MakePeer, make_saver: MakeSaver, peer: str) -> None:
+    source, saver, threads = make_peer(peer), make_saver(default_user_id="alice"), ["one", "two", "three"]
+    for thread in threads:
+        at = put(source, 1, {"a": 1}, at=config(thread, user_id=None))
+        source.put_writes(at, [("a", noise(250_000, seed)) for seed in range(5)], "task")
+
+    results = list(migrate(source, saver, assign=everyone("alice")))
+
+    assert sorted((one.thread_id, one.outcome, one.writes, one.reason) for one in results) == [
+        (thread, "copied", 5, None) for thread in sorted(threads)
+    ]
+    stored = saver.get_tuple(config("three", user_id="alice"))
+    assert stored is not None
+    assert stored.pending_writes == [("task", "a", noise(250_000, seed)) for seed in range(5)]

@@ -1,5 +1,6 @@
 """What an item can hold, and back."""
 
+import json
 import math
 from datetime import date
 from decimal import Decimal
@@ -9,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langgraph_dynamo_conv._format.attributes import MAX_LEVELS, clean_text, plain, size_of, storable
+from langgraph_dynamo_conv._format.attributes import (
+    MAX_LEVELS,
+    clean_text,
+    from_attribute,
+    plain,
+    size_of,
+    storable,
+    to_attribute,
+)
 
 
 class Colour(str, Enum):
@@ -59,6 +68,23 @@ def test_what_an_item_holds_stays_as_it_is(value):
     assert storable(storable(value)) == storable(value)
 
 
+@given(ANYTHING)
+def test_what_an_item_holds_comes_back_from_its_attribute(value):
+    assert from_attribute(to_attribute(storable(value))) == storable(value)
+
+
+@given(ANYTHING)
+def test_any_value_becomes_json(value):
+    json.dumps(plain(value))
+    json.dumps(plain(storable(value)), allow_nan=False)
+
+
+@given(ANYTHING)
+def test_any_value_has_a_size(value):
+    assert size_of(value) >= 0
+    assert size_of(storable(value)) == size_of(from_attribute(to_attribute(storable(value))))
+
+
 @given(st.floats(allow_nan=False, allow_infinity=False).filter(lambda number: 1e-130 < abs(number) < 1e125))
 def test_a_float_is_stored_exactly(number):
     assert float(storable(number)) == number
@@ -77,7 +103,13 @@ def test_a_float_is_stored_exactly(number):
         (10**38 + 1, str(10**38 + 1)),
         (10**125, Decimal("1E+125")),
         (10**126, str(10**126)),
-        (Decimal("1.50"), Decimal("1.5")),
+        (Decimal("1.50"), Decimal("1.50")),
+        (Decimal("0E-400"), 0),
+        (Decimal("1E-130"), Decimal("1E-130")),
+        (Decimal("9.9E-131"), "9.9E-131"),
+        (Decimal("9.9E+125"), Decimal("9.9E+125")),
+        (Decimal("1." + "0" * 60), Decimal(1)),
+        (Decimal("1." + "0" * 60 + "1"), "1." + "0" * 60 + "1"),
         (True, True),
         (b"\x00\xff", "[bytes: 2]"),
         ((1, "a"), [1, "a"]),
@@ -90,8 +122,12 @@ def test_a_float_is_stored_exactly(number):
     ],
 )
 def test_what_dynamodb_lacks_becomes_the_nearest_it_has(value, stored):
-    assert storable(value) == stored
+    assert str(storable(value)) == str(stored)
     assert type(storable(value)) is type(stored)
+
+
+def test_a_number_of_more_digits_than_python_prints_is_its_digits():
+    assert storable(10**5000) == "1" + "0" * 5000
 
 
 def test_a_key_too_long_for_an_item_is_cut():

@@ -1,4 +1,4 @@
-"""Changes: what was found is what is replayed, in order and type, and shared where it is the same."""
+"""Changes: replaying one gives what it was made from, in order and type, and shared where it is the same."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from langgraph_dynamo_conv._format.changes import UNCHANGED, apply, decode, difference, encode
+from langgraph_dynamo_conv._format.changes import UNCHANGED, apply, common_head, decode, difference, encode
 from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Node, SegmentRef, grow, leaves, to_python
 from tests.factories import generated
 
@@ -81,10 +81,10 @@ def test_decoding_gives_back_what_was_encoded(original, depth):
 def test_a_change_replays_to_the_new_value(old, new, depth):
     old, new = {"channel": old}, {"channel": new}
     before = tree(old, depth + 1)
-    found = difference(before, tree(new, depth + 1))
+    step = difference(before, tree(new, depth + 1))
 
-    assert shape(value(found.tree)) == shape(new)
-    assert shape(value(apply(before, stored(found.change)))) == shape(new)
+    assert shape(value(step.tree)) == shape(new)
+    assert shape(value(apply(before, stored(step.change)))) == shape(new)
     assert shape(value(before)) == shape(old)
 
 
@@ -93,8 +93,8 @@ def test_a_change_replays_to_the_new_value(old, new, depth):
 def test_changes_one_after_the_other_replay_to_the_last_value(values):
     written = read = tree({"channel": values[0]})
     for new in values[1:]:
-        found = difference(written, tree({"channel": new}))
-        written, read = found.tree, apply(read, stored(found.change))
+        step = difference(written, tree({"channel": new}))
+        written, read = step.tree, apply(read, stored(step.change))
 
     assert shape(value(read)) == shape(value(written)) == shape({"channel": values[-1]})
 
@@ -103,10 +103,10 @@ def test_changes_one_after_the_other_replay_to_the_last_value(values):
 @given(st.one_of(related, nested), depths)
 def test_equal_values_are_unchanged(original, depth):
     before = tree(original, depth)
-    found = difference(before, tree(original, depth))
+    step = difference(before, tree(original, depth))
 
-    assert found.change is UNCHANGED
-    assert found.tree is before
+    assert step.change is UNCHANGED
+    assert step.tree is before
 
 
 @pytest.mark.parametrize(
@@ -131,57 +131,57 @@ def test_equal_values_are_unchanged(original, depth):
 )
 def test_order_type_and_number_count(old, new):
     before = tree(old)
-    found = difference(before, tree(new))
+    step = difference(before, tree(new))
 
-    assert found.change is not UNCHANGED
-    assert shape(value(apply(before, stored(found.change)))) == shape(new)
+    assert step.change is not UNCHANGED
+    assert shape(value(apply(before, stored(step.change)))) == shape(new)
 
 
 def test_appending_to_a_list_stores_only_what_is_new():
     old = ["x" * 100] * 50
-    found = difference(tree(old), tree([*old, "new"]))
+    step = difference(tree(old), tree([*old, "new"]))
 
-    assert len(ormsgpack.packb(found.change)) < 20
+    assert len(ormsgpack.packb(step.change)) < 20
 
 
 def test_changing_one_key_of_many_stores_only_that_one():
     old = {f"key-{number}": "x" * 100 for number in range(200)}
-    found = difference(tree(old), tree({**old, "key-7": "new"}))
+    step = difference(tree(old), tree({**old, "key-7": "new"}))
 
-    assert len(ormsgpack.packb(found.change)) < 30
+    assert len(ormsgpack.packb(step.change)) < 30
 
 
 def test_a_window_that_slides_stores_only_what_is_new():
     old = [f"{number:04d}" * 20 for number in range(50)]
-    found = difference(tree(old), tree([*old[1:], "new"]))
+    step = difference(tree(old), tree([*old[1:], "new"]))
 
-    assert found.change == [6, 0, 0, [[7, 1, 49], serde.dumps_typed("new")[1]]]
+    assert step.change == [6, 0, 0, [[7, 1, 49], serde.dumps_typed("new")[1]]]
 
 
 def test_what_changes_places_is_not_stored_again():
     old = [f"{number:04d}" * 20 for number in range(50)]
     before = tree(old)
-    found = difference(before, tree(old[::-1]))
+    step = difference(before, tree(old[::-1]))
 
-    assert len(ormsgpack.packb(found.change)) < 50 * 5
-    assert [id(leaf) for leaf in found.tree] == [id(leaf) for leaf in before[::-1]]
+    assert len(ormsgpack.packb(step.change)) < 50 * 5
+    assert [id(leaf) for leaf in step.tree] == [id(leaf) for leaf in before[::-1]]
 
 
 def test_an_element_that_is_doubled_is_stored_once_more():
-    found = difference(tree(["a", "b"]), tree(["b", "a", "a"]))
+    step = difference(tree(["a", "b"]), tree(["b", "a", "a"]))
 
-    assert len({id(leaf) for leaf in found.tree}) == 3
-    assert found.change == [6, 0, 0, [[7, 1, 1], [7, 0, 1], serde.dumps_typed("a")[1]]]
+    assert len({id(leaf) for leaf in step.tree}) == 3
+    assert step.change == [6, 0, 0, [[7, 1, 1], [7, 0, 1], serde.dumps_typed("a")[1]]]
 
 
 def test_a_new_tree_shares_what_is_the_same_with_the_old():
     before = tree({"list": ["a", "b", "c"], "dict": {"x": 1}, "leaf": 1})
-    found = difference(before, tree({"list": ["a", "new", "c"], "dict": {"x": 1}, "leaf": 1}))
+    step = difference(before, tree({"list": ["a", "new", "c"], "dict": {"x": 1}, "leaf": 1}))
 
-    assert found.tree["dict"] is before["dict"]
-    assert found.tree["leaf"] is before["leaf"]
-    assert found.tree["list"][0] is before["list"][0]
-    assert found.tree["list"][2] is before["list"][2]
+    assert step.tree["dict"] is before["dict"]
+    assert step.tree["leaf"] is before["leaf"]
+    assert step.tree["list"][0] is before["list"][0]
+    assert step.tree["list"][2] is before["list"][2]
 
 
 def test_replaying_shares_what_is_the_same_with_the_old():
@@ -247,6 +247,53 @@ def test_a_run_ends_where_the_order_or_the_segment_changes():
 
     assert encoded == [1, [[3, 0, 0, 1], [3, 0, 2, 1], [3, 0, 1, 1], [3, 1, 2, 2]]]
     assert [leaf.at for leaf in decode(encoded, ["s", "t"])] == at
+
+
+PLACES = st.one_of(
+    st.none(),
+    st.builds(SegmentRef, st.sampled_from("st"), st.integers(0, 5)),
+    st.builds(BlobRef, st.sampled_from(["ab", "cd"]), st.integers(1, 9), st.integers(0, 2)),
+)
+
+
+@generated
+@given(st.lists(st.tuples(st.sampled_from(["msgpack", "bytes"]), PLACES), max_size=12))
+def test_places_come_back_in_their_order_however_they_are_mixed(places):
+    # A leaf in a segment is of the type "msgpack": the segment has no other.
+    node = [Leaf("msgpack" if isinstance(at, SegmentRef) else typ, b"x", at) for typ, at in places]
+    encoded = stored(encode({"list": node, "leaves": {str(n): leaf for n, leaf in enumerate(node)}}, {"s": 0, "t": 1}))
+
+    for items in (decode(encoded, ["s", "t"])["list"], list(leaves(decode(encoded, ["s", "t"])["leaves"]))):
+        assert [(leaf.typ, leaf.at) for leaf in items] == [(leaf.typ, leaf.at) for leaf in node]
+        assert [leaf.data for leaf in items] == [b"x" if leaf.at is None else None for leaf in node]
+
+
+@generated
+@given(st.lists(small, max_size=6), st.lists(small, max_size=6), st.lists(small, max_size=6))
+def test_the_common_head_of_two_lists_is_as_long_as_it_can_be(head, old, new):
+    before = tree([*head, *old])
+    after = [*before[: len(head)], *tree(new)]
+
+    count = common_head(before, after)
+
+    assert count >= len(head)
+    assert shape(value(before[:count])) == shape(value(after[:count]))
+    assert count in (len(before), len(after)) or not before[count].same(after[count])
+
+
+@generated
+@given(st.lists(small, max_size=8), st.lists(small, max_size=8))
+def test_a_change_of_a_list_stores_only_the_elements_that_the_list_lacked(old, new):
+    before, after = tree(old), tree(new)
+    change = difference(before, after).change
+    if change is UNCHANGED:
+        return
+    _, in_front, behind, middle = change
+    replaced, instead = before[in_front : len(old) - behind], after[in_front : len(new) - behind]
+
+    for leaf in instead:
+        lacked = sum(one.same(leaf) for one in instead) - sum(one.same(leaf) for one in replaced)
+        assert middle.count(encode(leaf)) == max(lacked, 0)
 
 
 def test_a_value_reference_keeps_its_type_and_place():

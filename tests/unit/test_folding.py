@@ -28,7 +28,8 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 
 from langgraph_dynamo_conv._format.attributes import plain
-from langgraph_dynamo_conv._transcript.folding import digest_of, fold, role_of
+from langgraph_dynamo_conv._transcript.folding import fold, role_of
+from langgraph_dynamo_conv._transcript.ids import digest_of
 from langgraph_dynamo_conv._transcript.langchain import NO_RESULT, adopted_ids, to_langchain
 
 NOW = "2026-01-02T03:04:05.678Z"
@@ -280,6 +281,7 @@ def test_folding_does_not_change_the_messages():
         ([{"type": "non_standard", "value": {"type": "hologram"}}], "[hologram]"),
         ([{"type": "non_standard"}], ""),
         ([{}], "[block]"),
+        ([{"type": ["odd"]}], "[['odd']]"),
         ([{"guardContent": {}}], "[guardContent]"),
         ("\ud800", "\N{REPLACEMENT CHARACTER}"),
         (["\ud800"], "\N{REPLACEMENT CHARACTER}"),
@@ -366,6 +368,7 @@ def test_a_description_stands_on_a_line_of_its_own():
             ["[image: image/png, 3 bytes]", "x"],
         ),
         ([{"file": "a.txt", "score": 1}], {"file": "a.txt", "score": 1}),
+        ([{"type": ["odd"]}], {"type": ["odd"]}),
         ([], []),
     ],
 )
@@ -440,6 +443,34 @@ def test_adopted_calls_all_have_a_result_and_serialize(stored):
     asked = [made["id"] for message in adopted for made in getattr(message, "tool_calls", [])]
     assert asked == [message.tool_call_id for message in adopted if isinstance(message, ToolMessage)]
     json.dumps([message.model_dump() for message in adopted])
+
+
+def test_adopted_ids_are_what_they_were_in_every_release():
+    # They are stored in the states of agents that adopted a row.
+    made = [{"tool": "a"}, {"tool": "b", "result": "x"}, {"tool": "c", "result": [1], "id": "9"}]
+    stored = [
+        {"role": "user", "content": "Hi", "timestamp": NOW},
+        {"role": "user", "content": "Hi", "timestamp": NOW},
+        {"role": "assistant", "content": "Two.", "ids": "aaaaaaaa bbbbbbbb", "tool_calls": made},
+    ]
+
+    adopted = to_langchain(stored)
+
+    assert [message.id for message in adopted] == [
+        "conv-11a2a10601e98b42-0-m",
+        "conv-11a2a10601e98b42-1-m",
+        "conv-0d9da2938175e243-0-c",
+        "conv-0d9da2938175e243-0-0n",
+        "conv-0d9da2938175e243-0-1s",
+        "conv-0d9da2938175e243-0-2j",
+        "conv-0d9da2938175e243-0-m",
+    ]
+    assert [message.tool_call_id for message in adopted if isinstance(message, ToolMessage)] == [
+        "call_0d9da2938175e243_0_0",
+        "call_0d9da2938175e243_0_1",
+        "9",
+    ]
+    assert adopted_ids(stored)[0] == [digest_of("conv-11a2a10601e98b42-0-m")] == ["31e6ce84"]
 
 
 def test_an_adopted_answer_is_calls_then_results_then_text():

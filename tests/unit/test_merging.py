@@ -11,7 +11,8 @@ from langgraph.graph.message import add_messages
 
 from langgraph_dynamo_conv._format.attributes import size_of
 from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE, shorten, split, title_of
-from langgraph_dynamo_conv._transcript.folding import digest_of, fold
+from langgraph_dynamo_conv._transcript.folding import fold
+from langgraph_dynamo_conv._transcript.ids import digest_of
 from langgraph_dynamo_conv._transcript.langchain import to_langchain
 from langgraph_dynamo_conv._transcript.merging import fork_point, merge
 
