@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from langgraph_dynamo_conv._format.keys import INDEX, PK, SK, bucket_prefix
-from langgraph_dynamo_conv._storage.table import Table, tag_list
+from langgraph_dynamo_conv._storage import administration
+from langgraph_dynamo_conv._storage.administration import tag_list
+from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.errors import IndexNotReadyError, RequestFailedError, TableMismatchError
 
 if TYPE_CHECKING:
@@ -119,14 +121,14 @@ def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wante
         IndexNotReadyError: Table or index did not become active in 10 minutes.
     """
     wanted = wanted if wanted is not None else SetupOptions()
-    description = table.describe()
+    description = administration.describe(table)
     created = description is None
     if description is None:
         tags = {"Tags": tag_list(wanted.tags)} if wanted.tags else {}
-        table.create({**table_definition(table.name), **tags})
+        administration.create(table, {**table_definition(table.name), **tags})
     else:
         _check(table.name, description)
-    found = _wait_until_active(table, sleep) if wanted.wait else table.describe() or {}
+    found = _wait_until_active(table, sleep) if wanted.wait else administration.describe(table) or {}
     if wanted.wait or found:
         _check(table.name, found)
     todo = [name for name, on in (("ttl", wanted.ttl), ("pitr", wanted.recovery)) if on]
@@ -188,12 +190,12 @@ def _turned_on(
 ) -> bool:
     """Do one of the things that are wanted; gives whether anything was changed."""
     if name == "tags":
-        table.tag(str(description["TableArn"]), wanted.tags)
+        administration.set_tags(table, str(description["TableArn"]), wanted.tags)
         return True
     if name == "ttl" and not _expires(table):
         _expire(table)
         return True
-    if name == "pitr" and not table.recovers():
+    if name == "pitr" and not administration.has_recovery(table):
         _recover(table, sleep)
         return True
     return False
@@ -204,7 +206,7 @@ def _recover(table: Table, sleep: Callable[[float], None]) -> None:
     waited = 0.0
     while True:
         try:
-            table.enable_recovery()
+            administration.enable_recovery(table)
         except RequestFailedError as error:
             if _BACKUPS_NOT_YET not in str(error) or waited >= _WAIT_SECONDS:
                 raise
@@ -217,14 +219,14 @@ def _recover(table: Table, sleep: Callable[[float], None]) -> None:
 def _expire(table: Table) -> None:
     """Turn time-to-live on, unless another process turns it on at the same time."""
     try:
-        table.enable_time_to_live(TTL_ATTRIBUTE)
+        administration.enable_ttl(table, TTL_ATTRIBUTE)
     except RequestFailedError:
         if not _expires(table):
             raise
 
 
 def _expires(table: Table) -> bool:
-    attribute = table.time_to_live()
+    attribute = administration.ttl_attribute(table)
     if attribute not in (None, TTL_ATTRIBUTE):
         raise TableMismatchError(
             f"the table '{table.name}' expires its items by the attribute '{attribute}', and must do it by "
@@ -239,7 +241,7 @@ def _wait_until_active(table: Table, sleep: Callable[[float], None]) -> dict[str
     """The description of the table, once it and its index can be used."""
     waited = 0.0
     while True:
-        description = table.describe() or {}
+        description = administration.describe(table) or {}
         if is_active(description):
             return description
         if waited >= _WAIT_SECONDS:

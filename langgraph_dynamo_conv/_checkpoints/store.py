@@ -30,7 +30,8 @@ from langgraph_dynamo_conv._state.message_digests import MessagesDigest
 from langgraph_dynamo_conv._state.planning import Draft
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, StoredCheckpoint, stored_change
-from langgraph_dynamo_conv._storage.table import ConditionFailed, Table
+from langgraph_dynamo_conv._storage.failures import ConditionFailed
+from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.errors import CorruptDataError
 
 CHAIN_PAGE = CHAIN_ITEMS + CHAIN_ITEMS // 3 + 1

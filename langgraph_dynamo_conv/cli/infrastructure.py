@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from langgraph_dynamo_conv._format.keys import INDEX, bucket_prefix
-from langgraph_dynamo_conv._storage.table import tag_list
+from langgraph_dynamo_conv._storage.administration import tag_list
 from langgraph_dynamo_conv.provision import OBJECT_ACTIONS, RUNTIME_ACTIONS, TTL_ATTRIBUTE, table_definition
 
 INDEX_ACTIONS = ("Query",)
