@@ -1,4 +1,7 @@
-"""Setting up the table: its definition, its creation, what an existing one lacks. Not for a runtime role."""
+"""Setting up the table, and the policies of those who use it: for deployment, not for a runtime role.
+
+An existing table is checked, and never changed but by what is asked for. This module is the only builder of policies.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,29 @@ from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.errors import IndexNotReadyError, RequestFailedError, TableMismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 TTL_ATTRIBUTE = "expires_at"
 
-RUNTIME_ACTIONS = ("PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan")
-OBJECT_ACTIONS = ("GetObject", "PutObject", "DeleteObject")
+RUNTIME_ACTIONS = ("DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem")
+"""What the role of an agent does with the table."""
+
+INDEX_ACTIONS = ("Query",)
+"""What it does with the index."""
+
+OBJECT_ACTIONS = ("DeleteObject", "GetObject", "PutObject")
+"""What it does with large values in S3."""
+
+SETUP_ACTIONS = (
+    "CreateTable",
+    "DescribeContinuousBackups",
+    "DescribeTable",
+    "DescribeTimeToLive",
+    "TagResource",
+    "UpdateContinuousBackups",
+    "UpdateTimeToLive",
+)
+"""What `setup` does, and `doctor` on top of the runtime's actions."""
 
 _WAIT_SECONDS = 600.0
 _POLL_SECONDS = 2.0
@@ -79,7 +99,9 @@ def table_definition(table_name: str) -> dict[str, Any]:
 
 
 def iam_policy(table_arn: str, *, s3_bucket: str | None = None, s3_prefix: str = "") -> dict[str, Any]:
-    """The policy of a runtime role, and no more: six actions on the table and its index, three on the bucket's prefix.
+    """The policy of a runtime role: the least that works.
+
+    Six actions on the table, Query on its index, and three on the bucket's prefix if there is a bucket.
 
     Args:
         table_arn: ARN of the table.
@@ -94,22 +116,19 @@ def iam_policy(table_arn: str, *, s3_bucket: str | None = None, s3_prefix: str =
             f"table_arn is a table's ARN, arn:aws:dynamodb:<region>:<account>:table/<name>; got {table_arn!r}"
         )
     statements = [
-        {
-            "Effect": "Allow",
-            "Action": [f"dynamodb:{action}" for action in RUNTIME_ACTIONS],
-            "Resource": [table_arn, f"{table_arn}/index/*"],
-        }
+        _statement("Table", "dynamodb", RUNTIME_ACTIONS, table_arn),
+        _statement("Index", "dynamodb", INDEX_ACTIONS, f"{table_arn}/index/{INDEX}"),
     ]
     if s3_bucket is not None:
         partition = table_arn.split(":")[1]
-        statements.append(
-            {
-                "Effect": "Allow",
-                "Action": [f"s3:{action}" for action in OBJECT_ACTIONS],
-                "Resource": [f"arn:{partition}:s3:::{s3_bucket}/{bucket_prefix(s3_prefix)}*"],
-            }
-        )
-    return {"Version": "2012-10-17", "Statement": statements}
+        objects = f"arn:{partition}:s3:::{s3_bucket}/{bucket_prefix(s3_prefix)}*"
+        statements.append(_statement("LargeValues", "s3", OBJECT_ACTIONS, objects))
+    return _policy(statements)
+
+
+def setup_policy(table_arn: str) -> dict[str, Any]:
+    """The policy of a role that sets up and diagnoses the table, besides that of `iam_policy`."""
+    return _policy([_statement("SetUp", "dynamodb", SETUP_ACTIONS, table_arn)])
 
 
 def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wanted: SetupOptions | None = None) -> SetUp:
@@ -173,6 +192,14 @@ def differences(description: dict[str, Any]) -> list[str]:
     if index["Projection"]["ProjectionType"] != "ALL":
         found.append(f"{INDEX} projects {index['Projection']['ProjectionType']}, and must project ALL")
     return found
+
+
+def _policy(statements: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _statement(sid: str, service: str, actions: Sequence[str], resource: str) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": [f"{service}:{one}" for one in actions], "Resource": resource}
 
 
 def _check(table_name: str, description: dict[str, Any]) -> None:

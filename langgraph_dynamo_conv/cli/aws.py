@@ -51,6 +51,11 @@ def client_of(
         raise CredentialsError(f"no client can be made: {error}. Check --profile, and the AWS_* variables") from error
 
 
+def table_arn(client: Any, account: str, table_name: str) -> str:
+    """The ARN of a table in a client's region."""
+    return f"arn:{client.meta.partition}:dynamodb:{client.meta.region_name}:{account}:table/{table_name}"
+
+
 def caller(sts: Any) -> tuple[str, str]:
     """The account and the ARN of whoever sends the requests of a client of STS. Needs no permission.
 
@@ -63,5 +68,7 @@ def caller(sts: Any) -> tuple[str, str]:
     except (BotoConnectionError, HTTPClientError) as error:
         raise EndpointError(f"no answer from STS at {sts.meta.endpoint_url}: {error}. Check the network") from error
     except (ClientError, BotoCoreError) as error:
-        raise CredentialsError(f"AWS does not say who this is: {error}. Renew or correct the credentials") from error
+        raise CredentialsError(
+            f"can't find your AWS account: {error}. Configure credentials, or pass --account where a command has it"
+        ) from error
     return str(answer["Account"]), str(answer["Arn"])
