@@ -130,6 +130,7 @@ def parser() -> argparse.ArgumentParser:
     benchmark = command("benchmark", run_benchmark, "measure this saver beside its peers; writes docs/benchmarks.md")
     benchmark.add_argument("--turns", type=int, help="length of the reference chat (default: 400)")
     benchmark.add_argument("--quick", action="store_true", help="20 turns, written into build/benchmark")
+    benchmark.add_argument("--estimate", action="store_true", help="only write the figures of the command `estimate`")
     command("screenshots", run_screenshots, "play docs/cli.md: write its outputs and docs/images/*.svg")
     local = command("dynamodb-local", run_dynamodb_local, "run DynamoDB Local in the foreground")
     local.add_argument("--port", type=int, default=8000, help="default: %(default)s")
@@ -195,6 +196,7 @@ def run_benchmark(arguments: argparse.Namespace, rest: list[str]) -> int:
     refuse(rest)
     install(CURRENT, extras=["example"], groups=["test", "benchmark"])
     options = [*(["--turns", str(arguments.turns)] if arguments.turns else []), *["--quick"] * arguments.quick]
+    options += ["--estimate"] * arguments.estimate
     return call([CURRENT.python, "-m", "benchmarks", *options], dynamodb_local(CURRENT.python).as_variables())
 
 

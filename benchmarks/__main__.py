@@ -18,6 +18,7 @@ import psutil
 from rich.console import Console
 from rich.progress import Progress
 
+from benchmarks import chats
 from benchmarks.contenders import CONTENDERS, FLOOR, Contender
 from benchmarks.document import write_document
 from benchmarks.entropy import bits_a_character
@@ -126,8 +127,9 @@ def setting(turns: int, contenders: list[Contender]) -> dict[str, Any]:
 @click.command()
 @click.option("--turns", default=TURNS, show_default=True, help="Length of the reference chat; other shapes: a tenth.")
 @click.option("--quick", is_flag=True, help=f"{QUICK_TURNS} turns; writes into build/benchmark, not into docs.")
+@click.option("--estimate", is_flag=True, help="Only write the figures of the command `estimate` anew.")
 @click.option("--render", is_flag=True, help="Measure nothing: write page and plots anew from the last figures.")
-def main(turns: int, quick: bool, render: bool) -> None:
+def main(turns: int, quick: bool, estimate: bool, render: bool) -> None:
     """Measure this saver beside its peers on DynamoDB Local, and write figures, plots and docs/benchmarks.md."""
     root = QUICK if quick else ROOT
     if render:
@@ -135,6 +137,10 @@ def main(turns: int, quick: bool, render: bool) -> None:
         return
     warnings.simplefilter("ignore")
     os.environ.update(DUMMY_ENVIRONMENT)
+    if estimate:
+        with running("dynamodb-local") as engine:
+            print(chats.write(engine))
+        return
     here = [contender for contender in CONTENDERS if contender.importable]
     with running("dynamodb-local") as engine, Progress(console=Console(stderr=True)) as progress:
         results = measure(engine, QUICK_TURNS if quick else turns, here, progress)

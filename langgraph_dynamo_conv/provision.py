@@ -1,4 +1,7 @@
-"""Setting up the table: its definition, its creation, what an existing one lacks. Not for a runtime role."""
+"""Setting up the table, and the policies of those who use it: for deployment, not for a runtime role.
+
+An existing table is checked, and never changed but by what is asked for. This module is the only builder of policies.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,35 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from langgraph_dynamo_conv._format.keys import INDEX, PK, SK, bucket_prefix
-from langgraph_dynamo_conv._storage.table import Table, tag_list
+from langgraph_dynamo_conv._storage import administration
+from langgraph_dynamo_conv._storage.administration import tag_list
+from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.errors import IndexNotReadyError, RequestFailedError, TableMismatchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 TTL_ATTRIBUTE = "expires_at"
 
-RUNTIME_ACTIONS = ("PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan")
-OBJECT_ACTIONS = ("GetObject", "PutObject", "DeleteObject")
+RUNTIME_ACTIONS = ("DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem")
+"""What the role of an agent does with the table."""
+
+INDEX_ACTIONS = ("Query",)
+"""What it does with the index."""
+
+OBJECT_ACTIONS = ("DeleteObject", "GetObject", "PutObject")
+"""What it does with large values in S3."""
+
+SETUP_ACTIONS = (
+    "CreateTable",
+    "DescribeContinuousBackups",
+    "DescribeTable",
+    "DescribeTimeToLive",
+    "TagResource",
+    "UpdateContinuousBackups",
+    "UpdateTimeToLive",
+)
+"""What `setup` does, and `doctor` on top of the runtime's actions."""
 
 _WAIT_SECONDS = 600.0
 _POLL_SECONDS = 2.0
@@ -77,7 +99,9 @@ def table_definition(table_name: str) -> dict[str, Any]:
 
 
 def iam_policy(table_arn: str, *, s3_bucket: str | None = None, s3_prefix: str = "") -> dict[str, Any]:
-    """The policy of a runtime role, and no more: six actions on the table and its index, three on the bucket's prefix.
+    """The policy of a runtime role: the least that works.
+
+    Six actions on the table, Query on its index, and three on the bucket's prefix if there is a bucket.
 
     Args:
         table_arn: ARN of the table.
@@ -92,22 +116,19 @@ def iam_policy(table_arn: str, *, s3_bucket: str | None = None, s3_prefix: str =
             f"table_arn is a table's ARN, arn:aws:dynamodb:<region>:<account>:table/<name>; got {table_arn!r}"
         )
     statements = [
-        {
-            "Effect": "Allow",
-            "Action": [f"dynamodb:{action}" for action in RUNTIME_ACTIONS],
-            "Resource": [table_arn, f"{table_arn}/index/*"],
-        }
+        _statement("Table", "dynamodb", RUNTIME_ACTIONS, table_arn),
+        _statement("Index", "dynamodb", INDEX_ACTIONS, f"{table_arn}/index/{INDEX}"),
     ]
     if s3_bucket is not None:
         partition = table_arn.split(":")[1]
-        statements.append(
-            {
-                "Effect": "Allow",
-                "Action": [f"s3:{action}" for action in OBJECT_ACTIONS],
-                "Resource": [f"arn:{partition}:s3:::{s3_bucket}/{bucket_prefix(s3_prefix)}*"],
-            }
-        )
-    return {"Version": "2012-10-17", "Statement": statements}
+        objects = f"arn:{partition}:s3:::{s3_bucket}/{bucket_prefix(s3_prefix)}*"
+        statements.append(_statement("LargeValues", "s3", OBJECT_ACTIONS, objects))
+    return _policy(statements)
+
+
+def setup_policy(table_arn: str) -> dict[str, Any]:
+    """The policy of a role that sets up and diagnoses the table, besides that of `iam_policy`."""
+    return _policy([_statement("SetUp", "dynamodb", SETUP_ACTIONS, table_arn)])
 
 
 def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wanted: SetupOptions | None = None) -> SetUp:
@@ -119,14 +140,14 @@ def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wante
         IndexNotReadyError: Table or index did not become active in 10 minutes.
     """
     wanted = wanted if wanted is not None else SetupOptions()
-    description = table.describe()
+    description = administration.describe(table)
     created = description is None
     if description is None:
         tags = {"Tags": tag_list(wanted.tags)} if wanted.tags else {}
-        table.create({**table_definition(table.name), **tags})
+        administration.create(table, {**table_definition(table.name), **tags})
     else:
         _check(table.name, description)
-    found = _wait_until_active(table, sleep) if wanted.wait else table.describe() or {}
+    found = _wait_until_active(table, sleep) if wanted.wait else administration.describe(table) or {}
     if wanted.wait or found:
         _check(table.name, found)
     todo = [name for name, on in (("ttl", wanted.ttl), ("pitr", wanted.recovery)) if on]
@@ -173,6 +194,14 @@ def differences(description: dict[str, Any]) -> list[str]:
     return found
 
 
+def _policy(statements: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": statements}
+
+
+def _statement(sid: str, service: str, actions: Sequence[str], resource: str) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": [f"{service}:{one}" for one in actions], "Resource": resource}
+
+
 def _check(table_name: str, description: dict[str, Any]) -> None:
     found = differences(description)
     if found:
@@ -188,12 +217,12 @@ def _turned_on(
 ) -> bool:
     """Do one of the things that are wanted; gives whether anything was changed."""
     if name == "tags":
-        table.tag(str(description["TableArn"]), wanted.tags)
+        administration.set_tags(table, str(description["TableArn"]), wanted.tags)
         return True
     if name == "ttl" and not _expires(table):
         _expire(table)
         return True
-    if name == "pitr" and not table.recovers():
+    if name == "pitr" and not administration.has_recovery(table):
         _recover(table, sleep)
         return True
     return False
@@ -204,7 +233,7 @@ def _recover(table: Table, sleep: Callable[[float], None]) -> None:
     waited = 0.0
     while True:
         try:
-            table.enable_recovery()
+            administration.enable_recovery(table)
         except RequestFailedError as error:
             if _BACKUPS_NOT_YET not in str(error) or waited >= _WAIT_SECONDS:
                 raise
@@ -217,14 +246,14 @@ def _recover(table: Table, sleep: Callable[[float], None]) -> None:
 def _expire(table: Table) -> None:
     """Turn time-to-live on, unless another process turns it on at the same time."""
     try:
-        table.enable_time_to_live(TTL_ATTRIBUTE)
+        administration.enable_ttl(table, TTL_ATTRIBUTE)
     except RequestFailedError:
         if not _expires(table):
             raise
 
 
 def _expires(table: Table) -> bool:
-    attribute = table.time_to_live()
+    attribute = administration.ttl_attribute(table)
     if attribute not in (None, TTL_ATTRIBUTE):
         raise TableMismatchError(
             f"the table '{table.name}' expires its items by the attribute '{attribute}', and must do it by "
@@ -239,7 +268,7 @@ def _wait_until_active(table: Table, sleep: Callable[[float], None]) -> dict[str
     """The description of the table, once it and its index can be used."""
     waited = 0.0
     while True:
-        description = table.describe() or {}
+        description = administration.describe(table) or {}
         if is_active(description):
             return description
         if waited >= _WAIT_SECONDS:

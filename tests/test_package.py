@@ -36,7 +36,7 @@ ORDER = (
 APART = {"_state": "_storage", "_storage": "_state"}
 """Neighbours that know nothing of each other: what is stored, and how it is sent."""
 
-BOTO_MODULES = {"_storage.table", "_storage.bucket", "provision", "cli.aws"}
+BOTO_MODULES = {"_storage.client", "_storage.failures", "cli.aws"}
 OPTIONAL_PACKAGES: set[str] = set()
 """Top-level packages of optional extras: a function may import these."""
 

@@ -36,7 +36,8 @@ from langgraph_dynamo_conv._format.tree import BlobRef
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
-from langgraph_dynamo_conv._storage.table import ConditionFailed, Table
+from langgraph_dynamo_conv._storage.failures import ConditionFailed
+from langgraph_dynamo_conv._storage.table import Table
 
 _OF_A_TASK = ":"
 _UNTIL = {"c": "u", "row": LIVE_UNTIL}

@@ -28,7 +28,8 @@ from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.full import decode_full, fill
 from langgraph_dynamo_conv._state.planning import CheckpointPlan, plan_checkpoint, plan_full_checkpoint
 from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, StoredCheckpoint, stored_change, stored_full
-from langgraph_dynamo_conv._storage.table import ConditionFailed, Table
+from langgraph_dynamo_conv._storage.failures import ConditionFailed
+from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.errors import CorruptDataError
 
 CHAIN_PAGE = CHAIN_ITEMS + CHAIN_ITEMS // 3 + 1

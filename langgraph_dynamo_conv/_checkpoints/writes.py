@@ -27,7 +27,8 @@ from langgraph_dynamo_conv._format.limits import INLINE_FRAME_BYTES, MAX_WRITES_
 from langgraph_dynamo_conv._format.tree import BlobRef, Node, grow, to_python
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.serializer import Serializer
-from langgraph_dynamo_conv._storage.table import ConditionFailed, Table
+from langgraph_dynamo_conv._storage.failures import ConditionFailed
+from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.errors import CorruptDataError, ItemTooLargeError
 
 _FIRST_PAGE = 4

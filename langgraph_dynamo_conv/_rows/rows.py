@@ -32,8 +32,9 @@ from langgraph_dynamo_conv._rows.row import (
     unchanged_since,
 )
 from langgraph_dynamo_conv._state.expiry import Expiry
+from langgraph_dynamo_conv._storage.failures import ConditionFailed
 from langgraph_dynamo_conv._storage.recent import Recent
-from langgraph_dynamo_conv._storage.table import ConditionFailed, Table
+from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE, shorten, split, title_of
 from langgraph_dynamo_conv._transcript.folding import Message
 from langgraph_dynamo_conv._transcript.merging import fork_point, merge

@@ -1,86 +1,31 @@
-"""The table on the wire: the only module on the data path that knows botocore.
+"""The data path to the table: the six actions that a runtime role may have, and pages followed to their end.
 
-It sends get, put, update, delete, query and scan requests (the six actions a runtime role may have), follows
-pages, and translates every failure once into the errors of `errors`. Retries are botocore's ("standard" mode
-unless the caller's client says otherwise); all writes sent from here can be sent twice without harm.
+Retries are botocore's ("standard" mode unless the caller's client says otherwise): every write here can be sent twice
+without harm. Failures are translated in `failures`.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
-
-import boto3
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    HTTPClientError,
-    NoCredentialsError,
-    NoRegionError,
-    ParamValidationError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    SSOError,
-    TokenRetrievalError,
-)
-from botocore.exceptions import (
-    ConnectionError as BotoConnectionError,
-)
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langgraph_dynamo_conv._format.items import AttributeMap, key_attributes
 from langgraph_dynamo_conv._format.keys import INDEX, PK, SK, Key, after_prefix
-from langgraph_dynamo_conv._storage.failures import kind_of, remedy
+from langgraph_dynamo_conv._storage.client import LazyClient, new_client
+from langgraph_dynamo_conv._storage.failures import DYNAMODB, Target, translated
 from langgraph_dynamo_conv._storage.forks import Lock, renew_in_children
-from langgraph_dynamo_conv.errors import (
-    ConflictError,
-    CredentialsError,
-    DynamoConvError,
-    EndpointError,
-    RequestFailedError,
-    TableNotFoundError,
-)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-
     from mypy_boto3_dynamodb import DynamoDBClient
 
 T = TypeVar("T")
 
-POOL_CONNECTIONS = 32
-"""Connections of the client that is made here, and so the number of requests under way at once."""
-
 _BATCH = 256
 """Calls of `all_of` that are held at once."""
-
-_NO_CREDENTIALS = (
-    NoCredentialsError,
-    PartialCredentialsError,
-    CredentialRetrievalError,
-    ProfileNotFound,
-    SSOError,
-    TokenRetrievalError,
-)
-
-
-class ConditionFailed(ConflictError):
-    """A conditional write found another item than it expected.
-
-    Args:
-        item: The item that was found, or None if there was none.
-    """
-
-    def __init__(self, message: str, item: AttributeMap | None, **where: str | None) -> None:
-        super().__init__(message, **where)
-        self.item = item
-
-
-class TableExists(DynamoConvError):
-    """There is a table of that name already."""
 
 
 class Table:
@@ -104,39 +49,29 @@ class Table:
         consistent: bool = True,
     ) -> None:
         self.name = name
-        self._client = client
-        self._region_name = region_name
-        self._endpoint_url = endpoint_url
+        make = partial(new_client, "dynamodb", region_name=region_name, endpoint_url=endpoint_url)
+        self._client: LazyClient[DynamoDBClient] = LazyClient(client, make)
+        self._target = Target(DYNAMODB, name, "the table and its index/*", self._client)
         self._consistent = consistent
         self._lock = Lock()
+        renew_in_children(self)
+        self.renew()
+
+    def renew(self) -> None:
+        """In a forked child: without the parent's threads."""
         self._pool: ThreadPoolExecutor | None = None
         # A request too many does not wait in botocore: it opens a connection and throws it away afterwards.
         self._free = threading.BoundedSemaphore(self.connections)
-        renew_in_children(self)
-
-    def renew(self) -> None:
-        """In a forked child: without the parent's threads, and over connections of its own."""
-        self._pool = None
-        self._free = threading.BoundedSemaphore(self.connections)
-        if self._client is not None:
-            self._client.close()  # its connections; it opens others when it is used
 
     @property
     def client(self) -> DynamoDBClient:
         """The client; made now if there is none yet."""
-        if self._client is None:
-            with self._lock:
-                if self._client is None:
-                    self._client = self._made_client()
-        return self._client
+        return self._client.get()
 
     @property
     def connections(self) -> int:
         """How many requests can be under way at once."""
-        if self._client is None:
-            return POOL_CONNECTIONS
-        config: Any = self._client.meta.config
-        return int(config.max_pool_connections)
+        return self._client.connections
 
     def close(self) -> None:
         """Stop the threads that send requests side by side."""
@@ -150,23 +85,23 @@ class Table:
         params: dict[str, Any] = {"Key": key_attributes(key), "ConsistentRead": self._consistent}
         if projection:
             params["ProjectionExpression"] = projection
-        item: AttributeMap | None = self._send("get_item", str(key), **params).get("Item")
+        item: AttributeMap | None = self.send("get_item", str(key), **params).get("Item")
         return item
 
     def put(self, item: AttributeMap, **condition: Any) -> None:
         """Write an item whole. Raises `ConditionFailed`, with the item that was found."""
         key = f"{item[PK]['S']} / {item[SK]['S']}"
-        self._send("put_item", key, Item=item, **_with_old(condition))
+        self.send("put_item", key, Item=item, **_with_old(condition))
 
     def update(self, key: Key, **params: Any) -> AttributeMap:
         """Update an item; gives the attributes that `ReturnValues` asks for. Raises `ConditionFailed`."""
-        answer = self._send("update_item", str(key), Key=key_attributes(key), **_with_old(params))
+        answer = self.send("update_item", str(key), Key=key_attributes(key), **_with_old(params))
         attributes: AttributeMap = answer.get("Attributes", {})
         return attributes
 
     def delete(self, key: Key, **condition: Any) -> None:
         """Delete an item, if it is there. Raises `ConditionFailed`."""
-        self._send("delete_item", str(key), Key=key_attributes(key), **_with_old(condition))
+        self.send("delete_item", str(key), Key=key_attributes(key), **_with_old(condition))
 
     def query(
         self,
@@ -233,48 +168,6 @@ class Table:
         for answer in self._answers("scan", "*", dict(params), None):
             yield answer.get("Items", [])
 
-    def describe(self) -> dict[str, Any] | None:
-        """DescribeTable's `Table`, or None if there is no such table."""
-        try:
-            table: dict[str, Any] = self._send("describe_table", "")["Table"]
-        except TableNotFoundError:
-            return None
-        return table
-
-    def create(self, definition: dict[str, Any]) -> None:
-        """CreateTable; a table that somebody else creates at the same time is as good."""
-        try:
-            self._send("create_table", "", **{k: v for k, v in definition.items() if k != "TableName"})
-        except TableExists:
-            return
-
-    def time_to_live(self) -> str | None:
-        """The attribute by which DynamoDB deletes items, or None."""
-        description = self._send("describe_time_to_live", "")["TimeToLiveDescription"]
-        if description.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING"):
-            return None
-        return str(description["AttributeName"])
-
-    def enable_time_to_live(self, attribute: str) -> None:
-        """Let DynamoDB delete items after the time in this attribute."""
-        specification = {"Enabled": True, "AttributeName": attribute}
-        self._send("update_time_to_live", "", TimeToLiveSpecification=specification)
-
-    def recovers(self) -> bool:
-        """Whether point-in-time recovery is on."""
-        description = self._send("describe_continuous_backups", "")["ContinuousBackupsDescription"]
-        recovery = description.get("PointInTimeRecoveryDescription", {})
-        return bool(recovery.get("PointInTimeRecoveryStatus") == "ENABLED")
-
-    def enable_recovery(self) -> None:
-        """Let DynamoDB keep what is needed to restore the table as it was at any second of the last 35 days."""
-        specification = {"PointInTimeRecoveryEnabled": True}
-        self._send("update_continuous_backups", "", PointInTimeRecoverySpecification=specification)
-
-    def tag(self, table_arn: str, tags: Mapping[str, str]) -> None:
-        """Set these tags; others stay."""
-        self._send("tag_resource", "", ResourceArn=table_arn, Tags=tag_list(tags))
-
     def side_by_side(self, *calls: Callable[[], T]) -> list[T]:
         """Run calls at once and give their results in order; an error is raised once all have ended."""
         if len(calls) < 2:
@@ -295,13 +188,30 @@ class Table:
         while batch := list(islice(remaining, _BATCH)):
             self.side_by_side(*batch)
 
+    def send(self, method: str, key: str = "", **params: Any) -> dict[str, Any]:
+        """Send one request, by the name of the client's method, as soon as a connection is free.
+
+        Args:
+            method: Such as "put_item".
+            key: What the request is about, for the `key` of errors.
+            params: Its parameters.
+        """
+        operation = "".join(word.capitalize() for word in method.split("_"))
+        # tag_resource alone names the table by its ARN
+        place = {} if "ResourceArn" in params else {"TableName": self.name}
+        with translated(self._target, operation, key):
+            send = getattr(self._client.get(), method)
+            with self._free:
+                answer: dict[str, Any] = send(**place, **params)
+        return answer
+
     def _answers(
         self, method: str, key: str, params: dict[str, Any], page_items: int | None, *, doubling: bool = False
     ) -> Iterator[dict[str, Any]]:
         while True:
             if page_items:
                 params["Limit"] = page_items
-            answer = self._send(method, key, **params)
+            answer = self.send(method, key, **params)
             yield answer
             if "LastEvaluatedKey" not in answer:
                 return
@@ -314,68 +224,6 @@ class Table:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(self.connections, "dynamo-conv-request")
             return self._pool
-
-    def _made_client(self) -> DynamoDBClient:
-        config = Config(
-            retries={"mode": "standard", "total_max_attempts": 6},
-            max_pool_connections=POOL_CONNECTIONS,
-            connect_timeout=5,
-            read_timeout=15,
-            tcp_keepalive=True,
-            user_agent_extra="langgraph-dynamo-conv",
-        )
-        try:
-            session = boto3.session.Session(region_name=self._region_name)
-            return session.client("dynamodb", endpoint_url=self._endpoint_url, config=config)
-        except NoRegionError as error:
-            raise CredentialsError(
-                "no AWS region is known: give region_name, or set AWS_DEFAULT_REGION", table=self.name
-            ) from error
-
-    def _send(self, method: str, key: str, **params: Any) -> dict[str, Any]:
-        operation = "".join(word.capitalize() for word in method.split("_"))
-        where: dict[str, Any] = {"operation": operation, "table": self.name, "key": key}
-        # tag_resource alone names the table by its ARN
-        named = {} if "ResourceArn" in params else {"TableName": self.name}
-        try:
-            send = getattr(self.client, method)
-            with self._free:
-                answer: dict[str, Any] = send(**named, **params)
-        except ClientError as error:
-            self._raise_refused(error, where)
-        except _NO_CREDENTIALS as error:
-            raise CredentialsError(f"no usable AWS credentials for table '{self.name}': {error}", **where) from error
-        except (BotoConnectionError, HTTPClientError) as error:
-            raise EndpointError(
-                f"no answer from {self.client.meta.endpoint_url} for table '{self.name}': {error}. Check "
-                "network, region and endpoint_url; the call can be repeated",
-                **where,
-            ) from error
-        except ParamValidationError:
-            message = f"botocore can't send {operation} to table '{self.name}': a parameter has another type"
-            raise RequestFailedError(message, **where) from None  # its report quotes the values
-        except BotoCoreError as error:
-            raise RequestFailedError(f"{operation} on table '{self.name}' failed: {error}", **where) from error
-        return answer
-
-    def _raise_refused(self, error: ClientError, where: dict[str, Any]) -> NoReturn:
-        operation, key = where["operation"], where["key"]
-        code = error.response["Error"].get("Code", "")
-        said = error.response["Error"].get("Message", "")
-        if code == "ConditionalCheckFailedException":
-            message = f"{operation} on table '{self.name}' found that {key} was changed by another writer"
-            raise ConditionFailed(message, error.response.get("Item"), **where) from error  # type: ignore[arg-type]
-        meta = self.client.meta
-        place = f"table '{self.name}' in {meta.region_name} at {meta.endpoint_url}"
-        if code == "ResourceInUseException":
-            raise TableExists(f"there is a {place} already, or it is being changed", **where) from error
-        kind = kind_of(code, said, error.response["ResponseMetadata"].get("HTTPStatusCode", 0))
-        raise kind(f"{remedy(kind, operation, place, said)} ({code}: {said})", **where) from error
-
-
-def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    """Tags as requests and templates have them."""
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def _with_old(params: dict[str, Any]) -> dict[str, Any]:

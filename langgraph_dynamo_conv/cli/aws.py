@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -15,6 +13,7 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
+from langgraph_dynamo_conv._storage.client import new_client
 from langgraph_dynamo_conv.errors import CredentialsError, EndpointError
 
 _ATTEMPTS = 3
@@ -36,21 +35,25 @@ def client_of(
         CredentialsError: No such profile, or no region.
         ValueError: The endpoint is no URL.
     """
-    config = Config(
-        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-        connect_timeout=5,
-        read_timeout=15,
-        user_agent_extra="langgraph-dynamo-conv",
-    )
     try:
-        session: Any = boto3.session.Session(profile_name=profile_name, region_name=region_name)
-        return session.client(service, endpoint_url=endpoint_url, config=config)
+        return new_client(
+            service,
+            region_name=region_name,
+            endpoint_url=endpoint_url,
+            profile_name=profile_name,
+            attempts=_ATTEMPTS,
+        )
     except ProfileNotFound as error:
         raise CredentialsError(f"{error}: give another --profile, or add it with `aws configure --profile`") from error
     except NoRegionError as error:
         raise CredentialsError("no AWS region is known: give --region, or set AWS_REGION") from error
     except BotoCoreError as error:
         raise CredentialsError(f"no client can be made: {error}. Check --profile, and the AWS_* variables") from error
+
+
+def table_arn(client: Any, account: str, table_name: str) -> str:
+    """The ARN of a table in a client's region."""
+    return f"arn:{client.meta.partition}:dynamodb:{client.meta.region_name}:{account}:table/{table_name}"
 
 
 def caller(sts: Any) -> tuple[str, str]:
@@ -65,5 +68,7 @@ def caller(sts: Any) -> tuple[str, str]:
     except (BotoConnectionError, HTTPClientError) as error:
         raise EndpointError(f"no answer from STS at {sts.meta.endpoint_url}: {error}. Check the network") from error
     except (ClientError, BotoCoreError) as error:
-        raise CredentialsError(f"AWS does not say who this is: {error}. Renew or correct the credentials") from error
+        raise CredentialsError(
+            f"can't find your AWS account: {error}. Configure credentials, or pass --account where a command has it"
+        ) from error
     return str(answer["Account"]), str(answer["Arn"])

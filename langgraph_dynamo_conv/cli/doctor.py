@@ -21,7 +21,9 @@ from packaging.requirements import Requirement
 from langgraph_dynamo_conv import provision
 from langgraph_dynamo_conv._format.items import key_attributes
 from langgraph_dynamo_conv._format.keys import INDEX, PK, Key
-from langgraph_dynamo_conv._storage.table import ConditionFailed, Table
+from langgraph_dynamo_conv._storage import administration
+from langgraph_dynamo_conv._storage.failures import ConditionFailed
+from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.errors import AccessDeniedError, DynamoConvError, RequestFailedError
 
 OK, NOTE, WRONG = "ok", "note", "wrong"
@@ -113,7 +115,7 @@ def _identity(table: Table, identity: Callable[[], str]) -> Iterator[Finding]:
 def _table(table: Table) -> Generator[Finding, None, bool]:
     """Findings about the table as it is described; gives whether the actions can be tried."""
     try:
-        description = table.describe()
+        description = administration.describe(table)
     except AccessDeniedError as error:
         yield Finding("table", NOTE, "this role may not describe it, so it is only tried", _allow(error))
         return True
@@ -143,8 +145,8 @@ def _described(table: Table, description: dict[str, Any]) -> Iterator[Finding]:
         built = state == "ACTIVE"
         yield Finding("index", OK if built else WRONG, f"{INDEX}: {state}", None if built else "wait until it is built")
     yield _billing(description)
-    yield from _setting("expiry", table.time_to_live, _expiry)
-    yield from _setting("recovery", table.recovers, _recovery)
+    yield from _setting("expiry", lambda: administration.ttl_attribute(table), _expiry)
+    yield from _setting("recovery", lambda: administration.has_recovery(table), _recovery)
 
 
 def _billing(description: dict[str, Any]) -> Finding:

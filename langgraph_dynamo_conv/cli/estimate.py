@@ -1,54 +1,24 @@
-"""What a month of chats costs, here and with a saver that stores the whole state at every step. Pure.
+"""What a month of chats costs, here and with a saver that stores the whole state at every step. Sends nothing.
 
-Units of this saver are interpolated between chats that were played on DynamoDB Local, 40 turns each, and counted by the
-capacity that it reports: a question of 60 characters, tool calls one after the other, an answer of 350 characters.
-`tests/costs/test_estimate.py` plays such chats, on this saver and on a full-state one, and holds these figures to it.
+The figures are those of `measured.json`: chats that were played on DynamoDB Local, and counted by the capacity that it
+reports. `python3 dev.py benchmark --estimate` plays them anew; `tests/costs/test_estimate.py` holds the estimates to
+others. A size of tool results that was not played is on the line between those that were.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from itertools import pairwise
+from typing import Any
 
 from langgraph_dynamo_conv._format.limits import MAX_ITEM_BYTES
 from langgraph_dynamo_conv.cli.prices import Prices
 
-SOURCES = (
-    "this saver: chats of 40 turns played on DynamoDB Local in November 2026, tests/costs/test_estimate.py",
-    "full-state saver: langgraph-checkpoint-aws 1.2.6 without compression or S3, in the same test",
-)
-
-Points = tuple[tuple[float, float], ...]
-
-_TURN_WITHOUT_TOOLS = 5.4
-"""Write units of a turn of one question and one answer, without the transcript."""
-
-_TOOL_CALL: Points = ((0.25, 4.35), (1, 4.57), (4, 7.38), (16, 21.3))
-"""Write units that one tool call adds to its turn, by the KB of its result, without the transcript."""
-
-_TRANSCRIPT: Points = ((0, 12.2), (0.25, 14.4), (1, 12.05), (4, 25.7), (16, 49.4))
-"""Write units of a turn that are the transcript's, by the KB of all tool results of the turn."""
-
-_BYTES_WITHOUT_TOOLS = 2035
-"""Bytes stored of a turn of one question and one answer, without the transcript."""
-
-_TOOL_CALL_BYTES: Points = ((0.25, 1722), (1, 2747), (4, 5889), (16, 18412))
-"""Bytes that one tool call adds, by the KB of its result, without the transcript."""
-
-_TRANSCRIPT_BYTES: Points = ((0, 580), (0.25, 990), (1, 1780), (4, 9430), (16, 33130))
-"""Bytes stored of a turn that are the transcript's."""
-
-_WARM_READ = 2.0
-"""Read units of a turn in a process that knows the conversation."""
-
-_COLD_READ: Points = ((0, 6 / 40), (0.25, 9 / 40), (1, 11 / 40), (4, 26 / 40), (16, 73 / 40))
-"""Read units of a turn in another process, for each turn before it."""
-
-_FULL_MESSAGE_KB, _FULL_TEXT_KB, _FULL_CALL_KB = 0.21, 0.41, 0.04
-"""What a message, a question with its answer, and a call's arguments add to a full state, uncompressed."""
-
-_FULL_ITEM_UNITS, _FULL_WRITE_UNITS = 1.5, 2.75
-"""Write units of a full checkpoint beside its state, and of a task's writes: metadata and payload are items."""
+Rows = list[dict[str, float]]
+"""Figures of a turn: the first row's without tool calls, the others' with one, by the KB of its result."""
 
 
 @dataclass(frozen=True)
@@ -107,16 +77,22 @@ class Bill:
         return prices.of(self.write_units, self.read_units, self.stored_bytes)
 
 
+@cache
+def measured() -> dict[str, Any]:
+    """The file of figures."""
+    return dict(json.loads(files(__package__).joinpath("measured.json").read_text(encoding="utf-8")))
+
+
 def this_saver(shape: Shape) -> Bill:
     """The bill of this saver: every turn costs the same, but for a cold process's read."""
-    write = _TURN_WITHOUT_TOOLS + shape.tool_calls * _at(_TOOL_CALL, shape.result_kb)
-    size = _BYTES_WITHOUT_TOOLS + shape.tool_calls * _at(_TOOL_CALL_BYTES, shape.result_kb)
+    rows: Rows = measured()["this_saver"]
+    write, size = _of_turn(rows, "state_write_units", shape), _of_turn(rows, "state_bytes", shape)
     if shape.transcript:
-        write += _at(_TRANSCRIPT, shape.tool_kb)
-        size += _at(_TRANSCRIPT_BYTES, shape.tool_kb)
-    read = _WARM_READ
+        write += _at(rows, "transcript_write_units", shape.tool_kb)
+        size += _at(rows, "transcript_bytes", shape.tool_kb)
+    read = _at(rows, "read_units", shape.tool_kb)
     if shape.cold:
-        read += _at(_COLD_READ, shape.tool_kb) * (shape.turns_per_conversation - 1) / 2
+        read += _at(rows, "cold_read_units", shape.tool_kb) * (shape.turns_per_conversation - 1) / 2
     return Bill(shape.turns * write, shape.turns * read, shape.turns * shape.months_kept * size)
 
 
@@ -125,20 +101,27 @@ def full_state(shape: Shape) -> Bill:
 
     As long as it fits: nothing is added for the S3 that longer states need.
     """
-    checkpoints, tasks = 3 + 2 * shape.tool_calls, 2 + 2 * shape.tool_calls
-    grows_kb = _FULL_MESSAGE_KB * tasks + _FULL_TEXT_KB + shape.tool_calls * (_FULL_CALL_KB + shape.result_kb)
-    mean_kb = grows_kb * (shape.turns_per_conversation + 1) / 2
-    write = checkpoints * (mean_kb + _FULL_ITEM_UNITS) + tasks * _FULL_WRITE_UNITS + shape.tool_kb
-    size = (checkpoints * mean_kb + grows_kb) * 1024
-    read = (mean_kb / 4 + 1) / 2  # eventually consistent
-    last_turn = int(MAX_ITEM_BYTES / 1024 / grows_kb)
+    rows: Rows = measured()["full_state"]
+    growth = _of_turn(rows, "growth_bytes", shape)
+    states = (3 + 2 * shape.tool_calls) * growth * shape.turns_per_conversation / 2
+    write = states / 1024 + _of_turn(rows, "other_write_units", shape)
+    size = states + _of_turn(rows, "other_bytes", shape)
+    read = (growth * shape.turns_per_conversation / 2 / 4096 + 1) / 2  # eventually consistent
+    last_turn = int(MAX_ITEM_BYTES / growth)
     fails = last_turn + 1 if shape.turns_per_conversation > last_turn else None
     return Bill(shape.turns * write, shape.turns * read, shape.turns * shape.months_kept * size, fails)
 
 
-def _at(points: Points, where: float) -> float:
-    """A value between measured ones, or on the line through the last two."""
+def _of_turn(rows: Rows, column: str, shape: Shape) -> float:
+    """A figure of a turn without tool calls, and what each of its calls adds to it."""
+    without, *with_call = rows
+    return without[column] + shape.tool_calls * (_at(with_call, column, shape.result_kb) - without[column])
+
+
+def _at(rows: Rows, column: str, result_kb: float) -> float:
+    """A figure between measured ones, or on the line through the last two."""
+    points = [(row["result_kb"], row[column]) for row in rows]
     (left, low), (right, high) = next(
-        (pair for pair in pairwise(points) if where <= pair[1][0]), (points[-2], points[-1])
+        (pair for pair in pairwise(points) if result_kb <= pair[1][0]), (points[-2], points[-1])
     )
-    return low + (high - low) * (max(where, left) - left) / (right - left)
+    return low + (high - low) * (max(result_kb, left) - left) / (right - left)

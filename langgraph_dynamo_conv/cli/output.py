@@ -34,7 +34,7 @@ _PIPE_WIDTH = 10_000
 _HOSTILE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and line feed: they move the cursor, or worse
     "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"  # what turns the direction of text, or breaks lines
-    "\ud800-\udfff\ufff9-\ufffb]"
+    "\ud800-\udfff\ufff9-\ufffb\ufffe\uffff]"
 )
 _BREAKS = re.compile(r"[\t\n]+ *")
 
@@ -107,6 +107,12 @@ def to_json(value: Any, *, indent: int | None = 2) -> str:
     """JSON that is safe to print: what `visible` writes out is escaped, and parses back."""
     text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
     return _HOSTILE.sub(_json_escape, text)
+
+
+def quoted(text: str) -> str:
+    """A string in quotes, as JSON, YAML and Terraform read it alike; what `visible` writes out is escaped."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    return f'"{_HOSTILE.sub(_json_escape, escaped)}"'
 
 
 class Output:

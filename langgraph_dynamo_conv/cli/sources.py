@@ -15,6 +15,7 @@ from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
+from langgraph_dynamo_conv._storage.administration import describe
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.migration._source import SourceError
 
@@ -109,7 +110,7 @@ def _on_dynamodb(kind: str, table_name: str) -> Saver:
     logging.getLogger("langgraph_dynamodb").addHandler(logging.NullHandler())  # else one logs to stdout
     home: Any = _package(module, package)
     # One of the two would create a table that is missing.
-    if Table(table_name).describe() is None:
+    if describe(Table(table_name)) is None:
         raise SourceError(f"there is no table '{table_name}' to read from: check its name, region and endpoint")
     saver: Saver = home.DynamoDBSaver(table_name)
     return saver

@@ -1,39 +1,104 @@
-"""Templates agree with each other and with what `setup` makes."""
+"""Templates say what `setup` makes and what `iam_policy` allows, in three syntaxes, with any text in tags and names."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from langgraph_dynamo_conv.cli.infrastructure import (
-    Block,
-    Bucket,
-    Expression,
-    TemplateOptions,
-    cloudformation_template,
-    partition_of,
-    terraform_blocks,
-    to_hcl,
-    to_terraform_json,
-)
-from langgraph_dynamo_conv.provision import differences, table_definition
+from langgraph_dynamo_conv.cli.aws import client_of, table_arn
+from langgraph_dynamo_conv.cli.infrastructure import TemplateOptions, cloudformation, terraform, terraform_json
+from langgraph_dynamo_conv.provision import differences, iam_policy, table_definition
 
 FULL = TemplateOptions(
-    "chats", tags={"team": "chat", "cost center": '${a} %{b} "c"'}, bucket=Bucket("values", "conversations/")
+    "chats", tags={"team": "chat", "cost center": '${a} %{b} "c"'}, s3_bucket="values", s3_prefix="conversations/"
 )
 BARE = TemplateOptions("chats", ttl=False, recovery=False)
+HOSTILE = [
+    '${a} %{b} "c"',
+    "a\nb\tc\rd\x1b\x7f\x9b",
+    "\\d: 'e' <f> & # g",
+    "yes",
+    "1",
+    "",
+    "\u202e\u2028😀\uffff",
+    "{{ x }}",
+]
 
 
-def cloudformation_table(wish: TemplateOptions) -> dict[str, Any]:
-    properties: dict[str, Any] = cloudformation_template(wish)["Resources"]["ConversationsTable"]["Properties"]
+def of_cloudformation(options: TemplateOptions) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(cloudformation(options))
+    return document
+
+
+def cloudformation_table(options: TemplateOptions) -> dict[str, Any]:
+    properties: dict[str, Any] = of_cloudformation(options)["Resources"]["ConversationsTable"]["Properties"]
     return properties
 
 
-def terraform_table(wish: TemplateOptions) -> dict[str, Any]:
-    table: dict[str, Any] = to_terraform_json(terraform_blocks(wish))["resource"]["aws_dynamodb_table"]["conversations"]
+def cloudformation_statements(options: TemplateOptions) -> list[dict[str, Any]]:
+    policy = of_cloudformation(options)["Resources"]["RuntimePolicy"]["Properties"]["PolicyDocument"]
+    statements: list[dict[str, Any]] = policy["Statement"]
+    return statements
+
+
+def of_terraform(options: TemplateOptions) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(terraform_json(options))
+    return document
+
+
+def terraform_table(options: TemplateOptions) -> dict[str, Any]:
+    table: dict[str, Any] = of_terraform(options)["resource"]["aws_dynamodb_table"]["conversations"]
     return table
+
+
+def terraform_statements(options: TemplateOptions) -> list[dict[str, Any]]:
+    statements: list[dict[str, Any]] = of_terraform(options)["data"]["aws_iam_policy_document"]["runtime"]["statement"]
+    return statements
+
+
+def from_hcl(text: str) -> dict[str, Any]:
+    """A document in Terraform's own syntax as in its JSON syntax; for what the template uses of it."""
+    body = of_hcl(iter(text.splitlines()))
+    body["terraform"] = body["terraform"][0]
+    return body
+
+
+def of_hcl(lines: Iterator[str]) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    for line in lines:
+        if line.strip() == "}":
+            break
+        if argument := re.fullmatch(r' *(\w+|"(?:[^"\\]|\\.)*") *= (.+)', line):
+            name, value = argument.groups()
+            key = json.loads(name) if name.startswith('"') else name
+            body[key] = of_hcl(lines) if value == "{" else value_of_hcl(value)
+        elif opened := re.fullmatch(r' *(\w+)((?: "\w+")*) \{', line):
+            kind, *labels = [opened[1], *re.findall(r"\w+", opened[2])]
+            if not labels:
+                body.setdefault(kind, []).append(of_hcl(lines))
+                continue
+            place = body.setdefault(kind, {})
+            for label in labels[:-1]:
+                place = place.setdefault(label, {})
+            place[labels[-1]] = of_hcl(lines)
+        else:
+            assert line.strip() == "", line
+    return body
+
+
+def value_of_hcl(text: str) -> Any:
+    if text.startswith("["):
+        return [value_of_hcl(one) for one in text[1:-1].split(", ")]
+    if text.startswith('"') or text in ("true", "false"):
+        return json.loads(text)
+    return text if text == "string" else f"${{{text}}}"
 
 
 def test_the_cloudformation_table_is_that_of_setup() -> None:
@@ -77,10 +142,13 @@ def test_the_terraform_table_is_that_of_setup() -> None:
     assert table["lifecycle"] == [{"prevent_destroy": True}]
 
 
-def test_what_is_not_wanted_is_left_out() -> None:
-    cloudformation, terraform = cloudformation_template(BARE), to_terraform_json(terraform_blocks(BARE))
+@pytest.mark.parametrize("options", [FULL, BARE, TemplateOptions("chats", s3_bucket="values")])
+def test_both_syntaxes_of_terraform_say_the_same(options: TemplateOptions) -> None:
+    assert from_hcl(terraform(options)) == of_terraform(options)
 
-    for text in (json.dumps(cloudformation), json.dumps(terraform), to_hcl(terraform_blocks(BARE))):
+
+def test_what_is_not_wanted_is_left_out() -> None:
+    for text in (cloudformation(BARE), terraform(BARE), terraform_json(BARE)):
         assert "expires_at" not in text
         assert "ointInTime" not in text
         assert "point_in_time" not in text
@@ -88,13 +156,20 @@ def test_what_is_not_wanted_is_left_out() -> None:
         assert "tags" not in text.lower()
 
 
-def test_both_policies_allow_the_same() -> None:
-    document = cloudformation_template(FULL)["Resources"]["RuntimePolicy"]["Properties"]["PolicyDocument"]
-    statements = to_terraform_json(terraform_blocks(FULL))["data"]["aws_iam_policy_document"]["runtime"]["statement"]
+def test_all_policies_are_that_of_iam_policy() -> None:
+    policy = iam_policy("arn:aws:dynamodb:r:1:table/chats", s3_bucket="values", s3_prefix="conversations/")
 
-    assert [one["Action"] for one in document["Statement"]] == [one["actions"] for one in statements]
-    assert document["Statement"][2]["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:s3:::values/conversations/*"}
-    assert [one["resources"] for one in statements] == [
+    of_table, of_index, of_objects = cloudformation_statements(FULL)
+    assert [{**one, "Resource": None} for one in (of_table, of_index, of_objects)] == [
+        {**one, "Resource": None} for one in policy["Statement"]
+    ]
+    assert [(one["sid"], one["actions"]) for one in terraform_statements(FULL)] == [
+        (one["Sid"], one["Action"]) for one in policy["Statement"]
+    ]
+    assert of_table["Resource"] == {"Fn::GetAtt": ["ConversationsTable", "Arn"]}
+    assert of_index["Resource"] == {"Fn::Sub": "${ConversationsTable.Arn}/index/user_id-created_at-index"}
+    assert of_objects["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:s3:::values/conversations/*"}
+    assert [one["resources"] for one in terraform_statements(FULL)] == [
         ["${aws_dynamodb_table.conversations.arn}"],
         ["${aws_dynamodb_table.conversations.arn}/index/user_id-created_at-index"],
         ["arn:${data.aws_partition.current.partition}:s3:::values/conversations/*"],
@@ -102,52 +177,55 @@ def test_both_policies_allow_the_same() -> None:
 
 
 def test_a_table_outlives_its_stack() -> None:
-    table = cloudformation_template(FULL)["Resources"]["ConversationsTable"]
+    table = of_cloudformation(FULL)["Resources"]["ConversationsTable"]
 
     assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
 
 
 def test_text_never_becomes_an_expression_of_terraform() -> None:
-    hcl = to_hcl(terraform_blocks(FULL))
+    hcl = terraform(FULL)
 
     assert r'"cost center" = "$${a} %%{b} \"c\""' in hcl
+    assert r'"team"        = "chat"' in hcl
     assert terraform_table(FULL)["tags"]["cost center"] == '$${a} %%{b} "c"'
 
 
+@pytest.mark.parametrize("text", HOSTILE)
+def test_any_text_of_a_tag_or_a_name_comes_through(text: str) -> None:
+    comes_through(text)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_any_other_text_comes_through_too(text: str) -> None:
+    comes_through(text)
+
+
+def comes_through(text: str) -> None:
+    options = TemplateOptions(f"name {text}", tags={f"key {text}": text})
+    literal = text.replace("${", "$${").replace("%{", "%%{")
+
+    assert of_cloudformation(options)["Parameters"]["TableName"]["Default"] == f"name {text}"
+    assert cloudformation_table(options)["Tags"] == [{"Key": f"key {text}", "Value": text}]
+    assert terraform_table(options)["tags"] == {f"key {literal}": literal}
+    assert of_terraform(options)["variable"]["table_name"]["default"] == f"name {literal}"
+    assert from_hcl(terraform(options)) == of_terraform(options)
+
+
+def test_terraform_is_given_no_escapes_but_its_own() -> None:
+    tags = {str(number): chr(number) for number in range(0xA0)}
+    escapes = re.findall(r"\\(.)", terraform(TemplateOptions("chats", tags=tags)))
+
+    assert set(escapes) == {"n", "t", "u", '"', "\\"}
+
+
 def test_the_name_of_a_bucket_never_becomes_an_expression() -> None:
-    wish = TemplateOptions("chats", bucket=Bucket("${AWS::AccountId}", '%{x}"/'))
-    document = cloudformation_template(wish)["Resources"]["RuntimePolicy"]["Properties"]["PolicyDocument"]
+    options = TemplateOptions("chats", s3_bucket="${AWS::AccountId}", s3_prefix='%{x}"/')
 
-    assert document["Statement"][2]["Resource"] == {"Fn::Sub": 'arn:${AWS::Partition}:s3:::${!AWS::AccountId}/%{x}"/*'}
-    statements = to_terraform_json(terraform_blocks(wish))["data"]["aws_iam_policy_document"]["runtime"]["statement"]
-    assert statements[2]["resources"][0].endswith(':s3:::$${AWS::AccountId}/%%{x}"/*')
-
-
-def test_blocks_are_laid_out_as_terraform_formats_them() -> None:
-    inner = Block("inner", (), {"on": True, "names": ["a", Expression("b.c")]})
-    block = Block("resource", ("type", "name"), {"a": "x", "longer": False, "map": {"k": "v"}}, (inner, Block("empty")))
-
-    assert to_hcl([block, Block("output", ("o",), {"value": Expression("x.y")})]) == (
-        'resource "type" "name" {\n'
-        '  a      = "x"\n'
-        "  longer = false\n"
-        "  map = {\n"
-        '    k = "v"\n'
-        "  }\n"
-        "\n"
-        "  inner {\n"
-        "    on    = true\n"
-        '    names = ["a", b.c]\n'
-        "  }\n"
-        "\n"
-        "  empty {\n"
-        "  }\n"
-        "}\n"
-        "\n"
-        'output "o" {\n'
-        "  value = x.y\n"
-        "}\n"
-    )
+    of_objects = cloudformation_statements(options)[-1]
+    assert of_objects["Resource"] == {"Fn::Sub": 'arn:${AWS::Partition}:s3:::${!AWS::AccountId}/%{x}"/*'}
+    (resource,) = terraform_statements(options)[-1]["resources"]
+    assert resource == 'arn:${data.aws_partition.current.partition}:s3:::$${AWS::AccountId}/%%{x}"/*'
+    assert from_hcl(terraform(options)) == of_terraform(options)
 
 
 @pytest.mark.parametrize(
@@ -161,5 +239,8 @@ def test_blocks_are_laid_out_as_terraform_formats_them() -> None:
         ("us-isob-east-1", "aws-iso-b"),
     ],
 )
-def test_a_region_has_its_partition(region: str, partition: str) -> None:
-    assert partition_of(region) == partition
+def test_the_arn_of_a_table_has_the_partition_of_its_region(region: str, partition: str) -> None:
+    client = client_of("sts", region_name=region)
+
+    assert table_arn(client, "123456789012", "chats") == f"arn:{partition}:dynamodb:{region}:123456789012:table/chats"
+    client.close()

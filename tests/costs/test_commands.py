@@ -74,7 +74,7 @@ def test_estimate_sets_both_bills_side_by_side_with_their_sources(terminal: Cli)
 
     assert ended.code == 0
     assert "this saver" in ended.out
-    assert "fails at turn 17" in ended.out
+    assert "fails at turn 167" in ended.out
     assert "langgraph-checkpoint-aws 1.2.6" in ended.out
     assert "2024-11-01" in ended.out
 

@@ -246,7 +246,7 @@ class TestOptions:
         saver = DynamoDBConversationSaver(table_name, s3_bucket="values", region_name="eu-central-1")
 
         assert saver._runtime.blobs._bucket is not None
-        assert saver._runtime.blobs._bucket._client is None
+        assert saver._runtime.blobs._bucket._client._client is None
         assert saver._runtime.blobs._bucket.client.meta.region_name == "eu-central-1"
         saver._runtime.blobs._bucket.client.close()
         saver.close()

@@ -1,4 +1,4 @@
-"""The runtime needs six actions on the table and its index, and no others."""
+"""The runtime needs six actions on the table and Query on its index, as `iam_policy` says, and no others."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from moto.iam.access_control import IAMRequest
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from langgraph_dynamo_conv.errors import AccessDeniedError
+from langgraph_dynamo_conv.provision import iam_policy
 from tests.engines import REGION
 from tests.requests_log import RequestLog
 
@@ -121,10 +122,10 @@ def role(client: DynamoDBClient, table_name: str) -> Iterator[Role]:
 
 
 class Role:
-    """An IAM user that may do some actions on one table and its index."""
+    """An IAM user that may do some of what `iam_policy` allows."""
 
     def __init__(self, table_arn: str) -> None:
-        self._resources = [table_arn, f"{table_arn}/index/*"]
+        self._table_arn = table_arn
         self._iam = boto3.client("iam", region_name=REGION)
         self._name = f"runtime-{uuid.uuid4()}"
         self._iam.create_user(UserName=self._name)
@@ -132,13 +133,12 @@ class Role:
         self._clients: list[DynamoDBClient] = []
 
     def allow(self, *actions: str) -> DynamoDBClient:
-        """A client that may do just these."""
-        statement = {
-            "Effect": "Allow",
-            "Action": [f"dynamodb:{action}" for action in actions],
-            "Resource": self._resources,
-        }
-        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        """A client that may do just these, where the policy allows them."""
+        policy = iam_policy(self._table_arn)
+        for statement in policy["Statement"]:
+            statement["Action"] = [one for one in statement["Action"] if one.removeprefix("dynamodb:") in actions]
+        policy["Statement"] = [statement for statement in policy["Statement"] if statement["Action"]]
+        document = json.dumps(policy)
         self._iam.put_user_policy(UserName=self._name, PolicyName="runtime", PolicyDocument=document)
         client = boto3.client(
             "dynamodb",

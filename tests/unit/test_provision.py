@@ -269,23 +269,25 @@ def test_an_index_with_other_keys_or_projection_is_told() -> None:
 TABLE_ARN = "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/conversations"
 
 
-def test_the_policy_has_six_actions_on_the_table_and_its_index() -> None:
-    (statement,) = iam_policy(TABLE_ARN)["Statement"]
+def test_the_policy_has_six_actions_on_the_table_and_query_on_its_index() -> None:
+    of_table, of_index = iam_policy(TABLE_ARN)["Statement"]
 
-    assert {action.partition(":")[0] for action in statement["Action"]} == {"dynamodb"}
-    assert len(statement["Action"]) == 6
-    assert statement["Resource"] == [TABLE_ARN, f"{TABLE_ARN}/index/*"]
+    actions = ("DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem")
+    assert of_table["Action"] == [f"dynamodb:{action}" for action in actions]
+    assert of_table["Resource"] == TABLE_ARN
+    assert (of_index["Action"], of_index["Resource"]) == (["dynamodb:Query"], f"{TABLE_ARN}/index/{INDEX}")
 
 
 @pytest.mark.parametrize(("prefix", "resource"), [("", "values/*"), ("a/b", "values/a/b/*"), ("a/b/", "values/a/b/*")])
 def test_with_a_bucket_it_has_three_more_on_the_prefix_and_none_on_the_bucket(prefix: str, resource: str) -> None:
-    of_table, of_bucket = iam_policy(TABLE_ARN, s3_bucket="values", s3_prefix=prefix)["Statement"]
+    *of_table, of_bucket = iam_policy(TABLE_ARN, s3_bucket="values", s3_prefix=prefix)["Statement"]
 
-    assert [of_table] == iam_policy(TABLE_ARN)["Statement"]
+    assert of_table == iam_policy(TABLE_ARN)["Statement"]
     assert of_bucket == {
+        "Sid": "LargeValues",
         "Effect": "Allow",
-        "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"],
-        "Resource": [f"arn:aws-cn:s3:::{resource}"],
+        "Action": ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
+        "Resource": f"arn:aws-cn:s3:::{resource}",
     }
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from langgraph_dynamo_conv.cli import statistics
 from langgraph_dynamo_conv.cli.app import Run, command
-from langgraph_dynamo_conv.cli.estimate import SOURCES, Bill, Shape, full_state, this_saver
+from langgraph_dynamo_conv.cli.estimate import Bill, Shape, full_state, measured, this_saver
 from langgraph_dynamo_conv.cli.output import table_of
 from langgraph_dynamo_conv.cli.prices import SOURCE, Prices, prices_of
 from langgraph_dynamo_conv.cli.statistics import KINDS, Statistics
@@ -77,15 +77,16 @@ def estimate(
     bills = {"this saver": this_saver(shape), "full-state saver": full_state(shape)}
     rows = [[name, *_bill_cells(bill, prices)] for name, bill in bills.items()]
     columns = ["a month", ">write units", ">read units", ">GB kept", ">writes", ">reads", ">storage", ">dollars"]
+    sources = measured()["sources"]
     limit = bills["full-state saver"].fails_at_turn
     failing = [f"the full-state saver fails at turn {limit} of a conversation, unless it has S3"] if limit else []
     data = {
         "shape": asdict(shape),
         "prices": asdict(prices),
         "bills": {name: {**asdict(bill), "dollars": bill.dollars(prices)} for name, bill in bills.items()},
-        "sources": [SOURCE, *SOURCES],
+        "sources": [SOURCE, *sources],
     }
-    run.out.result(data, table_of(columns, rows), *failing, *(f"source: {one}" for one in [_said(prices), *SOURCES]))
+    run.out.result(data, table_of(columns, rows), *failing, *(f"source: {one}" for one in [_said(prices), *sources]))
 
 
 def _bill_cells(bill: Bill, prices: Prices) -> list[str]:

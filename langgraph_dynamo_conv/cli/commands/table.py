@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import yaml
@@ -14,9 +13,9 @@ from rich.text import Text
 from langgraph_dynamo_conv import provision
 from langgraph_dynamo_conv.cli import infrastructure
 from langgraph_dynamo_conv.cli.app import Place, Run, command
-from langgraph_dynamo_conv.cli.aws import caller
+from langgraph_dynamo_conv.cli.aws import caller, table_arn
 from langgraph_dynamo_conv.cli.doctor import NOTE, OK, WRONG, Finding, diagnose
-from langgraph_dynamo_conv.cli.infrastructure import Bucket, TemplateOptions
+from langgraph_dynamo_conv.cli.infrastructure import TemplateOptions
 from langgraph_dynamo_conv.cli.output import Exit, one_line
 
 _MARKS = {OK: ("✓", "green"), NOTE: ("!", "yellow"), WRONG: ("✗", "bold red")}
@@ -112,16 +111,13 @@ def iam_policy(
     """Print the least that a role needs, as an IAM policy (always JSON)."""
     sts = run.client("sts")
     try:
-        arn = infrastructure.table_arn(run.table_name, sts.meta.region_name, account or caller(sts)[0])
-        partition = infrastructure.partition_of(sts.meta.region_name)
+        arn = table_arn(sts, account or caller(sts)[0], run.table_name)
     finally:
         sts.close()
     if role is Role.SETUP:
-        policy = infrastructure.setup_policy(arn)
+        run.out.document(provision.setup_policy(arn))
     else:
-        index_arn = infrastructure.index_arn_of(arn)
-        policy = infrastructure.runtime_policy(arn, index_arn, bucket_of(run.place), partition)
-    run.out.document(policy)
+        run.out.document(provision.iam_policy(arn, **bucket_of(run.place)))
 
 
 def cloudformation(
@@ -131,11 +127,8 @@ def cloudformation(
     tag: TagOption = None,
 ) -> None:
     """Print a CloudFormation template: the table, its index, and a policy for the agent's role. Sends nothing."""
-    wish = TemplateOptions(run.table_name, ttl, pitr, tags_of(tag), bucket_of(run.place))
-    template = infrastructure.cloudformation_template(wish)
-    # parsed anew, it shares no parts, which YAML would write as anchors
-    text = yaml.safe_dump(json.loads(json.dumps(template)), sort_keys=False, width=120)
-    run.out.document(template, text)
+    text = infrastructure.cloudformation(template_options(run, ttl, pitr, tag))
+    run.out.document(yaml.safe_load(text), text)
 
 
 def terraform(
@@ -145,9 +138,8 @@ def terraform(
     tag: TagOption = None,
 ) -> None:
     """Print Terraform: the table, its index, and a policy for the agent's role. Sends nothing."""
-    wish = TemplateOptions(run.table_name, ttl, pitr, tags_of(tag), bucket_of(run.place))
-    blocks = infrastructure.terraform_blocks(wish)
-    run.out.document(infrastructure.to_terraform_json(blocks), infrastructure.to_hcl(blocks))
+    options = template_options(run, ttl, pitr, tag)
+    run.out.document(yaml.safe_load(infrastructure.terraform_json(options)), infrastructure.terraform(options))
 
 
 def tags_of(given: list[str] | None) -> dict[str, str]:
@@ -159,11 +151,16 @@ def tags_of(given: list[str] | None) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-def bucket_of(place: Place) -> Bucket | None:
-    """The bucket of a command line. Raises `ValueError` for a prefix without a bucket."""
+def bucket_of(place: Place) -> dict[str, Any]:
+    """The bucket of a command line, as arguments. Raises `ValueError` for a prefix without a bucket."""
     if place.s3_bucket is None and place.s3_prefix:
         raise ValueError("--s3-prefix needs --s3-bucket")
-    return None if place.s3_bucket is None else Bucket(place.s3_bucket, place.s3_prefix)
+    return {"s3_bucket": place.s3_bucket, "s3_prefix": place.s3_prefix}
+
+
+def template_options(run: Run, ttl: bool, recovery: bool, tags: list[str] | None) -> TemplateOptions:
+    """What a template is made for, as a command line says it."""
+    return TemplateOptions(run.table_name, ttl, recovery, tags_of(tags), **bucket_of(run.place))
 
 
 def _cells(finding: Finding) -> tuple[Text, Text, Text]:

@@ -1,0 +1,63 @@
+"""Requests about the table itself, which set-up and diagnosis send. A runtime role needs none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from langgraph_dynamo_conv._storage.failures import TableExists
+from langgraph_dynamo_conv._storage.table import Table
+from langgraph_dynamo_conv.errors import TableNotFoundError
+
+
+def describe(table: Table) -> dict[str, Any] | None:
+    """DescribeTable's `Table`, or None if there is no such table."""
+    try:
+        description: dict[str, Any] = table.send("describe_table")["Table"]
+    except TableNotFoundError:
+        return None
+    return description
+
+
+def create(table: Table, definition: Mapping[str, Any]) -> None:
+    """Send CreateTable with these arguments; a table that somebody else creates at the same time is as good."""
+    with suppress(TableExists):
+        table.send("create_table", **{name: value for name, value in definition.items() if name != "TableName"})
+
+
+def ttl_attribute(table: Table) -> str | None:
+    """The attribute by which DynamoDB deletes items, or None."""
+    description = table.send("describe_time_to_live")["TimeToLiveDescription"]
+    if description.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING"):
+        return None
+    return str(description["AttributeName"])
+
+
+def enable_ttl(table: Table, attribute: str) -> None:
+    """Let DynamoDB delete items after the time in this attribute."""
+    specification = {"Enabled": True, "AttributeName": attribute}
+    table.send("update_time_to_live", TimeToLiveSpecification=specification)
+
+
+def has_recovery(table: Table) -> bool:
+    """Whether point-in-time recovery is on."""
+    description = table.send("describe_continuous_backups")["ContinuousBackupsDescription"]
+    recovery = description.get("PointInTimeRecoveryDescription", {})
+    return bool(recovery.get("PointInTimeRecoveryStatus") == "ENABLED")
+
+
+def enable_recovery(table: Table) -> None:
+    """Let DynamoDB keep what is needed to restore the table as it was at any second of the last 35 days."""
+    specification = {"PointInTimeRecoveryEnabled": True}
+    table.send("update_continuous_backups", PointInTimeRecoverySpecification=specification)
+
+
+def set_tags(table: Table, table_arn: str, tags: Mapping[str, str]) -> None:
+    """Set these tags; others stay."""
+    table.send("tag_resource", ResourceArn=table_arn, Tags=tag_list(tags))
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags as requests and templates have them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

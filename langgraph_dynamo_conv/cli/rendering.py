@@ -1,0 +1,35 @@
+"""Documents are filled-in files of `templates/`. HTML is escaped by itself, other text by the filter `quoted`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
+
+from langgraph_dynamo_conv.cli.output import quoted, visible
+
+
+def template(name: str) -> Template:
+    """A file of `templates/`, whose conversations, tags and names may hold anything.
+
+    Its filters: `visible` for text of a page, `pretty` for values as JSON on a page, `quoted` for a string of YAML or
+    Terraform, `literal` for text in which Terraform would find expressions.
+    """
+    environment = Environment(
+        loader=PackageLoader("langgraph_dynamo_conv.cli"),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(visible=visible, pretty=_pretty, quoted=quoted, literal=_literal)
+    return environment.get_template(name)
+
+
+def _pretty(value: Any) -> str:
+    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True))
+
+
+def _literal(text: str) -> str:
+    return text.replace("${", "$${").replace("%{", "%%{")
