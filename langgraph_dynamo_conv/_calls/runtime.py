@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +40,7 @@ from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.serializer import serializer_of
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.bucket import Bucket
-from langgraph_dynamo_conv._storage.forks import Lock, renew_in_children
+from langgraph_dynamo_conv._storage.forks import renew_in_children
 from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._storage.table import Table
 
@@ -117,13 +118,13 @@ class Shared:
         self.rows: KnownRows = Recent(rows.REMEMBERED)
         self.early: EarlyStatuses = Recent(updates.REMEMBERED)
         self.runs: Recent[tuple[Scope, str], bool] = Recent(runs.REMEMBERED)
-        self._lock = Lock()
-        self._pool: ThreadPoolExecutor | None = None
+        self.renew()
         renew_in_children(self)
 
     def renew(self) -> None:
-        """In a forked child: without the parent's threads."""
-        self._pool = None
+        """In a forked child: without the parent's threads, and with a lock that is free."""
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
 
     @property
     def pool(self) -> ThreadPoolExecutor:

@@ -227,7 +227,7 @@ class Checkpoints:
             if known is not None:
                 raise Stale
             return None
-        if self._ended.is_over(namespace, head, newest=checkpoint_id is None):
+        if head.times.until is not None and self._ended.is_over(namespace, head, newest=checkpoint_id is None):
             self._cache.forget(namespace.scope.thread_id, namespace.scope.user_id)
             return None
         stored = self.replay(namespace, pages.chain(head, known), segments, known)[-1]

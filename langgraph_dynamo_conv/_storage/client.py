@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import boto3
 from botocore.config import Config
 
-from langgraph_dynamo_conv._storage.forks import Lock, renew_in_children
+from langgraph_dynamo_conv._storage.forks import renew_in_children
 
 C = TypeVar("C")
 
@@ -27,11 +28,12 @@ class LazyClient(Generic[C]):
     def __init__(self, given: C | None, make: Callable[[], C]) -> None:
         self._client: Any = given
         self._make = make
-        self._lock = Lock()
+        self._lock = threading.Lock()
         renew_in_children(self)
 
     def renew(self) -> None:
-        """In a forked child: over connections of its own."""
+        """In a forked child: over connections of its own, and with a lock that is free."""
+        self._lock = threading.Lock()
         if self._client is not None:
             self._client.close()  # its connections; it opens others when it is used
 

@@ -184,6 +184,9 @@ _NO_CREDENTIALS = (
     SSOError,
     TokenRetrievalError,
 )
+BOTO_ERRORS = (ClientError, BotoCoreError)
+"""All that botocore raises when a request fails."""
+
 _BROKEN_OFF = (BotoConnectionError, HTTPClientError, IncompleteReadError)
 _NO_ANSWER = (
     "no {target.service.answer} from {target.endpoint} for {target}: {error}. Check network, region and "

@@ -7,8 +7,6 @@ would wait for ever, and one that sent requests over the parent's connections co
 from __future__ import annotations
 
 import os
-import threading
-from types import TracebackType
 from typing import Protocol
 from weakref import WeakSet
 
@@ -26,25 +24,6 @@ _inherited: WeakSet[Inherited] = WeakSet()
 def renew_in_children(owner: Inherited) -> None:
     """Call `owner.renew()` in every child that is forked while `owner` lives."""
     _inherited.add(owner)
-
-
-class Lock:
-    """A lock that is free in a forked child, whoever held it in the parent: that thread is not there to release it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        renew_in_children(self)
-
-    def renew(self) -> None:
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._lock.release()
 
 
 def _renew_all() -> None:

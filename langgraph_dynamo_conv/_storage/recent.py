@@ -5,11 +5,12 @@ What a process remembers only saves requests: whoever asks must get along withou
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from langgraph_dynamo_conv._storage.forks import Lock
+from langgraph_dynamo_conv._storage.forks import renew_in_children
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -28,7 +29,12 @@ class Recent(Generic[K, V]):
         self._weigh = weigh
         self._weight = 0
         self._entries: OrderedDict[K, tuple[V, int]] = OrderedDict()
-        self._lock = Lock()
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """In a forked child: with a lock that is free, since the thread that may have held it is not there."""
+        self._lock = threading.Lock()
 
     def __contains__(self, key: K) -> bool:
         """Whether there is a value. Asking is not use."""

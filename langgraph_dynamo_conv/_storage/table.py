@@ -9,15 +9,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from langgraph_dynamo_conv._format.items import AttributeMap, key_attributes
+from langgraph_dynamo_conv._format.items import AttributeMap, key_attributes, key_of
 from langgraph_dynamo_conv._format.keys import INDEX, PK, SK, Key, after_prefix
 from langgraph_dynamo_conv._storage.client import LazyClient, new_client
-from langgraph_dynamo_conv._storage.failures import DYNAMODB, Target, translated
-from langgraph_dynamo_conv._storage.forks import Lock, renew_in_children
+from langgraph_dynamo_conv._storage.failures import BOTO_ERRORS, DYNAMODB, Target, translated
+from langgraph_dynamo_conv._storage.forks import renew_in_children
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -53,17 +53,17 @@ class Table:
         self._client: LazyClient[DynamoDBClient] = LazyClient(client, make)
         self._target = Target(DYNAMODB, name, "the table and its index/*", self._client)
         self._consistent = consistent
-        self._lock = Lock()
-        renew_in_children(self)
         self.renew()
+        renew_in_children(self)
 
     def renew(self) -> None:
-        """In a forked child: without the parent's threads."""
+        """In a forked child: without the parent's threads, and with locks that are free."""
+        self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         # A request too many does not wait in botocore: it opens a connection and throws it away afterwards.
         self._free = threading.BoundedSemaphore(self.connections)
 
-    @property
+    @cached_property
     def client(self) -> DynamoDBClient:
         """The client; made now if there is none yet."""
         return self._client.get()
@@ -85,23 +85,22 @@ class Table:
         params: dict[str, Any] = {"Key": key_attributes(key), "ConsistentRead": self._consistent}
         if projection:
             params["ProjectionExpression"] = projection
-        item: AttributeMap | None = self.send("get_item", str(key), **params).get("Item")
+        item: AttributeMap | None = self.send("get_item", key, **params).get("Item")
         return item
 
     def put(self, item: AttributeMap, **condition: Any) -> None:
         """Write an item whole. Raises `ConditionFailed`, with the item that was found."""
-        key = f"{item[PK]['S']} / {item[SK]['S']}"
-        self.send("put_item", key, Item=item, **_with_old(condition))
+        self.send("put_item", key_of(item), Item=item, **condition)
 
     def update(self, key: Key, **params: Any) -> AttributeMap:
         """Update an item; gives the attributes that `ReturnValues` asks for. Raises `ConditionFailed`."""
-        answer = self.send("update_item", str(key), Key=key_attributes(key), **_with_old(params))
+        answer = self.send("update_item", key, Key=key_attributes(key), **params)
         attributes: AttributeMap = answer.get("Attributes", {})
         return attributes
 
     def delete(self, key: Key, **condition: Any) -> None:
         """Delete an item, if it is there. Raises `ConditionFailed`."""
-        self.send("delete_item", str(key), Key=key_attributes(key), **_with_old(condition))
+        self.send("delete_item", key, Key=key_attributes(key), **condition)
 
     def query(
         self,
@@ -188,7 +187,7 @@ class Table:
         while batch := list(islice(remaining, _BATCH)):
             self.side_by_side(*batch)
 
-    def send(self, method: str, key: str = "", **params: Any) -> dict[str, Any]:
+    def send(self, method: str, key: object = "", **params: Any) -> dict[str, Any]:
         """Send one request, by the name of the client's method, as soon as a connection is free.
 
         Args:
@@ -199,14 +198,19 @@ class Table:
         operation = "".join(word.capitalize() for word in method.split("_"))
         # tag_resource alone names the table by its ARN
         place = {} if "ResourceArn" in params else {"TableName": self.name}
-        with translated(self._target, operation, key):
-            send = getattr(self._client.get(), method)
+        if "ConditionExpression" in params:  # a failed condition is charged anyway: let it at least tell what it found
+            params["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        try:
+            send = getattr(self.client, method)
             with self._free:
                 answer: dict[str, Any] = send(**place, **params)
+        except BOTO_ERRORS:
+            with translated(self._target, operation, str(key)):
+                raise
         return answer
 
     def _answers(
-        self, method: str, key: str, params: dict[str, Any], page_items: int | None, *, doubling: bool = False
+        self, method: str, key: object, params: dict[str, Any], page_items: int | None, *, doubling: bool = False
     ) -> Iterator[dict[str, Any]]:
         while True:
             if page_items:
@@ -224,10 +228,3 @@ class Table:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(self.connections, "dynamo-conv-request")
             return self._pool
-
-
-def _with_old(params: dict[str, Any]) -> dict[str, Any]:
-    """A failed condition is charged anyway: let it at least tell what was found."""
-    if "ConditionExpression" in params:
-        return {**params, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-    return params
