@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _TYPE = "com.amazonaws.dynamodb.v20120810#"
 _OK, _REFUSED = 200, 400
 _EVENT = "before-send.dynamodb"
+_HANDLER = "memory-engine"
 
 
 def memory_client(service: Service, region: str = "us-east-1", **config: Any) -> DynamoDBClient:
@@ -46,8 +47,14 @@ def memory_client(service: Service, region: str = "us-east-1", **config: Any) ->
 def answering(client: DynamoDBClient, service: Service) -> DynamoDBClient:
     """The client, which from now on sends nothing: the service answers it."""
     events: Any = client.meta.events
-    events.register(_EVENT, lambda request, **_: http_answer(service, request))
+    events.register(_EVENT, lambda request, **_: http_answer(service, request), unique_id=_HANDLER)
     return client
+
+
+def no_longer_answering(client: DynamoDBClient) -> None:
+    """Undo `answering`: whoever puts faults before the answers calls `http_answer`."""
+    events: Any = client.meta.events
+    events.unregister(_EVENT, unique_id=_HANDLER)
 
 
 def http_answer(service: Service, request: Any) -> AWSResponse:

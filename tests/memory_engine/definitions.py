@@ -53,6 +53,11 @@ class Definition:
     indexes: tuple[IndexDefinition, ...]
     types: Mapping[str, str]
 
+    @property
+    def keys(self) -> Collection[str]:
+        """The attributes of all keys, those of the indexes included."""
+        return self.types.keys()
+
 
 def table_definition(request: Mapping[str, Any]) -> Definition:
     """The table that a CreateTable asks for. Raises `Invalid`."""

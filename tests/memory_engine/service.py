@@ -71,9 +71,13 @@ class Service:
         if operation not in self.operations:
             raise NotImplementedError(operation)
         with self._lock:
-            if operation in _ON_ONE_TABLE:
-                return _ON_ONE_TABLE[operation](self._table(request), request)
-            return self._management[operation](request)
+            return self.done_under_lock(operation, request)
+
+    def done_under_lock(self, operation: str, request: Request) -> Answer:
+        """The same, for whoever needs to know in which order requests are done."""
+        if operation in _ON_ONE_TABLE:
+            return _ON_ONE_TABLE[operation](self._table(request), request)
+        return self._management[operation](request)
 
     def table(self, name: str) -> Table:
         """The table of that name. Raises `Refused`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from tests.memory_engine.expressions.conditions import Condition
@@ -11,7 +11,7 @@ from tests.memory_engine.expressions.cursor import Parsed
 from tests.memory_engine.expressions.operands import Binding, Steps
 from tests.memory_engine.expressions.parser import parsed_condition, parsed_projection, parsed_update
 from tests.memory_engine.expressions.paths import check_apart
-from tests.memory_engine.expressions.updates import Update
+from tests.memory_engine.expressions.updates import NO_LOOK_UP, Update
 from tests.memory_engine.items.values import Attributes, Value, canonical
 from tests.memory_engine.refusals import Invalid
 
@@ -30,15 +30,21 @@ _READERS: dict[str, Callable[[str], Parsed[Any]]] = {
 
 
 class Expressions:
-    """The expressions of a request, by the name of their parameters. Raises `Invalid` if they are wrong."""
+    """The expressions of a request, by the name of their parameters. Raises `Invalid` if they are wrong.
 
-    def __init__(self, request: Mapping[str, Any]) -> None:
+    Args:
+        request: All parameters.
+        keys: The attributes that are keys of the table or of an index, in which there is nothing to look up.
+    """
+
+    def __init__(self, request: Mapping[str, Any], keys: Collection[str]) -> None:
         self._nodes: dict[str, Any] = {}
         given = {name: _read(name, request[name]) for name in _READERS if name in request}
         self.binding = Binding(_names(request), _values(request))
         _check_used(NAMES, self.binding.names, [(name, one.names) for name, one in given.items()])
         _check_used(VALUES, self.binding.values, [(name, one.values) for name, one in given.items()])
         for name, one in given.items():
+            _check_closed({self.binding.names.get(step, step) for step in one.opened} & set(keys))
             self._nodes[name] = one.node
             self._check(name)
 
@@ -71,6 +77,11 @@ class Expressions:
                 self._nodes[name].check(self.binding)
         except Invalid as error:
             raise _of(name, error) from error
+
+
+def _check_closed(names: Collection[str]) -> None:
+    if names:
+        raise Invalid(f"{NO_LOOK_UP}: Key: {', '.join(sorted(names))}")
 
 
 def _read(name: str, text: str) -> Parsed[Any]:

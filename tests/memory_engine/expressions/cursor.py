@@ -32,11 +32,19 @@ _OF_A_PATH = ("attribute_exists", "attribute_not_exists", "if_not_exists")
 
 @dataclass(frozen=True)
 class Parsed(Generic[T]):
-    """An expression, and the placeholders that are in it."""
+    """An expression.
+
+    Args:
+        node: What it says.
+        names: The placeholders of names in it.
+        values: The placeholders of values in it.
+        opened: The first steps of paths that it reads and that go on, so that there must be a map or a list.
+    """
 
     node: T
     names: frozenset[str]
     values: frozenset[str]
+    opened: frozenset[str]
 
 
 @dataclass
@@ -49,6 +57,7 @@ class Cursor:
         operators: Operators and functions so far.
         names: Names' placeholders so far.
         values: Values' placeholders so far.
+        opened: First steps so far of paths that go on.
         group: Where the last pair of parentheses was, as numbers of tokens.
     """
 
@@ -57,6 +66,7 @@ class Cursor:
     operators: int = 0
     names: set[str] = field(default_factory=set)
     values: set[str] = field(default_factory=set)
+    opened: set[str] = field(default_factory=set)
     group: tuple[int, int] = (-1, -1)
 
     def __post_init__(self) -> None:
@@ -115,7 +125,7 @@ class Cursor:
         """The end of the expression, which was read whole."""
         if self.next.kind != "end":
             raise self.error()
-        return Parsed(node, frozenset(self.names), frozenset(self.values))
+        return Parsed(node, frozenset(self.names), frozenset(self.values), frozenset(self.opened))
 
 
 def read_list(cursor: Cursor, read: Callable[[Cursor], T]) -> list[T]:
@@ -127,7 +137,15 @@ def read_list(cursor: Cursor, read: Callable[[Cursor], T]) -> list[T]:
 
 
 def read_path(cursor: Cursor) -> Path:
-    """A path, for instance `#m.list[0]`."""
+    """A path that is read, for instance `#m.list[0]`."""
+    path = read_target(cursor)
+    if len(path.written) > 1:
+        cursor.opened.add(str(path.written[0]))
+    return path
+
+
+def read_target(cursor: Cursor) -> Path:
+    """A path that is updated."""
     steps: list[str | int] = [_step(cursor)]
     while sign := cursor.took(".", "["):
         steps.append(_step(cursor) if sign == "." else _number(cursor))

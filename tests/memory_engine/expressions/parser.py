@@ -26,6 +26,7 @@ from tests.memory_engine.expressions.cursor import (
     read_list,
     read_literal,
     read_path,
+    read_target,
 )
 from tests.memory_engine.expressions.operands import Operand, Path, Size
 from tests.memory_engine.expressions.updates import Action, IfNotExists, ListAppend, Sum, Update
@@ -158,7 +159,7 @@ def _actions(cursor: Cursor) -> list[Action]:
 
 
 def _set(cursor: Cursor) -> Action:
-    path = read_path(cursor)
+    path = read_target(cursor)
     cursor.require("=")
     return Action("SET", path, _sum(cursor))
 
@@ -201,7 +202,7 @@ def _check_simple(cursor: Cursor, operand: Operand) -> None:
 
 _SECTIONS: dict[str, Callable[[Cursor], Action]] = {
     "SET": _set,
-    "REMOVE": lambda cursor: Action("REMOVE", read_path(cursor)),
-    "ADD": lambda cursor: Action("ADD", read_path(cursor), read_literal(cursor)),
-    "DELETE": lambda cursor: Action("DELETE", read_path(cursor), read_literal(cursor)),
+    "REMOVE": lambda cursor: Action("REMOVE", read_target(cursor)),
+    "ADD": lambda cursor: Action("ADD", read_target(cursor), read_literal(cursor)),
+    "DELETE": lambda cursor: Action("DELETE", read_target(cursor), read_literal(cursor)),
 }

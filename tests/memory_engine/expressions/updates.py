@@ -18,6 +18,8 @@ from tests.memory_engine.refusals import Invalid, Unfit
 _NUMBERS = frozenset({"N"})
 _LISTS = frozenset({"L"})
 _SETS = frozenset({"SS", "NS", "BS"})
+NO_LOOK_UP = "Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed"
+
 _MISSING = "The provided expression refers to an attribute that does not exist in the item"
 _WRONG_TYPE = "An operand in the update expression has an incorrect data type"
 _NO_SUCH_PLACE = "The document path provided in the update expression is invalid for update"
@@ -118,14 +120,22 @@ class Update:
         """Where the item changes, in the order of the expression."""
         return [action.path.steps(binding) for action in self.actions]
 
-    def changes(self, binding: Binding, item: Attributes, keys: Collection[str]) -> dict[str, Value | None]:
+    def changes(
+        self, binding: Binding, item: Attributes, key: Collection[str], keys: Collection[str]
+    ) -> dict[str, Value | None]:
         """The attributes that may be other ones afterwards, None for those that are gone.
 
+        Args:
+            binding: What the placeholders stand for.
+            item: The item's attributes.
+            key: The names of the table's key.
+            keys: The same and those of the indexes' keys.
+
         Raises:
-            Unfit: The item has not what the expression takes for granted, or the attribute is one of `keys`.
+            Unfit: The item has not what the expression takes for granted, or an attribute is a key.
         """
         paths = self.paths(binding)
-        _check_no_keys(paths, keys)
+        _check_no_keys(paths, key, keys)
         wanted = [(path, action.value(binding, item)) for path, action in zip(paths, self.actions, strict=True)]
         root: Value = {"M": item}
         for path, value in sorted(wanted, key=lambda change: _last_number(change[0])):
@@ -137,9 +147,11 @@ class Update:
         return changed
 
 
-def _check_no_keys(paths: list[Steps], keys: Collection[str]) -> None:
+def _check_no_keys(paths: list[Steps], key: Collection[str], keys: Collection[str]) -> None:
     for path in paths:
-        if path[0] in keys:
+        if len(path) > 1 and path[0] in keys:
+            raise Unfit(f"{NO_LOOK_UP}: Key: {path[0]}")
+        if path[0] in key:
             raise Unfit(
                 f"One or more parameter values were invalid: Cannot update attribute {path[0]}. "
                 "This attribute is part of the key"

@@ -51,10 +51,7 @@ def _read(term: Condition, binding: Binding) -> tuple[str, str, list[Value]]:
     values = [other.value(binding, {}) for other in others if isinstance(other, Literal)]
     if not isinstance(path, Path) or len(values) < len(others):
         raise Invalid(f"Invalid condition in KeyConditionExpression: {_fault(operands)}")
-    steps = path.steps(binding)
-    if len(steps) > 1:
-        raise Invalid("Key attributes must be scalars; list random access '[]' and map lookup '.' are not allowed")
-    return str(steps[0]), operator, values
+    return str(path.steps(binding)[0]), operator, values
 
 
 def _operator(term: Condition) -> str:

@@ -33,7 +33,7 @@ _SELECTIONS = ("ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES", "COUNT", "SPECIFIC_
 
 def get_item(table: Table, request: Request) -> Answer:
     refuse_unknown("GetItem", request, _ITEM | {"Key"})
-    expressions = Expressions(request)
+    expressions = Expressions(request, table.definition.keys)
     item = table.get(table.definition.schema.in_request(request["Key"])[1])
     size = item.size if item else 0
     table.meter.read([size] if item else [])
@@ -45,15 +45,15 @@ def get_item(table: Table, request: Request) -> Answer:
 def query(table: Table, request: Request) -> Answer:
     refuse_unknown("Query", request, _PAGE | {"KeyConditionExpression", "ScanIndexForward"})
     reading = _Reading(table, request)
-    key, span = key_condition(reading.expressions, reading.source.schema)
+    source = reading.source
+    key, span = key_condition(reading.expressions, source.schema)
     reading.check_filter_has_no_keys()
     backward = not request.get("ScanIndexForward", True)
     start = reading.start
-    if start is not None and (start[0] != key or not span.has(start[1])):
+    if start is not None and (start[0] != key or not span.has(start[1]) or source.is_bound(start[1], span, backward)):
         raise Invalid("The provided starting key does not match the range key predicate")
-    partition = reading.source.items.partition(key)
-    items = partition.between(span, start[1] if start else None, backward=backward)
-    return reading.answer(items, lambda last: reading.source.is_end(last, span, backward))
+    items = source.items.partition(key).between(span, start[1] if start else None, backward=backward)
+    return reading.answer(items, lambda last: source.is_end(last, span, backward))
 
 
 def scan(table: Table, request: Request) -> Answer:
@@ -100,14 +100,14 @@ class _Source:
         return key[0], index_position(key, table_key)
 
     def is_end(self, last: Item, span: Span, backward: bool) -> bool:
-        """Whether nothing can come after an item, so that the answer names no place to go on."""
-        if self.index is not None:
-            return False
-        name = self.schema.range_name
-        if name is None:
-            return True
+        """Whether nothing can come after an item, so that an answer names no place to go on."""
+        place = position(self.table.definition.schema.in_item(last.attributes))
+        return self.index is None and (self.schema.range_name is None or self.is_bound(place, span, backward))
+
+    def is_bound(self, place: Position, span: Span, backward: bool) -> bool:
+        """Whether a place in a partition of the table is where the span just ends: nothing can start there."""
         bound = span.lowest if backward else span.highest
-        return bound is not None and position(self.schema.in_item(last.attributes))[0] == bound
+        return self.index is None and bound is not None and place[0] == bound
 
     def projects(self, name: str) -> bool:
         """Whether an attribute can be read from here."""
@@ -135,7 +135,7 @@ class _Reading:
     """A Query or a Scan: all that both have. Raises `Invalid`."""
 
     def __init__(self, table: Table, request: Request) -> None:
-        self.expressions = Expressions(request)
+        self.expressions = Expressions(request, table.definition.keys)
         self._request = request
         self._limit = request.get("Limit")
         self.source = _Source(table, table.index(request["IndexName"]) if "IndexName" in request else None)

@@ -77,7 +77,7 @@ def transact_get_items(table_of: TableOf, request: Request) -> Answer:
     tables = [table_of(get) for get in gets]
     keys = [table.definition.schema.in_request(get["Key"])[1] for table, get in zip(tables, gets, strict=True)]
     _check_distinct(list(zip(tables, keys, strict=True)))
-    expressions = [Expressions(get) for get in gets]
+    expressions = [Expressions(get, table.definition.keys) for table, get in zip(tables, gets, strict=True)]
     found = [table.get(key) for table, key in zip(tables, keys, strict=True)]
     answers = [{"Item": shown(item, one)} if item else {} for item, one in zip(found, expressions, strict=True)]
     units = [Consumed(_TIMES * read_units(item.size if item else 0, True)) for item in found]

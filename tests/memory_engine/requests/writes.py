@@ -76,13 +76,14 @@ def check_of(table: Table, request: Request) -> Change:
 def update_of(table: Table, request: Request) -> Change:
     """The change of an Update. Raises `Invalid`."""
     attributes, key = _key(table, request)
-    update = Expressions(request)
+    update = Expressions(request, table.definition.keys)
     if any(value_size(value) > ITEM_BYTES for value in update.binding.values.values()):
         raise Invalid("Item size to update has exceeded the maximum allowed size")
 
     def result(before: Item | None) -> Item:
         item = before or Item.of(attributes)
-        after = item.replaced(update.update.changes(update.binding, item.attributes, attributes))
+        changes = update.update.changes(update.binding, item.attributes, attributes, table.definition.keys)
+        after = item.replaced(changes)
         table.check(after, updated=True)
         return after
 
@@ -114,7 +115,7 @@ def _change(
     tells = request.get("ReturnValuesOnConditionCheckFailure", "NONE")
     if tells not in _OLD:
         raise Invalid(f"ReturnValuesOnConditionCheckFailure is one of {', '.join(_OLD)}; got {tells}")
-    return Change(table, key, expressions or Expressions(request), tells == "ALL_OLD", result)
+    return Change(table, key, expressions or Expressions(request, table.definition.keys), tells == "ALL_OLD", result)
 
 
 def _key(table: Table, request: Request) -> tuple[Attributes, Key]:
