@@ -1,0 +1,144 @@
+"""PutItem, UpdateItem and DeleteItem, each in two steps: what is wrong with the request, then what becomes of the item.
+
+Transactions take the same steps, for all of their items before any of them is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.memory_engine.definitions import refuse_unknown
+from tests.memory_engine.expressions.binding import NAMES, VALUES, Expressions
+from tests.memory_engine.items.item import Item
+from tests.memory_engine.items.sizes import ITEM_BYTES, value_size
+from tests.memory_engine.items.values import Attributes
+from tests.memory_engine.refusals import ConditionFailed, Invalid
+from tests.memory_engine.table import Key, Table, Write
+
+Request = Mapping[str, Any]
+Answer = dict[str, Any]
+
+CONDITIONAL = frozenset({"TableName", "ConditionExpression", NAMES, VALUES, "ReturnValuesOnConditionCheckFailure"})
+"""The parameters that every write may have, in a transaction too."""
+
+_REPORTED = CONDITIONAL | {"ReturnValues", "ReturnConsumedCapacity"}
+_OLD = ("NONE", "ALL_OLD")
+_ANY = ("NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A write that is in order as far as can be told without its item.
+
+    Args:
+        table: Where the item is.
+        key: Of the item.
+        expressions: Those of the request.
+        tells: Whether a failed condition tells the item.
+        result: Gives what the item becomes from what it is. Raises `Unfit`.
+    """
+
+    table: Table
+    key: Key
+    expressions: Expressions
+    tells: bool
+    result: Callable[[Item | None], Item | None]
+
+    def write(self) -> Write:
+        """What is to be written. Raises `ConditionFailed` or `Unfit`."""
+        before = self.table.get(self.key)
+        attributes = before.attributes if before else {}
+        if not self.expressions.holds("ConditionExpression", attributes):
+            raise ConditionFailed(attributes if before and self.tells else None)
+        return Write(self.key, before, self.result(before))
+
+
+def put_of(table: Table, request: Request) -> Change:
+    """The change of a Put. Raises `Invalid`."""
+    item = Item.of(request["Item"])
+    key = table.definition.schema.in_item(item.attributes)
+    table.check(item)
+    return _change(table, request, key, lambda _: item)
+
+
+def delete_of(table: Table, request: Request) -> Change:
+    """The change of a Delete. Raises `Invalid`."""
+    return _change(table, request, _key(table, request)[1], lambda _: None)
+
+
+def check_of(table: Table, request: Request) -> Change:
+    """The "change" of a ConditionCheck: none. Raises `Invalid`."""
+    return _change(table, request, _key(table, request)[1], lambda item: item)
+
+
+def update_of(table: Table, request: Request) -> Change:
+    """The change of an Update. Raises `Invalid`."""
+    attributes, key = _key(table, request)
+    update = Expressions(request, table.definition.keys)
+    if any(value_size(value) > ITEM_BYTES for value in update.binding.values.values()):
+        raise Invalid("Item size to update has exceeded the maximum allowed size")
+
+    def result(before: Item | None) -> Item:
+        item = before or Item.of(attributes)
+        changes = update.update.changes(update.binding, item.attributes, attributes, table.definition.keys)
+        after = item.replaced(changes)
+        table.check(after, updated=True)
+        return after
+
+    return _change(table, request, key, result, update)
+
+
+def put_item(table: Table, request: Request) -> Answer:
+    refuse_unknown("PutItem", request, _REPORTED | {"Item"})
+    return _written(table, request, put_of(table, request), _OLD)
+
+
+def delete_item(table: Table, request: Request) -> Answer:
+    refuse_unknown("DeleteItem", request, _REPORTED | {"Key"})
+    return _written(table, request, delete_of(table, request), _OLD)
+
+
+def update_item(table: Table, request: Request) -> Answer:
+    refuse_unknown("UpdateItem", request, _REPORTED | {"Key", "UpdateExpression"})
+    return _written(table, request, update_of(table, request), _ANY)
+
+
+def _change(
+    table: Table,
+    request: Request,
+    key: Key,
+    result: Callable[[Item | None], Item | None],
+    expressions: Expressions | None = None,
+) -> Change:
+    tells = request.get("ReturnValuesOnConditionCheckFailure", "NONE")
+    if tells not in _OLD:
+        raise Invalid(f"ReturnValuesOnConditionCheckFailure is one of {', '.join(_OLD)}; got {tells}")
+    return Change(table, key, expressions or Expressions(request, table.definition.keys), tells == "ALL_OLD", result)
+
+
+def _key(table: Table, request: Request) -> tuple[Attributes, Key]:
+    return table.definition.schema.in_request(request["Key"])
+
+
+def _written(table: Table, request: Request, change: Change, allowed: tuple[str, ...]) -> Answer:
+    returned = request.get("ReturnValues", "NONE")
+    if returned not in allowed:
+        raise Invalid("Return values set to invalid value")
+    write = change.write()
+    answer = table.write(write).report(table.name, request.get("ReturnConsumedCapacity", "NONE"))
+    attributes = _returned(returned, write, change.expressions)
+    return {**answer, "Attributes": attributes} if attributes else answer
+
+
+def _returned(returned: str, write: Write, expressions: Expressions) -> Attributes:
+    item = write.before if returned.endswith("OLD") else write.after
+    if returned == "NONE" or item is None:
+        return {}
+    if returned.startswith("ALL"):
+        return item.attributes
+    paths = expressions.update.paths(expressions.binding)
+    if any(len(path) > 1 for path in paths):
+        raise NotImplementedError(f"ReturnValues {returned} of a path within an attribute")
+    return item.only(str(path[0]) for path in paths).attributes
