@@ -1,8 +1,9 @@
-"""The two engines that the store tests run on: moto in this process, and DynamoDB Local as a server.
+"""The three engines that tests run on, each reached over plain boto3 clients with dummy credentials.
 
-Both are reached over plain boto3 clients with dummy credentials. DynamoDB Local comes from
-`python3 dev.py test`, which names its folder in `DYNAMODB_LOCAL_HOME` and a Java runtime in
-`DYNAMODB_LOCAL_JAVA` (by default "java").
+- "memory" answers in this process (tests/memory_engine): fast, and it refuses whatever it does not really do.
+- "dynamodb-local" is AWS's own engine, as a server. `python3 dev.py test` names its folder in `DYNAMODB_LOCAL_HOME`
+  and a Java runtime in `DYNAMODB_LOCAL_JAVA` (by default "java").
+- "moto" answers in this process too, as users' own tests do.
 """
 
 from __future__ import annotations
@@ -14,23 +15,28 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import boto3
+from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
+from botocore.handlers import BUILTIN_HANDLERS
 from moto import mock_aws
 from moto.core.models import botocore_stubber
 
 from dev import DYNAMODB_LOCAL_VARIABLES, dynamodb_local_command
+from tests.memory_engine.client import http_answer
+from tests.memory_engine.service import Service
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-ENGINES = ("moto", "dynamodb-local")
+ENGINES = ("memory", "dynamodb-local", "moto")
 REGION = "us-east-1"
 INDEX = "user_id-created_at-index"
 START_SECONDS = 60
@@ -54,8 +60,8 @@ class Engine:
     """A running engine.
 
     Args:
-        name: "moto" or "dynamodb-local".
-        endpoint_url: Where a client reaches it; None for moto, which answers in this process.
+        name: One of `ENGINES`.
+        endpoint_url: Where a client reaches it; None for an engine that answers in this process.
     """
 
     name: str
@@ -77,17 +83,34 @@ class Engine:
 
     def calm(self, client: Any) -> None:
         """Let a client that was made elsewhere send moto one request at a time, as those made here do."""
-        if self.endpoint_url is None:
+        if self.name == "moto":
             # Instead of moto's own handler: botocore calls all that are registered, so both would act.
             events: Any = client.meta.events
             events.unregister("before-send", botocore_stubber)
             events.register("before-send", _one_request_at_a_time)
 
+    def taken_over(self, client: Any) -> Callable[[Any], AWSResponse]:
+        """Let the caller decide what a client's requests come to; gives what answers a request."""
+        events: Any = client.meta.events
+        if self.name == "memory":
+            events.unregister("before-send.dynamodb", _answered_in_memory)
+            return lambda request: _answered_in_memory(request)  # type: ignore[return-value]
+        if self.name == "moto":
+            events.unregister("before-send", _one_request_at_a_time)
+            return lambda request: _one_request_at_a_time("before-send", request)
+        return lambda request: client._endpoint.http_session.send(request)
+
 
 @contextmanager
 def running(name: str) -> Iterator[Engine]:
     """Start an engine and stop it at the end."""
-    if name == "moto":
+    if name == "memory":
+        _services.append(Service())
+        try:
+            yield Engine(name, None)
+        finally:
+            _services.pop()
+    elif name == "moto":
         with mock_aws():
             yield Engine(name, None)
     else:
@@ -163,6 +186,19 @@ def create_table(client: DynamoDBClient) -> str:
     )
     return name
 
+
+_services: list[Service] = []
+"""The running engine "memory", if it is running."""
+
+
+def _answered_in_memory(request: Any, **_: Any) -> AWSResponse | None:
+    """What the running engine "memory" answers; None where there is none, or the request is for another host."""
+    at_aws = str(urlsplit(request.url).hostname).endswith(".amazonaws.com")
+    return http_answer(_services[-1], request) if _services and at_aws else None
+
+
+# Of every client that is made from here on, also by the command line and the examples.
+BUILTIN_HANDLERS.append(("before-send.dynamodb", _answered_in_memory))
 
 _moto_lock = threading.Lock()
 

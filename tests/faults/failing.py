@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 
-from tests.engines import Engine, _one_request_at_a_time
+from tests.engines import Engine
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -97,7 +97,7 @@ class FailingClient:
         self._fault: Fault | None = None
         self._numbers: Callable[[int], bool] = lambda _: False
         self._lock = threading.Lock()
-        self._deliver = self._engine_of(engine)
+        self._deliver = engine.taken_over(self.client)
         events: Any = self.client.meta.events
         events.register("before-send.dynamodb", self._send)
 
@@ -120,14 +120,6 @@ class FailingClient:
 
     def close(self) -> None:
         self.client.close()
-
-    def _engine_of(self, engine: Engine) -> Callable[[Any], AWSResponse]:
-        if engine.endpoint_url is None:
-            events: Any = self.client.meta.events
-            events.unregister("before-send", _one_request_at_a_time)
-            return lambda request: _one_request_at_a_time("before-send", request)
-        endpoint: Any = self.client._endpoint  # type: ignore[attr-defined]
-        return lambda request: endpoint.http_session.send(request)
 
     def _send(self, request: Any, **_: Any) -> AWSResponse:
         with self._lock:
