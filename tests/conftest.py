@@ -1,8 +1,10 @@
 """Engines, clients, tables and savers for the tests, and the walls around them.
 
-A test that uses `engine` (or `client`, `table_name`, `make_saver`, `saver`) runs once on moto and once on
-DynamoDB Local. Neither is ever skipped: `--engine` is the way to narrow a run. A test that is for one engine
-only, for instance because it counts capacity, says so: `@pytest.mark.engine("dynamodb-local")`.
+A test that uses `engine` (or `client`, `table_name`, `make_saver`, `saver`) runs on one engine in the default run: on
+the in-memory one, or on DynamoDB Local if it says that the engine matters to it (`@pytest.mark.engine_matters`: it is
+about requests, conditions, errors or concurrency). With `--all` it runs on the engines of its folder. A test that is
+for certain engines only, for instance because it counts capacity, names them: `@pytest.mark.engine("dynamodb-local")`.
+None is ever skipped: `--engine` is the way to narrow a run.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import ipaddress
 import os
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,13 +32,26 @@ Report = Callable[[str], None]
 
 _FIGURES = "figures"
 
+_WITH_ALL = {
+    "conformance": ("dynamodb-local",),
+    "examples": ("dynamodb-local", "moto"),
+    "faults": ("dynamodb-local",),
+    "integration": ("dynamodb-local",),
+    "migration": ("dynamodb-local",),
+    "store": ("dynamodb-local", "moto"),
+}
+"""The engines of a folder's tests with `--all`; of other folders the in-memory one."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--engine", choices=ENGINES, help="run the store tests on this engine only")
+    parser.addoption("--engine", choices=ENGINES, help="run on this engine only")
+    parser.addoption("--all", action="store_true", help="run on all engines that a test is for, with longer searches")
     parser.addoption("--postgres", action="store_true", help="also run what needs a Postgres server's programs")
 
 
 def pytest_configure() -> None:
+    # Before they are imported, so that their asserts say what differs.
+    pytest.register_assert_rewrite("tests.integration.play", "tests.integration.transcripts")
     for name in set(os.environ):
         if name.startswith(("AWS_", "DYNAMODB_TABLE_NAME", "LANGCHAIN_", "LANGSMITH_")):
             del os.environ[name]
@@ -53,8 +69,20 @@ def pytest_configure() -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "engine" in metafunc.fixturenames:
-        only = metafunc.definition.get_closest_marker("engine")
-        metafunc.parametrize("engine", only.args if only else ENGINES, indirect=True, scope="session")
+        metafunc.parametrize("engine", engines_for(metafunc.definition), indirect=True, scope="session")
+
+
+def engines_for(test: pytest.Item) -> tuple[str, ...]:
+    """The engines that a test runs on in this run."""
+    only = test.get_closest_marker("engine")
+    if only:
+        return only.args
+    chosen = test.config.getoption("--engine")
+    if chosen:
+        return (chosen,)
+    if test.config.getoption("--all"):
+        return _WITH_ALL.get(test.path.relative_to(Path(__file__).parent).parts[0], ("memory",))
+    return ("dynamodb-local",) if test.get_closest_marker("engine_matters") else ("memory",)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -117,7 +145,7 @@ def report(record_property: Callable[[str, object], None]) -> Report:
 
 @pytest.fixture(scope="session")
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    """A running engine: moto, then DynamoDB Local."""
+    """A running engine."""
     with running(request.param) as engine:
         yield engine
 

@@ -11,6 +11,8 @@ import pytest
 from tests.engines import INDEX
 from tests.requests_log import RequestLog
 
+pytestmark = pytest.mark.engine("memory", "dynamodb-local", "moto")
+
 
 def item(user: str, **attributes: Any) -> dict[str, Any]:
     return {"conversation_id": {"S": "conversation"}, "user_id": {"S": user}, **attributes}

@@ -49,7 +49,7 @@ def test_a_section_has_message_cause_and_remedy(name: str) -> None:
         assert part in SECTIONS[name]
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 @pytest.mark.parametrize(("name", "quote"), QUOTES)
 def test_a_message_is_one_that_is_raised(raised: list[DynamoConvError], name: str, quote: str) -> None:
     pattern = re.sub(r"<[^>]+>", "(?s:.+)", re.escape(quote).replace("\\<", "<").replace("\\>", ">"))

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from tests.conftest import MakeSaver
 
 
-pytestmark = pytest.mark.engine("dynamodb-local")
-
-
 def serde() -> JsonPlusSerializer:
     """That of an agent, which knows its own type."""
     return JsonPlusSerializer(allowed_msgpack_modules=[Place])

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Cli
 
 
-pytestmark = pytest.mark.engine("dynamodb-local")
-
-
 def answer(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """What the person types."""
     monkeypatch.setattr("sys.stdin", io.StringIO(text))

@@ -18,9 +18,6 @@ from langgraph_dynamo_conv.cli.doctor import Finding, diagnose, versions
 from langgraph_dynamo_conv.errors import EndpointError
 from langgraph_dynamo_conv.provision import table_definition
 
-pytestmark = pytest.mark.engine("dynamodb-local")
-
-
 LEAST = "boto3>=1.34.0"
 
 

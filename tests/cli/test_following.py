@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Cli
 
 
-pytestmark = pytest.mark.engine("dynamodb-local")
-
-
 def conversation(*texts: str, status: str = "idle", newest: int | None = None) -> Conversation:
     """A conversation of messages with these texts, or the newest of them."""
     messages = tuple(Message("user", text, "2026-11-24T02:14:00Z") for text in texts)

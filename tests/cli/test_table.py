@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Cli, Ended
     from tests.conftest import MakeSaver
 
-pytestmark = pytest.mark.engine("dynamodb-local")
-
 
 ACCOUNT = "123456789012"
 
@@ -135,6 +133,7 @@ def test_a_tag_without_key_or_value_is_a_wrong_argument(cli: Cli, tag: str) -> N
     assert (ended.code, ended.error) == (Exit.USAGE, f"error: --tag is KEY=VALUE; got '{tag.partition('=')[0]}'")
 
 
+@pytest.mark.engine("dynamodb-local")  # AWS itself would be asked who this is
 def test_doctor_finds_nothing_wrong_with_a_table_that_was_set_up(
     cli: Cli, client: DynamoDBClient, new_name: str
 ) -> None:
@@ -186,6 +185,7 @@ def test_doctor_asks_no_other_host_when_the_endpoint_is_not_aws(cli: Cli) -> Non
     assert found["recovery"][0] == "note"
 
 
+@pytest.mark.engine("dynamodb-local")  # AWS itself would be asked who this is
 def test_doctor_says_that_there_is_no_table(cli: Cli) -> None:
     ended = cli("doctor", "--table", "no-such-table")
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from langgraph_dynamo_conv.cli.output import Exit
 from tests.cli.chats import chat, id_of
 
@@ -14,9 +12,6 @@ if TYPE_CHECKING:
 
     from langgraph_dynamo_conv import DynamoDBConversationSaver
     from tests.cli.conftest import Cli
-
-
-pytestmark = pytest.mark.engine("dynamodb-local")
 
 
 def test_a_whole_conversation_is_told_so(cli: Cli, saver: DynamoDBConversationSaver) -> None:

@@ -181,7 +181,7 @@ class Trial:
             assert everything(self.make_saver(), thread_id) == self.after
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 @pytest.mark.parametrize("name", CALLS)
 def test_any_one_request_of_a_call_may_fail(make_saver: MakeSaver, failing: FailingClient, name: str) -> None:
     trial = Trial(make_saver, failing, CALLS[name]())
@@ -193,7 +193,7 @@ def test_any_one_request_of_a_call_may_fail(make_saver: MakeSaver, failing: Fail
             trial.run(fault, first, warm=False)
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 @pytest.mark.parametrize("name", ["put", "put, full with segments", "put_writes, many"])
 def test_a_call_whose_answers_are_lost_again_and_again_acts_once(
     engine: Engine, make_saver: MakeSaver, name: str

@@ -120,7 +120,7 @@ async def cancelled_at(saver: DynamoDBConversationSaver, gate: Gate, call: Call)
     return True
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 @pytest.mark.parametrize("moment", ["before-call", "after-call"])
 @pytest.mark.parametrize("call", [store, write, rename, add, prune, delete], ids=lambda call: call.__name__)
 def test_a_call_that_is_cancelled_at_any_request_and_repeated_acts_once(
@@ -144,7 +144,7 @@ def test_a_call_that_is_cancelled_at_any_request_and_repeated_acts_once(
     client.close()
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 def test_a_call_that_is_cancelled_before_its_turn_does_nothing(engine: Engine, make_saver: MakeSaver) -> None:
     client = engine.client(max_pool_connections=1)
     saver = make_saver(client=client)
@@ -166,7 +166,7 @@ def test_a_call_that_is_cancelled_before_its_turn_does_nothing(engine: Engine, m
     client.close()
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 def test_a_loop_may_end_with_calls_under_way_and_the_next_loop_goes_on(engine: Engine, make_saver: MakeSaver) -> None:
     client = engine.client()
     saver = make_saver(client=client)

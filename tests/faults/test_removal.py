@@ -77,7 +77,7 @@ def every_fault(trial: Trial) -> Iterator[tuple[Told, Told, Told]]:
             yield trial.run(error_500, first, 1) if first % 2 else trial.run(unsent, first, None)
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 def test_any_request_of_delete_thread_may_fail(make_saver: MakeSaver, failing: FailingClient) -> None:
     trial = Trial(make_saver, failing, lambda saver, thread_id: saver.delete_thread(thread_id))
 
@@ -86,7 +86,7 @@ def test_any_request_of_delete_thread_may_fail(make_saver: MakeSaver, failing: F
         assert after == {}
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 def test_any_request_of_prune_may_fail(make_saver: MakeSaver, failing: FailingClient) -> None:
     trial = Trial(make_saver, failing, lambda saver, thread_id: saver.prune([thread_id]))
 
@@ -97,7 +97,7 @@ def test_any_request_of_prune_may_fail(make_saver: MakeSaver, failing: FailingCl
         assert after == {newest: before[newest]}
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 @pytest.mark.parametrize("run", ["first", "last"])
 def test_any_request_of_delete_for_runs_may_fail(make_saver: MakeSaver, failing: FailingClient, run: str) -> None:
     trial = Trial(make_saver, failing, lambda saver, thread_id: saver.delete_for_runs([f"{run} {thread_id}"]))
@@ -108,7 +108,7 @@ def test_any_request_of_delete_for_runs_may_fail(make_saver: MakeSaver, failing:
         assert after == kept
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 def test_any_request_of_copy_thread_may_fail(make_saver: MakeSaver, failing: FailingClient) -> None:
     targets: dict[str, str] = {}
 
@@ -127,7 +127,7 @@ def test_any_request_of_copy_thread_may_fail(make_saver: MakeSaver, failing: Fai
         assert has_row(make_saver(), target)
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 def test_a_copy_that_broke_off_is_read_as_a_whole_state_or_none(make_saver: MakeSaver, failing: FailingClient) -> None:
     source = str(uuid.uuid4())
     Chain(SIZES).put_all(make_saver(), source)
@@ -146,7 +146,7 @@ def test_a_copy_that_broke_off_is_read_as_a_whole_state_or_none(make_saver: Make
     assert len(set(read)) > 2
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 def test_a_copy_is_listed_only_once_it_is_whole(make_saver: MakeSaver, failing: FailingClient) -> None:
     source, target = str(uuid.uuid4()), str(uuid.uuid4())
     Chain(SIZES).put_all(make_saver(), source)
@@ -158,7 +158,7 @@ def test_a_copy_is_listed_only_once_it_is_whole(make_saver: MakeSaver, failing: 
     assert not has_row(make_saver(), target)
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 def test_the_row_outlives_a_broken_delete(make_saver: MakeSaver, failing: FailingClient) -> None:
     trial = Trial(make_saver, failing, lambda saver, thread_id: saver.delete_thread(thread_id))
     thread_id, last = trial.prepared(), trial.count()
@@ -171,7 +171,7 @@ def test_the_row_outlives_a_broken_delete(make_saver: MakeSaver, failing: Failin
     assert has_row(make_saver(), thread_id)
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 def test_writes_that_a_crash_left_behind_are_pruned_later(
     client: DynamoDBClient, table_name: str, make_saver: MakeSaver, failing: FailingClient
 ) -> None:

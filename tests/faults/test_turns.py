@@ -88,7 +88,7 @@ class Trial:
         assert len(held) >= 4 * self.turns, held
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 @pytest.mark.parametrize("turns", [0, 1])
 def test_any_one_request_of_a_turn_may_fail(make_saver: MakeSaver, failing: FailingClient, turns: int) -> None:
     trial = Trial(make_saver, failing, turns, row_bytes=SMALL_ROW)
@@ -97,7 +97,7 @@ def test_any_one_request_of_a_turn_may_fail(make_saver: MakeSaver, failing: Fail
             trial.run(fault, first, 1, resume_warm=first % 2 == 0)
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 def test_the_table_may_be_lost_at_any_request_of_a_turn(make_saver: MakeSaver, failing: FailingClient) -> None:
     trial = Trial(make_saver, failing, 1, row_bytes=SMALL_ROW)
     for first in range(1, trial.count() + 1):
@@ -111,7 +111,7 @@ def test_requests_of_a_turn_may_fail_on_dynamodb_local(make_saver: MakeSaver, fa
         trial.run(faults_at(first)[-1], first, 1, resume_warm=first % 2 == 0)
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 @pytest.mark.parametrize("fault", AFTER, ids=lambda fault: fault.__name__)
 def test_a_request_of_a_turn_that_botocore_resends_acts_once(
     engine: Engine, make_saver: MakeSaver, fault: Fault

@@ -11,12 +11,9 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-
-# Before they are imported, so that their asserts say what differs.
-pytest.register_assert_rewrite("tests.integration.play", "tests.integration.transcripts")
-from tests.conftest import MakeSaver  # noqa: E402
-from tests.integration.play import MODES, Build, Player, Twins  # noqa: E402
-from tests.integration.transcripts import TableReader  # noqa: E402
+from tests.conftest import MakeSaver
+from tests.integration.play import MODES, Build, Player, Twins
+from tests.integration.transcripts import TableReader
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -23,6 +23,8 @@ from tests.factories import USER, checkpoint, checkpoint_id, config, items_of, n
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+pytestmark = pytest.mark.engine_matters
+
 THREADS = 16
 TASKS = 50
 CALLERS = int(os.environ.get("CONCURRENT_CONVERSATIONS", "40"))

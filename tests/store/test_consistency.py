@@ -15,6 +15,8 @@ from tests.factories import USER, config, put
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+pytestmark = pytest.mark.engine_matters
+
 READS = ("GetItem", "Query")
 EVENT = "before-parameter-build.dynamodb"
 

@@ -393,7 +393,7 @@ def run(client: DynamoDBClient, examples: int, part: int, report: Report, engine
     return machine.steps
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 @pytest.mark.timeout(0 if WANTED else 300)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_random_calls_give_the_answers_of_the_in_memory_saver(

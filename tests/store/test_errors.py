@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     from tests.conftest import MakeSaver
 
+pytestmark = pytest.mark.engine_matters
+
 SECRET = "question 1"
 """What the user of `take_turn` says."""
 
@@ -102,7 +104,7 @@ class TestTable:
         assert (caught.value.operation, caught.value.table) == ("Query", name)
         assert isinstance(caught.value.__cause__, ClientError)
 
-    @pytest.mark.engine("moto")
+    @pytest.mark.engine("memory")
     @pytest.mark.parametrize(
         "said",
         [
@@ -149,7 +151,7 @@ def table_without_index(client: DynamoDBClient) -> str:
     return name
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 class TestWordsOfDynamoDB:
     @pytest.mark.parametrize(
         ("code", "said", "kind", "remedy"),
@@ -222,7 +224,7 @@ class TestWordsOfDynamoDB:
 
 
 class TestReachingIt:
-    @pytest.mark.engine("moto")
+    @pytest.mark.engine("memory")
     def test_no_credentials(self, monkeypatch: pytest.MonkeyPatch, config: RunnableConfig) -> None:
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.delenv(name)
@@ -270,7 +272,7 @@ def without_client(config: RunnableConfig) -> DynamoConvError:
     return caught.value
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 class TestRetries:
     @pytest.mark.parametrize("attempts", [1, 2, 4])
     @pytest.mark.parametrize("mode", ["legacy", "standard"])
@@ -383,7 +385,7 @@ class TestUsers:
                 call()
             assert isinstance(caught.value, LookupError)
 
-    @pytest.mark.engine("moto")
+    @pytest.mark.engine("memory")
     def test_no_user_is_an_error_before_any_request(self, client: DynamoDBClient, make_saver: MakeSaver) -> None:
         saver = make_saver(default_user_id=None)
         config: RunnableConfig = {"configurable": {"thread_id": "t"}}
@@ -428,7 +430,7 @@ class TestUsers:
             saver.conversations.create("alice", conversation_id=chat.conversation_id)
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 def test_no_error_and_no_log_has_a_word_of_a_message(
     make_saver: MakeSaver, failing: FailingClient, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -254,7 +254,7 @@ steps = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(steps=steps, ttl=st.sampled_from([timedelta(hours=1), timedelta(days=2), TTL]))
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 def test_a_live_conversation_loses_nothing_whatever_is_deleted_when(
     make_saver: MakeSaver,
     client: DynamoDBClient,

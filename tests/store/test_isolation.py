@@ -221,7 +221,7 @@ class Attack:
             self.saver.delete_thread(place.thread_id, user_id=attacker)
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 @given(pair=pairs())
 @some
 def test_another_user_learns_and_changes_nothing(
@@ -239,7 +239,7 @@ def test_another_user_learns_and_changes_nothing_on_dynamodb_local(
     Attack(client, table_name, make_saver).learns_and_changes_nothing(*pair)
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 @pytest.mark.parametrize("owner", ["alice", "é", "a%23"])
 def test_what_is_no_user_id_is_refused_before_any_request(
     client: DynamoDBClient, make_saver: MakeSaver, owner: str

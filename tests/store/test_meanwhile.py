@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from tests.engines import Engine
 
+pytestmark = pytest.mark.engine_matters
+
 RUNS = 4
 
 

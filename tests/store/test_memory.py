@@ -128,7 +128,7 @@ class AtOnce:
             self._barrier.wait(timeout=20)
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 def test_parts_are_written_and_read_many_at_a_time(make_saver: MakeSaver, client: DynamoDBClient) -> None:
     value = noise(6 * MB)
     with AtOnce(client, "PutItem", b"#b#"):
@@ -137,7 +137,7 @@ def test_parts_are_written_and_read_many_at_a_time(make_saver: MakeSaver, client
         assert values_of(make_saver())["document"] == value
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 def test_objects_are_written_and_read_many_at_a_time(make_s3_saver: MakeSaver, bucket: TestBucket) -> None:
     images = [noise(400_000, number) for number in range(10)]
     with AtOnce(bucket.client, "PutObject"):
@@ -146,7 +146,7 @@ def test_objects_are_written_and_read_many_at_a_time(make_s3_saver: MakeSaver, b
         assert values_of(make_s3_saver())["images"] == images
 
 
-@pytest.mark.engine("moto")
+@pytest.mark.engine("memory")
 def test_the_ranges_of_an_object_are_read_many_at_a_time(
     make_s3_saver: MakeSaver, bucket: TestBucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

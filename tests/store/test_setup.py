@@ -18,6 +18,8 @@ from tests.requests_log import RequestLog
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+pytestmark = pytest.mark.engine_matters
+
 INDEX = "user_id-created_at-index"
 
 

@@ -19,7 +19,7 @@ from tests.unit.test_golden_items import STATES, WRITES, json_items, opened
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-pytestmark = pytest.mark.engine("moto")
+pytestmark = pytest.mark.engine("memory")
 
 GOLDEN = Path(__file__).parent / "golden" / "version_1_expiry.json"
 TTL = timedelta(days=30)

@@ -25,7 +25,7 @@ from tests.factories import config, items_of, noise, put, read, values_of
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-pytestmark = pytest.mark.engine("moto")
+pytestmark = pytest.mark.engine("memory")
 
 GOLDEN = Path(__file__).parent / "golden" / "version_1.json"
 KEY = b"k" * 32

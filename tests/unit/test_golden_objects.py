@@ -24,7 +24,7 @@ from tests.unit.test_golden_items import json_items, opened
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-pytestmark = pytest.mark.engine("moto")
+pytestmark = pytest.mark.engine("memory")
 
 GOLDEN = Path(__file__).parent / "golden" / "version_1_objects.json"
 DOCUMENT, IMAGE = noise(25_000), noise(26_000, 2)
