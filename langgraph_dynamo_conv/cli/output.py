@@ -99,8 +99,8 @@ def moment(timestamp: str, characters: int = 19) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """A number of things, such as "1 item" or "2 items"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """A number of things, such as "1 item" or "2,000 items"."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def to_json(value: Any, *, indent: int | None = 2) -> str:

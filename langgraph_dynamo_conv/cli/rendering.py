@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
@@ -10,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select
 from langgraph_dynamo_conv.cli.output import quoted, visible
 
 
+@cache
 def template(name: str) -> Template:
     """A file of `templates/`, whose conversations, tags and names may hold anything.
 
