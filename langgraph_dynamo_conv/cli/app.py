@@ -150,11 +150,11 @@ class Run:
         return self.runtime.table
 
     def scope(self, conversation_id: str, user_id: str | None) -> Scope:
-        """A conversation of a user; of the one user who has it if None.
+        """The keys of a conversation; without a user, of the one user who has it.
 
         Raises:
-            ConversationNotFoundError: Nobody has it.
-            ValueError: Several users have; or a bad id.
+            ConversationNotFoundError: No user has it.
+            ValueError: Several users have it, or an id is malformed.
         """
         return self.runtime.scope_of(conversation_id, user_id)
 
@@ -163,7 +163,7 @@ class Run:
         return self.conversations.get(scope.thread_id, scope.user_id, limit=limit)
 
     def confirm(self, question: str, *, yes: bool) -> None:
-        """Ask before something is lost; ends the command if the answer is no."""
+        """Ask before something is lost, unless `yes`; ends the command if the answer is no."""
         if yes:
             return
         if self.out.as_json:
@@ -181,7 +181,7 @@ class Run:
         raise typer.Exit(int(code))
 
     def close(self) -> None:
-        """Close what was made."""
+        """Close the saver and its client, if they were made."""
         if "saver" in self.__dict__:
             client: Any = self.table.client
             self.saver.close()
@@ -203,7 +203,7 @@ class Command:
     examples: tuple[str, ...]
 
     def add_to(self, app: typer.Typer) -> None:
-        """Register it."""
+        """Register the command in an application."""
         examples = "\n\n".join(escape(f"{PROGRAM} {self.name} {example}".rstrip()) for example in self.examples)
         parameters = [*self._own_parameters(), *_shared_parameters()]
 
@@ -237,10 +237,10 @@ def run_once(run: Run, work: Callable[[Run], None]) -> None:
 
 
 def serializer_named(text: str) -> SerializerProtocol:
-    """The serializer `module:object`, or what the object gives when it is called.
+    """The serializer `module:object`, or the one that this object gives when it is called.
 
     Raises:
-        ValueError: There is none.
+        ValueError: There is no such module or object, or it is no serializer.
     """
     module, _, name = text.partition(":")
     try:

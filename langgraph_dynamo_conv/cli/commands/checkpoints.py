@@ -16,12 +16,12 @@ from langgraph_dynamo_conv._calls.config import config_for
 from langgraph_dynamo_conv._format.items import key_of
 from langgraph_dynamo_conv._format.keys import Scope, check_user_id, component, parse_sk
 from langgraph_dynamo_conv.cli.app import ConversationArgument, Run, UserOption, YesOption, command
-from langgraph_dynamo_conv.cli.output import Exit, counted, moment, one_line, table_of, to_json, visible
+from langgraph_dynamo_conv.cli.output import Exit, counted, moment, one_line, shortened, table_of, to_json, visible
 from langgraph_dynamo_conv.cli.statistics import item_bytes
 from langgraph_dynamo_conv.cli.views.tree import Node, drawn
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
-_PREVIEW_CHARACTERS = 100
+_PREVIEW_CHARACTERS = 101
 
 _HISTORY_COLUMNS = ("checkpoint", ">step", "source", "created", ">bytes", ">writes")
 
@@ -198,5 +198,4 @@ def _row(graph: str, node: Node | None) -> list[str]:
 
 
 def _preview(value: Any) -> str:
-    text = one_line(to_json(value, indent=None))
-    return text if len(text) <= _PREVIEW_CHARACTERS else f"{text[:_PREVIEW_CHARACTERS]}… ({len(text)} characters)"
+    return shortened(one_line(to_json(value, indent=None)), _PREVIEW_CHARACTERS)
