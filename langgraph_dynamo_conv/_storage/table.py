@@ -58,7 +58,7 @@ class Table:
         self.renew()
 
     def renew(self) -> None:
-        """In a forked child: without the parent's threads."""
+        """In a forked child: forget the parent's threads, which are not there."""
         self._pool: ThreadPoolExecutor | None = None
         # A request too many does not wait in botocore: it opens a connection and throws it away afterwards.
         self._free = threading.BoundedSemaphore(self.connections)
@@ -123,10 +123,10 @@ class Table:
             first: Lower bound within the prefix, inclusive.
             last: Upper bound within the prefix, inclusive.
             newest_first: Descending order.
-            page_items: At most so many items in the first page. 1 MB in any case, also in later pages.
-            doubling: At most twice as many items in each later page as in the one before: whoever stops at an item
-                has read few more than twice as many as were needed.
-            keys_only: Give the keys alone (costs the same).
+            page_items: At most so many items in the first page. Every page ends at 1 MB.
+            doubling: Let each later page have at most twice as many items as the one before. A caller who stops at
+                some item has then read at most about twice as many as it needed.
+            keys_only: Give the keys alone; it costs the same.
         """
         low = first if first is not None else prefix
         high = last if last is not None else after_prefix(prefix) if prefix else None
@@ -150,7 +150,7 @@ class Table:
             yield answer.get("Items", [])
 
     def query_index(self, user_id: str, page_items: int | None = None, **params: Any) -> Iterator[dict[str, Any]]:
-        """Answers of the index for one user, newest first unless told otherwise. Never consistent."""
+        """The index's answers for one user, newest first unless `params` says otherwise. Eventually consistent."""
         names = {"#user": SK, **params.pop("names", {})}
         values = {":user": {"S": user_id}, **params.pop("values", {})}
         request: dict[str, Any] = {
@@ -164,7 +164,7 @@ class Table:
         yield from self._answers("query", f"{INDEX} / {user_id}", request, page_items)
 
     def scan(self, **params: Any) -> Iterator[list[AttributeMap]]:
-        """Pages of the whole table."""
+        """Pages of all items of the table."""
         for answer in self._answers("scan", "*", dict(params), None):
             yield answer.get("Items", [])
 
@@ -183,7 +183,7 @@ class Table:
         return [*(future.result() for future in futures), *own]
 
     def all_of(self, calls: Iterable[Callable[[], object]]) -> None:
-        """Run any number of calls, many at once; no more are held in memory than one batch."""
+        """Run any number of calls, many at once; only one batch of them is in memory."""
         remaining = iter(calls)
         while batch := list(islice(remaining, _BATCH)):
             self.side_by_side(*batch)
@@ -227,7 +227,7 @@ class Table:
 
 
 def _with_old(params: dict[str, Any]) -> dict[str, Any]:
-    """A failed condition is charged anyway: let it at least tell what was found."""
+    """Ask for the item that a failed condition found: the request is charged in any case."""
     if "ConditionExpression" in params:
         return {**params, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
     return params

@@ -34,9 +34,10 @@ ConversationArgument = Annotated[
     str, typer.Argument(metavar="CONVERSATION", help="The conversation's id (LangGraph's thread_id).")
 ]
 UserOption = Annotated[
-    str | None, typer.Option("--user", "-u", help="Its owner. Without, the one user who has it is looked up.")
+    str | None,
+    typer.Option("--user", "-u", help="The conversation's owner. If not given, the one user who has it is looked up."),
 ]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before doing it.")]
 
 
 def _shared(*names: str, **settings: Any) -> Any:
@@ -125,7 +126,7 @@ class Run:
 
     @cached_property
     def saver(self) -> DynamoDBConversationSaver:
-        """A saver on the table. Its serializer makes no object of a type that the data name, but LangChain's own."""
+        """A saver on the table. Its serializer instantiates no types that stored data name, but LangChain's own."""
         bucket = self.options.s3_bucket
         return self.new_saver(
             JsonPlusSerializer(allowed_msgpack_modules=None),
@@ -141,7 +142,7 @@ class Run:
 
     @property
     def runtime(self) -> Runtime:
-        """What the saver is made of, for commands that look at items."""
+        """The parts of the saver, for commands that look at items."""
         return self.saver._runtime
 
     @property

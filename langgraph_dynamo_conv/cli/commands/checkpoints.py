@@ -97,7 +97,7 @@ def prune(
     every: Annotated[bool, typer.Option("--all", help="All conversations of --user.")] = False,
     yes: YesOption = False,
 ) -> None:
-    """Forget old checkpoints: keep the newest, and the whole transcript. Ends time travel to what goes.
+    """Forget old checkpoints: keep the newest, and the whole transcript. Time travel to the old ones ends.
 
     Asks first. Can be repeated if it was interrupted.
     """
@@ -133,7 +133,7 @@ def verify(run: Run, conversation: ConversationArgument, user: UserOption = None
 
 
 def jsonable(value: Any) -> Any:
-    """Any value of a state as JSON has it; what JSON lacks becomes a string."""
+    """Any value of a state as JSON has it; a value of a type that JSON lacks becomes a string."""
     if isinstance(value, BaseModel):
         return jsonable(value.model_dump(exclude_none=True))
     if is_dataclass(value) and not isinstance(value, type):
@@ -158,7 +158,7 @@ def _nodes(run: Run, scope: Scope, limit: int | None) -> list[Node]:
 
 
 def _facts(one: CheckpointTuple) -> dict[str, Any]:
-    """What both commands say of a checkpoint."""
+    """What `history` and `state` both say of a checkpoint."""
     parent = one.parent_config["configurable"]["checkpoint_id"] if one.parent_config else None
     return {
         "checkpoint_id": one.checkpoint["id"],

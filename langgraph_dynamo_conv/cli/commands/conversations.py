@@ -29,11 +29,11 @@ def list_conversations(
     user: UserArgument,
     limit: Annotated[int, typer.Option(help="Conversations in a page, 1 to 1000.")] = 20,
     cursor: Annotated[str | None, typer.Option(help="Go on after a page: the cursor that it ended with.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All pages.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Follow the cursor to the last page.")] = False,
     order_by: Annotated[
         OrderBy, typer.Option(help="By updated_at, the newest 2000 are read and sorted.")
     ] = "created_at",
-    oldest_first: Annotated[bool, typer.Option("--oldest-first", help="The other way round.")] = False,
+    oldest_first: Annotated[bool, typer.Option("--oldest-first", help="List the oldest first.")] = False,
     status: Annotated[Status | None, typer.Option(help="Only those with this status.")] = None,
     title: Annotated[str | None, typer.Option(help="Only those with this in their title.")] = None,
     after: Annotated[str | None, typer.Option(help="Only those created after this time, such as 2026-11-01.")] = None,
@@ -77,7 +77,7 @@ def rename(
     title: Annotated[str, typer.Argument(metavar="TITLE", help="The new title.")],
     user: UserOption = None,
 ) -> None:
-    """Give a conversation another title, which then stays."""
+    """Give a conversation another title, which later messages do not change."""
     scope = run.scope(conversation, user)
     run.conversations.rename(scope.thread_id, scope.user_id, title)
     data = {"conversation_id": scope.thread_id, "user_id": scope.user_id, "title": title}

@@ -28,7 +28,7 @@ PriceOption = Annotated[
 def stats(
     run: Run,
     conversation: Annotated[str | None, typer.Argument(help="Only this conversation.")] = None,
-    user: Annotated[str | None, typer.Option(help="Its owner, if several users have it.")] = None,
+    user: Annotated[str | None, typer.Option(help="The conversation's owner, needed if several users have it.")] = None,
     price: PriceOption = None,
 ) -> None:
     """Count items by kind, their bytes, and what keeping them costs a month.
@@ -77,7 +77,7 @@ def estimate(
 ) -> None:
     """Estimate the bill of a month, beside that of a saver that stores the whole state at every step.
 
-    Sends nothing. From figures measured on chats like yours; measure your own with `stats` and CloudWatch.
+    Sends nothing. The figures were measured on chats like yours; measure your own with `stats` and CloudWatch.
     """
     shape = Shape(turns, turns_per_conversation, tool_calls, result_kb, months_kept, cold=cold, transcript=transcript)
     prices = prices_of(price or [])

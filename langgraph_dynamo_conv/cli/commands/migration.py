@@ -35,7 +35,7 @@ _PLACE = "Where a DynamoDB source is, if not where the table is"
 def migrate(
     run: Run,
     source: Annotated[str, typer.Option("--from", metavar="SOURCE", help=f"One of {', '.join(FORMS)}.")],
-    user: Annotated[str | None, typer.Option(help="All are this user's.", rich_help_panel=_USERS)] = None,
+    user: Annotated[str | None, typer.Option(help="All threads are this user's.", rich_help_panel=_USERS)] = None,
     user_from_metadata: Annotated[
         str | None,
         typer.Option(metavar="KEY", help="The value of this key of the checkpoints' metadata.", rich_help_panel=_USERS),
@@ -49,13 +49,15 @@ def migrate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, store nothing.")] = False,
     most_per_second: Annotated[float | None, typer.Option(help="Store so many checkpoints a second at most.")] = None,
     messages_channel: Annotated[str, typer.Option(help="The state's channel that holds the messages.")] = "messages",
-    from_region: Annotated[str | None, typer.Option(help="Its region.", rich_help_panel=_PLACE)] = None,
-    from_endpoint_url: Annotated[str | None, typer.Option(help="Its endpoint.", rich_help_panel=_PLACE)] = None,
-    from_profile: Annotated[str | None, typer.Option(help="Its profile.", rich_help_panel=_PLACE)] = None,
+    from_region: Annotated[str | None, typer.Option(help="The source's region.", rich_help_panel=_PLACE)] = None,
+    from_endpoint_url: Annotated[
+        str | None, typer.Option(help="The source's endpoint.", rich_help_panel=_PLACE)
+    ] = None,
+    from_profile: Annotated[str | None, typer.Option(help="The source's profile.", rich_help_panel=_PLACE)] = None,
 ) -> None:
     """Copy threads of another LangGraph saver into the table, and compare what is read back.
 
-    All checkpoints of all namespaces, with their ids, parents, metadata and pending writes. The source is only read.
+    Copies all checkpoints of all namespaces, with ids, parents, metadata and pending writes. The source is only read.
     Run it with --dry-run first: it counts, and checks users, ids and types. Run it again after a failure, or for what
     has come since: threads that are there and equal are skipped. Types of your own in the state must be importable.
 

@@ -1,4 +1,4 @@
-"""Commands about the table itself: setup, doctor, iam-policy, cloudformation, terraform. None touches its items."""
+"""Commands about the table itself: setup, doctor, iam-policy, cloudformation, terraform. None changes an item."""
 
 from __future__ import annotations
 

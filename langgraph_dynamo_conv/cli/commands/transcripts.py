@@ -1,4 +1,4 @@
-"""Commands that print messages: show, export. What they print can be read, or parsed, while the rest is being read."""
+"""Commands that print messages: show, export. They print while they read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints as a tree, drawn from the newest down as `git log --graph` draws commits. Pure."""
+"""Checkpoints as a tree, drawn from the newest down as `git log --graph` draws commits."""
 
 from __future__ import annotations
 
