@@ -1,6 +1,6 @@
 """Setting up the table, and the policies of those who use it: for deployment, not for a runtime role.
 
-An existing table is checked, and never changed but by what is asked for. This module is the only builder of policies.
+An existing table is checked; only the settings that are asked for are changed. No other module builds IAM policies.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 TTL_ATTRIBUTE = "expires_at"
 
 RUNTIME_ACTIONS = ("DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem")
-"""What the role of an agent does with the table."""
+"""What a runtime role, that of an agent, does with the table."""
 
 INDEX_ACTIONS = ("Query",)
-"""What it does with the index."""
+"""What a runtime role does with the index."""
 
 OBJECT_ACTIONS = ("DeleteObject", "GetObject", "PutObject")
-"""What it does with large values in S3."""
+"""What a runtime role does with large values in S3."""
 
 SETUP_ACTIONS = (
     "CreateTable",
@@ -38,24 +38,23 @@ SETUP_ACTIONS = (
     "UpdateContinuousBackups",
     "UpdateTimeToLive",
 )
-"""What `setup` does, and `doctor` on top of the runtime's actions."""
+"""What `setup` does, and `doctor` besides the actions of a runtime role."""
 
 _WAIT_SECONDS = 600.0
 _POLL_SECONDS = 2.0
 _CREATED_AT = "created_at"
 _BACKUPS_NOT_YET = "ContinuousBackupsUnavailableException"
-_INDEXES = "GlobalSecondaryIndexes"
 
 
 @dataclass(frozen=True)
 class SetupOptions:
-    """What a table shall have besides its keys and its index.
+    """What set-up turns on besides making the table and its index.
 
     Args:
         ttl: Time-to-live on `expires_at`. False leaves it as it is.
         recovery: Point-in-time recovery. False leaves it as it is.
         tags: Tags to set; others stay.
-        wait: Whether to wait until table and index are active. Without, what can't be set yet is left out.
+        wait: Whether to wait until table and index are active. If not, what can't be set before is left out.
     """
 
     ttl: bool = True
@@ -66,13 +65,13 @@ class SetupOptions:
 
 @dataclass(frozen=True)
 class SetUp:
-    """What was done to a table.
+    """The result of a set-up.
 
     Args:
-        created: Whether it was created now.
+        created: Whether the table was created now.
         active: Whether table and index can be used.
         changed: What was turned on or set: "ttl", "pitr", "tags".
-        pending: What could not be done before the table is active: the same words.
+        pending: What can't be turned on before the table is active, in the same words.
     """
 
     created: bool
@@ -132,30 +131,28 @@ def setup_policy(table_arn: str) -> dict[str, Any]:
 
 
 def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wanted: SetupOptions | None = None) -> SetUp:
-    """Create the table if it is missing, else check it; wait until it is active; turn on what is wanted.
+    """Create the table if it is missing, else check it; wait until it is active; turn on what is asked for.
+
+    Args:
+        table: The table.
+        sleep: Waits so many seconds.
+        wanted: What to turn on; time-to-live if None.
 
     Raises:
         TableMismatchError: A table of that name differs from `table_definition` in a way that matters, or its
             time-to-live is on another attribute.
         IndexNotReadyError: Table or index did not become active in 10 minutes.
     """
-    wanted = wanted if wanted is not None else SetupOptions()
-    description = administration.describe(table)
-    created = description is None
-    if description is None:
-        tags = {"Tags": tag_list(wanted.tags)} if wanted.tags else {}
-        administration.create(table, {**table_definition(table.name), **tags})
-    else:
-        _check(table.name, description)
-    found = _wait_until_active(table, sleep) if wanted.wait else administration.describe(table) or {}
-    if wanted.wait or found:
-        _check(table.name, found)
-    todo = [name for name, on in (("ttl", wanted.ttl), ("pitr", wanted.recovery)) if on]
-    todo += ["tags"] if wanted.tags and not created else []
-    if not is_active(found):
-        return SetUp(created, False, pending=tuple(todo))
-    changed = tuple(name for name in todo if _turned_on(table, name, found, wanted, sleep))
-    return SetUp(created, True, changed)
+    options = wanted if wanted is not None else SetupOptions()
+    created = _created(table, options)
+    description = _wait_until_active(table, sleep) if options.wait else administration.describe(table) or {}
+    if description:
+        _check(table, description)
+    asked = {"ttl": options.ttl, "pitr": options.recovery, "tags": bool(options.tags) and not created}
+    names = [name for name, is_asked in asked.items() if is_asked]
+    if not is_active(description):
+        return SetUp(created, False, pending=tuple(names))
+    return SetUp(created, True, tuple(name for name in names if _turned_on(table, name, description, options, sleep)))
 
 
 def is_active(description: Mapping[str, Any]) -> bool:
@@ -165,33 +162,30 @@ def is_active(description: Mapping[str, Any]) -> bool:
 
 def index_status(description: Mapping[str, Any]) -> str | None:
     """The index's status in DescribeTable's `Table`; None if there is no such index."""
-    states = {one["IndexName"]: one.get("IndexStatus", "ACTIVE") for one in description.get(_INDEXES, ())}
-    status = states.get(INDEX)
-    return None if status is None else str(status)
+    index = _indexes(description).get(INDEX)
+    return None if index is None else str(index.get("IndexStatus", "ACTIVE"))
 
 
-def differences(description: dict[str, Any]) -> list[str]:
-    """What of a table (DescribeTable's `Table`) keeps it from being used, in words; empty if nothing."""
-    found = []
-    wanted = table_definition("")
+def differences(description: Mapping[str, Any]) -> list[str]:
+    """Why a table (DescribeTable's `Table`) can't be used, in words; empty if it can."""
+    key, expected_key = _in_words(description["KeySchema"]), _in_words(_key_schema(PK, SK))
+    problems = [f"its key is {key}, and must be {expected_key}"] if key != expected_key else []
     types = {one["AttributeName"]: one["AttributeType"] for one in description.get("AttributeDefinitions", ())}
-    if _names(description["KeySchema"]) != _names(wanted["KeySchema"]):
-        found.append(f"its key is {_said(description['KeySchema'])}, and must be {_said(wanted['KeySchema'])}")
-    found += [f"{name} is of type {types[name]}, and must be S" for name in (PK, SK) if types.get(name, "S") != "S"]
-    indexes = {one["IndexName"]: one for one in description.get("GlobalSecondaryIndexes", ())}
-    index = indexes.get(INDEX)
-    if index is None:
-        have = f" (it has {', '.join(sorted(indexes))})" if indexes else ""
-        found.append(f"it has no index {INDEX}{have}")
-        return found
-    schema = wanted["GlobalSecondaryIndexes"][0]["KeySchema"]
-    if _names(index["KeySchema"]) != _names(schema):
-        found.append(f"the key of {INDEX} is {_said(index['KeySchema'])}, and must be {_said(schema)}")
-    if types.get(_CREATED_AT, "S") != "S":
-        found.append(f"{_CREATED_AT} is of type {types[_CREATED_AT]}, and must be S")
-    if index["Projection"]["ProjectionType"] != "ALL":
-        found.append(f"{INDEX} projects {index['Projection']['ProjectionType']}, and must project ALL")
-    return found
+    wrong = [name for name in (PK, SK, _CREATED_AT) if types.get(name, "S") != "S"]
+    problems += [f"{name} is of type {types[name]}, and must be S" for name in wrong]
+    indexes = _indexes(description)
+    if INDEX not in indexes:
+        others = f" (it has {', '.join(sorted(indexes))})" if indexes else ""
+        return [*problems, f"it has no index {INDEX}{others}"]
+    key, expected_key = _in_words(indexes[INDEX]["KeySchema"]), _in_words(_key_schema(SK, _CREATED_AT))
+    problems += [f"the key of {INDEX} is {key}, and must be {expected_key}"] if key != expected_key else []
+    projection = indexes[INDEX]["Projection"]["ProjectionType"]
+    problems += [f"{INDEX} projects {projection}, and must project ALL"] if projection != "ALL" else []
+    return problems
+
+
+def _indexes(description: Mapping[str, Any]) -> dict[str, Any]:
+    return {one["IndexName"]: one for one in description.get("GlobalSecondaryIndexes", ())}
 
 
 def _policy(statements: list[dict[str, Any]]) -> dict[str, Any]:
@@ -202,22 +196,33 @@ def _statement(sid: str, service: str, actions: Sequence[str], resource: str) ->
     return {"Sid": sid, "Effect": "Allow", "Action": [f"{service}:{one}" for one in actions], "Resource": resource}
 
 
-def _check(table_name: str, description: dict[str, Any]) -> None:
-    found = differences(description)
-    if found:
+def _created(table: Table, options: SetupOptions) -> bool:
+    """Create the table, or check the one that is there; gives whether it was created."""
+    description = administration.describe(table)
+    if description is not None:
+        _check(table, description)
+        return False
+    tags = {"Tags": tag_list(options.tags)} if options.tags else {}
+    administration.create(table, {**table_definition(table.name), **tags})
+    return True
+
+
+def _check(table: Table, description: Mapping[str, Any]) -> None:
+    problems = differences(description)
+    if problems:
         raise TableMismatchError(
-            f"the table '{table_name}' exists, but {'; '.join(found)}. Use another name, or change the table",
+            f"the table '{table.name}' exists, but {'; '.join(problems)}. Use another name, or change the table",
             operation="DescribeTable",
-            table=table_name,
+            table=table.name,
         )
 
 
 def _turned_on(
-    table: Table, name: str, description: Mapping[str, Any], wanted: SetupOptions, sleep: Callable[[float], None]
+    table: Table, name: str, description: Mapping[str, Any], options: SetupOptions, sleep: Callable[[float], None]
 ) -> bool:
-    """Do one of the things that are wanted; gives whether anything was changed."""
+    """Turn on "ttl", "pitr" or "tags"; gives whether that changed anything."""
     if name == "tags":
-        administration.set_tags(table, str(description["TableArn"]), wanted.tags)
+        administration.set_tags(table, str(description["TableArn"]), options.tags)
         return True
     if name == "ttl" and not _expires(table):
         _expire(table)
@@ -253,6 +258,7 @@ def _expire(table: Table) -> None:
 
 
 def _expires(table: Table) -> bool:
+    """Whether time-to-live is on. Raises `TableMismatchError` if it is on another attribute."""
     attribute = administration.ttl_attribute(table)
     if attribute not in (None, TTL_ATTRIBUTE):
         raise TableMismatchError(
@@ -265,7 +271,7 @@ def _expires(table: Table) -> bool:
 
 
 def _wait_until_active(table: Table, sleep: Callable[[float], None]) -> dict[str, Any]:
-    """The description of the table, once it and its index can be used."""
+    """The description of the table, as soon as it and its index can be used."""
     waited = 0.0
     while True:
         description = administration.describe(table) or {}
@@ -286,9 +292,5 @@ def _key_schema(hash_key: str, range_key: str) -> list[dict[str, str]]:
     return [{"AttributeName": hash_key, "KeyType": "HASH"}, {"AttributeName": range_key, "KeyType": "RANGE"}]
 
 
-def _names(schema: list[dict[str, str]]) -> list[tuple[str, str]]:
-    return [(one["AttributeName"], one["KeyType"]) for one in schema]
-
-
-def _said(schema: list[dict[str, str]]) -> str:
-    return " and ".join(f"{name} ({kind})" for name, kind in _names(schema))
+def _in_words(schema: list[dict[str, str]]) -> str:
+    return " and ".join(f"{one['AttributeName']} ({one['KeyType']})" for one in schema)

@@ -1,1 +1,1 @@
-"""The wire: requests, paging and retries; failures of both services become this package's errors here, once."""
+"""The wire: requests to DynamoDB and S3, pages and retries. Failures become this package's errors here, once."""

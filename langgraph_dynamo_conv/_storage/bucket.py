@@ -43,12 +43,12 @@ class Bucket:
     Args:
         name: The bucket's name, or the ARN of an access point.
         prefix: What the keys of all objects begin with.
-        threshold_bytes: Stored values above this are objects, others parts.
+        threshold_bytes: A stored value above this becomes an object; others become parts, items of the table.
         client: A ready boto3 S3 client, or None to make one.
         region_name: Region of the client to be made, or None for the environment's.
 
     Raises:
-        ValueError: An impossible prefix or threshold.
+        ValueError: The prefix or the threshold is impossible.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Bucket:
         return self._client.get()
 
     def put(self, name: str, data: bytes) -> None:
-        """Store an object whole. Cost: one PutObject."""
+        """Store an object. Cost: one PutObject."""
         with self._translated("PutObject", name):
             self.client.put_object(**self._place(name), Body=data)
 
@@ -83,7 +83,7 @@ class Bucket:
         """Bytes `first` to `last` (inclusive) of an object.
 
         Raises:
-            CorruptDataError: It is not there, or shorter.
+            CorruptDataError: The object is missing, or shorter.
 
         Cost: one GetObject.
         """
@@ -126,7 +126,7 @@ def bucket_of(
     """The bucket that a saver's arguments name, in the table's region; None without one. Sends nothing.
 
     Raises:
-        ValueError: Other options without a bucket, or impossible ones.
+        ValueError: There are other options of S3 without a bucket, or their values are impossible.
     """
     if s3_bucket is None:
         if s3_prefix or s3_client is not None or s3_threshold_bytes != BUCKET_BYTES:

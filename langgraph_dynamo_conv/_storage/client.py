@@ -1,4 +1,4 @@
-"""The clients of boto3: with the same settings everywhere, made at the first request, renewed in a forked child."""
+"""boto3's clients: made at the first request, with the same settings everywhere, and renewed in a forked child."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class LazyClient(Generic[C]):
         renew_in_children(self)
 
     def renew(self) -> None:
-        """In a forked child: over connections of its own, and with a lock that is free."""
+        """In a forked child: close the parent's connections; the client opens others. Nobody there holds the lock."""
         self._lock = threading.Lock()
         if self._client is not None:
-            self._client.close()  # its connections; it opens others when it is used
+            self._client.close()
 
     def get(self) -> C:
         """The client; made now if there is none yet. Raises what botocore raises."""
@@ -65,9 +65,9 @@ def new_client(
 
     Args:
         service: "dynamodb", "s3" or "sts".
-        region_name: Its region; that of the profile or the environment if None.
-        endpoint_url: Its endpoint; AWS's, or that of the environment, if None.
-        profile_name: The profile of the shared configuration; `AWS_PROFILE`, or none, if None.
+        region_name: The region; that of the profile or the environment if None.
+        endpoint_url: The endpoint; AWS's, or that of the environment, if None.
+        profile_name: The profile of the AWS configuration; `AWS_PROFILE`, or none, if None.
         attempts: How often a request is sent at most.
         read_timeout_seconds: How long to wait for an answer.
     """

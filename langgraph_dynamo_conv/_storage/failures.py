@@ -68,9 +68,9 @@ class Service:
     """The words in which errors speak of a service.
 
     Args:
-        name: Its name.
-        kind: What requests are sent to: "table" or "bucket".
-        answer: What is missing if it does not answer.
+        name: The service's name.
+        kind: What requests are sent to, "table" or "bucket"; an error has its name in the field of that name.
+        answer: What did not come if the service does not answer.
         setting: The option that may name a wrong endpoint.
         mistake: What is wrong with a request that botocore does not send.
     """
@@ -92,7 +92,7 @@ class Target:
 
     Args:
         service: The service that has it.
-        name: Its name.
+        name: The table's or bucket's name.
         resource: What a policy must allow actions on.
         client: The client, which knows region and endpoint.
     """

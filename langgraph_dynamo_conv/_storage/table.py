@@ -57,7 +57,7 @@ class Table:
         renew_in_children(self)
 
     def renew(self) -> None:
-        """In a forked child: without the parent's threads, and with locks that are free."""
+        """In a forked child: forget the parent's threads, which are not there, and what they may have locked."""
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         # A request too many does not wait in botocore: it opens a connection and throws it away afterwards.
@@ -122,10 +122,10 @@ class Table:
             first: Lower bound within the prefix, inclusive.
             last: Upper bound within the prefix, inclusive.
             newest_first: Descending order.
-            page_items: At most so many items in the first page. 1 MB in any case, also in later pages.
-            doubling: At most twice as many items in each later page as in the one before: whoever stops at an item
-                has read few more than twice as many as were needed.
-            keys_only: Give the keys alone (costs the same).
+            page_items: At most so many items in the first page. Every page ends at 1 MB.
+            doubling: Let each later page have at most twice as many items as the one before. A caller who stops at
+                some item has then read at most about twice as many as it needed.
+            keys_only: Give the keys alone; it costs the same.
         """
         low = first if first is not None else prefix
         high = last if last is not None else after_prefix(prefix) if prefix else None
@@ -149,7 +149,7 @@ class Table:
             yield answer.get("Items", [])
 
     def query_index(self, user_id: str, page_items: int | None = None, **params: Any) -> Iterator[dict[str, Any]]:
-        """Answers of the index for one user, newest first unless told otherwise. Never consistent."""
+        """The index's answers for one user, newest first unless `params` says otherwise. Eventually consistent."""
         names = {"#user": SK, **params.pop("names", {})}
         values = {":user": {"S": user_id}, **params.pop("values", {})}
         request: dict[str, Any] = {
@@ -163,7 +163,7 @@ class Table:
         yield from self._answers("query", f"{INDEX} / {user_id}", request, page_items)
 
     def scan(self, **params: Any) -> Iterator[list[AttributeMap]]:
-        """Pages of the whole table."""
+        """Pages of all items of the table."""
         for answer in self._answers("scan", "*", dict(params), None):
             yield answer.get("Items", [])
 
@@ -182,7 +182,7 @@ class Table:
         return [*(future.result() for future in futures), *own]
 
     def all_of(self, calls: Iterable[Callable[[], object]]) -> None:
-        """Run any number of calls, many at once; no more are held in memory than one batch."""
+        """Run any number of calls, many at once; only one batch of them is in memory."""
         remaining = iter(calls)
         while batch := list(islice(remaining, _BATCH)):
             self.side_by_side(*batch)

@@ -1,4 +1,7 @@
-"""The command line: `langgraph-dynamo-conv`. One module for each group of commands, which adds them to the app."""
+"""The command line, `langgraph-dynamo-conv`: arguments in, text or JSON out.
+
+`commands` has a module for each group of commands, `views` what conversations and checkpoints look like.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Annotated
 import typer
 
 import langgraph_dynamo_conv
-from langgraph_dynamo_conv.cli.app import program_name
+from langgraph_dynamo_conv.cli.app import PROGRAM, Command
 from langgraph_dynamo_conv.cli.commands import checkpoints, conversations, costs, migration, table, transcripts
 from langgraph_dynamo_conv.cli.output import fail
 
@@ -21,14 +24,16 @@ GROUPS = (table, conversations, transcripts, checkpoints, costs, migration)
 def app_of() -> typer.Typer:
     """The application with all commands."""
     app = typer.Typer(
-        name=program_name(),
+        name=PROGRAM,
         help="Set up, look after and read the conversations table of LangGraph agents.",
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
     )
     app.callback()(_root)
     for group in GROUPS:
-        group.register(app)
+        for one in vars(group).values():
+            if isinstance(one, Command):
+                one.add_to(app)
     return app
 
 
@@ -36,24 +41,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and give its exit code, one of `Exit`."""
     # else Python prints LangGraph's warnings on stderr, beside the one line of an error
     logging.getLogger("langgraph").addHandler(logging.NullHandler())
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        ended = app_of()(args=given or ["--help"], prog_name=program_name(), standalone_mode=False)
+        code = app_of()(args=words or ["--help"], prog_name=PROGRAM, standalone_mode=False)
     except typer.TyperException as error:
-        said = ValueError(f"{error.format_message()} See {program_name()} --help.")
-        return fail(said, as_json="--json" in given, code=error.exit_code)
-    return int(ended or 0)
+        problem = ValueError(f"{error.format_message()} See {PROGRAM} --help.")
+        return fail(problem, as_json="--json" in words, code=error.exit_code)
+    return int(code or 0)
 
 
-def _tell_version(asked: bool) -> None:
-    if asked:
-        sys.stdout.write(f"{program_name()} {langgraph_dynamo_conv.__version__}\n")
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        sys.stdout.write(f"{PROGRAM} {langgraph_dynamo_conv.__version__}\n")
         raise typer.Exit
 
 
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_tell_version)
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
     """Options of the program itself."""

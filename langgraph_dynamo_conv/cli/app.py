@@ -1,7 +1,7 @@
 """What every command has: the options that name a table, `--json`, and a saver made of them.
 
-`@command(app, "name", examples=…)` registers a function as a command. Its first parameter is the `Run`; the others are
-the command's own. Errors of the package end it with one line on stderr and an exit code of `_output.Exit`.
+`@command("name", *examples)` makes a command of a function. Its first parameter is the `Run`; the others are the
+command's own. An error of the package ends it with one line on stderr and an exit code of `output.Exit`.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, wraps
-from typing import Annotated, Any, NoReturn, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cache, cached_property
+from typing import Annotated, Any, NoReturn, get_type_hints
 
 import typer
 from langgraph.checkpoint.serde.base import SerializerProtocol
@@ -24,140 +24,115 @@ from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.cli.aws import client_of
 from langgraph_dynamo_conv.cli.output import Exit, Output, fail, one_line
-from langgraph_dynamo_conv.conversations import Conversations
+from langgraph_dynamo_conv.conversations import Conversation, Conversations
 from langgraph_dynamo_conv.errors import DynamoConvError
 from langgraph_dynamo_conv.saver import DynamoDBConversationSaver
 
-F = TypeVar("F", bound=Callable[..., None])
-
-_PANEL = "Table and output"
-
-TableOption = Annotated[
-    str | None,
-    typer.Option("--table", "-t", envvar="DYNAMODB_TABLE_NAME", help="The table's name.", rich_help_panel=_PANEL),
-]
-RegionOption = Annotated[
-    str | None,
-    typer.Option(
-        "--region", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="The AWS region.", rich_help_panel=_PANEL
-    ),
-]
-EndpointOption = Annotated[
-    str | None,
-    typer.Option(
-        "--endpoint-url",
-        envvar="AWS_ENDPOINT_URL_DYNAMODB",
-        help="Another endpoint than AWS's, such as DynamoDB Local's.",
-        rich_help_panel=_PANEL,
-    ),
-]
-ProfileOption = Annotated[
-    str | None,
-    typer.Option(
-        "--profile", envvar="AWS_PROFILE", help="A profile of your AWS configuration.", rich_help_panel=_PANEL
-    ),
-]
-SerdeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--serde",
-        envvar="LANGGRAPH_DYNAMO_CONV_SERDE",
-        metavar="MODULE:OBJECT",
-        help="The savers' serializer, or a function that makes it; needed where data is encrypted.",
-        rich_help_panel=_PANEL,
-    ),
-]
-BucketOption = Annotated[
-    str | None,
-    typer.Option(
-        "--s3-bucket",
-        envvar="LANGGRAPH_DYNAMO_CONV_S3_BUCKET",
-        help="The savers' bucket, if they keep large values in S3.",
-        rich_help_panel=_PANEL,
-    ),
-]
-PrefixOption = Annotated[
-    str,
-    typer.Option(
-        "--s3-prefix",
-        envvar="LANGGRAPH_DYNAMO_CONV_S3_PREFIX",
-        help="The savers' prefix in that bucket.",
-        rich_help_panel=_PANEL,
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=_PANEL)]
+PROGRAM = "langgraph-dynamo-conv"
 
 ConversationArgument = Annotated[
     str, typer.Argument(metavar="CONVERSATION", help="The conversation's id (LangGraph's thread_id).")
 ]
 UserOption = Annotated[
-    str | None, typer.Option("--user", "-u", help="Its owner. Without, the one user who has it is looked up.")
+    str | None,
+    typer.Option("--user", "-u", help="The conversation's owner. If not given, the one user who has it is looked up."),
 ]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before doing it.")]
 
-_SHARED: dict[str, tuple[Any, Any]] = {
-    "table": (TableOption, None),
-    "region": (RegionOption, None),
-    "endpoint_url": (EndpointOption, None),
-    "profile": (ProfileOption, None),
-    "serde": (SerdeOption, None),
-    "s3_bucket": (BucketOption, None),
-    "s3_prefix": (PrefixOption, ""),
-    "as_json": (JsonOption, False),
-}
+
+def _shared(*names: str, **settings: Any) -> Any:
+    return typer.Option(*names, rich_help_panel="Table and output", **settings)
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the table is, as the shared options and the environment name it."""
+class SharedOptions:
+    """The options of every command: where the table is, and how to print. The environment can give most of them."""
 
-    table: str | None = None
-    region: str | None = None
-    endpoint_url: str | None = None
-    profile: str | None = None
-    serde: str | None = None
-    s3_bucket: str | None = None
-    s3_prefix: str = ""
+    table: Annotated[str | None, _shared("--table", "-t", envvar="DYNAMODB_TABLE_NAME", help="The table's name.")] = (
+        None
+    )
+    region: Annotated[
+        str | None, _shared("--region", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="The AWS region.")
+    ] = None
+    endpoint_url: Annotated[
+        str | None,
+        _shared(
+            "--endpoint-url",
+            envvar="AWS_ENDPOINT_URL_DYNAMODB",
+            help="Another endpoint than AWS's, such as DynamoDB Local's.",
+        ),
+    ] = None
+    profile: Annotated[
+        str | None, _shared("--profile", envvar="AWS_PROFILE", help="A profile of your AWS configuration.")
+    ] = None
+    serde: Annotated[
+        str | None,
+        _shared(
+            "--serde",
+            envvar="LANGGRAPH_DYNAMO_CONV_SERDE",
+            metavar="MODULE:OBJECT",
+            help="The savers' serializer, or a function that makes it; needed where data is encrypted.",
+        ),
+    ] = None
+    s3_bucket: Annotated[
+        str | None,
+        _shared(
+            "--s3-bucket",
+            envvar="LANGGRAPH_DYNAMO_CONV_S3_BUCKET",
+            help="The savers' bucket, if they keep large values in S3.",
+        ),
+    ] = None
+    s3_prefix: Annotated[
+        str,
+        _shared("--s3-prefix", envvar="LANGGRAPH_DYNAMO_CONV_S3_PREFIX", help="The savers' prefix in that bucket."),
+    ] = ""
+    as_json: Annotated[bool, _shared("--json", help="Print JSON.")] = False
 
 
 class Run:
     """One run of a command. Sends nothing by itself; the saver and its client are made when first asked for.
 
     Args:
-        place: The shared options.
-        output: Where the result goes.
+        options: The shared options.
     """
 
-    def __init__(self, place: Place, output: Output) -> None:
-        self.place = place
-        self.out = output
+    def __init__(self, options: SharedOptions) -> None:
+        self.options = options
+        self.out = Output(as_json=options.as_json)
 
     @property
     def table_name(self) -> str:
         """The table's name. Raises `ValueError` if none is given."""
-        if not self.place.table:
+        if not self.options.table:
             raise ValueError("no table: give --table, or set the environment variable DYNAMODB_TABLE_NAME")
-        return self.place.table
+        return self.options.table
 
-    def client(self, service: str, endpoint_url: str | None = None) -> Any:
-        """A boto3 client of another service, with the same profile and region."""
-        place = self.place
-        return client_of(service, region_name=place.region, endpoint_url=endpoint_url, profile_name=place.profile)
+    def client(self, service: str) -> Any:
+        """A boto3 client with the profile and region of the options; for DynamoDB with their endpoint too."""
+        options = self.options
+        endpoint_url = options.endpoint_url if service == "dynamodb" else None
+        return client_of(service, region_name=options.region, endpoint_url=endpoint_url, profile_name=options.profile)
+
+    def new_saver(self, default: SerializerProtocol, **settings: Any) -> DynamoDBConversationSaver:
+        """A saver on the table.
+
+        Args:
+            default: Its serializer if the options name none.
+            settings: Further options of the saver.
+        """
+        name = self.table_name
+        serde = serializer_named(self.options.serde) if self.options.serde else default
+        return DynamoDBConversationSaver(name, client=self.client("dynamodb"), serde=serde, **settings)
 
     @cached_property
     def saver(self) -> DynamoDBConversationSaver:
-        """A saver on the table. Its serializer makes no object of a type that the data name, but LangChain's own."""
-        name = self.table_name
-        client = self.client("dynamodb", self.place.endpoint_url)
-        serde = serializer_named(self.place.serde) if self.place.serde else strict_serializer()
-        place = self.place
-        return DynamoDBConversationSaver(
-            name,
-            client=client,
-            serde=serde,
-            s3_bucket=place.s3_bucket,
-            s3_prefix=place.s3_prefix,
-            s3_client=self.client("s3") if place.s3_bucket else None,
+        """A saver on the table. Its serializer instantiates no types that stored data name, but LangChain's own."""
+        bucket = self.options.s3_bucket
+        return self.new_saver(
+            JsonPlusSerializer(allowed_msgpack_modules=None),
+            s3_bucket=bucket,
+            s3_prefix=self.options.s3_prefix,
+            s3_client=self.client("s3") if bucket else None,
         )
 
     @property
@@ -167,25 +142,29 @@ class Run:
 
     @property
     def runtime(self) -> Runtime:
-        """What the saver is made of, for commands that look at items."""
+        """The parts of the saver, for commands that look at items."""
         return self.saver._runtime
 
     @property
     def table(self) -> Table:
-        """The table on the wire."""
+        """The data path to the table."""
         return self.runtime.table
 
     def scope(self, conversation_id: str, user_id: str | None) -> Scope:
-        """A conversation of a user; of the one user who has it if None.
+        """The keys of a conversation; without a user, of the one user who has it.
 
         Raises:
-            ConversationNotFoundError: Nobody has it.
-            ValueError: Several users have; or a bad id.
+            ConversationNotFoundError: No user has it.
+            ValueError: Several users have it, or an id is malformed.
         """
         return self.runtime.directory.scope_of(conversation_id, user_id)
 
+    def read(self, scope: Scope, limit: int | None = None) -> Conversation:
+        """A conversation with its messages, or the newest so many of them."""
+        return self.conversations.get(scope.thread_id, scope.user_id, limit=limit)
+
     def confirm(self, question: str, *, yes: bool) -> None:
-        """Ask before something is lost; ends the command if the answer is no."""
+        """Ask before something is lost, unless `yes`; ends the command if the answer is no."""
         if yes:
             return
         if self.out.as_json:
@@ -193,8 +172,8 @@ class Run:
         # typer's prompt writes to stdout, which is for results
         sys.stderr.write(f"{one_line(question)} [y/N] ")
         sys.stderr.flush()
-        said_yes = sys.stdin.readline().strip().lower() in ("y", "yes")
-        if not said_yes:
+        answer = sys.stdin.readline().strip().lower()
+        if answer not in ("y", "yes"):
             self.out.note("nothing was done; --yes does it without asking")
             self.end(Exit.FOUND)
 
@@ -203,62 +182,49 @@ class Run:
         raise typer.Exit(int(code))
 
     def close(self) -> None:
-        """Close what was made."""
+        """Close the saver and its client, if they were made."""
         if "saver" in self.__dict__:
             client: Any = self.table.client
             self.saver.close()
             client.close()
 
 
-def strict_serializer() -> SerializerProtocol:
-    """Reads what LangGraph writes, and imports nothing that the data name: other types come as plain values."""
-    return JsonPlusSerializer(allowed_msgpack_modules=None)
-
-
-def serializer_named(text: str) -> SerializerProtocol:
-    """The serializer `module:object`, or what the object gives when it is called.
-
-    Raises:
-        ValueError: There is none.
-    """
-    module, _, name = text.partition(":")
-    try:
-        found: Any = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ValueError(f"--serde is module:object of a module that can be imported here: {error}") from error
-    made = found if hasattr(found, "loads_typed") and not isinstance(found, type) else found()
-    if not (hasattr(made, "dumps_typed") and hasattr(made, "loads_typed")):
-        raise ValueError(f"--serde names a serializer, or a function that makes one; {text!r} gives another object")
-    return made  # type: ignore[no-any-return]
-
-
-def command(app: typer.Typer, name: str, *, examples: Sequence[str]) -> Callable[[F], F]:
-    """Register a function as a command; its docstring is the help, the examples follow it.
+@dataclass(frozen=True)
+class Command:
+    """A function as a command: its docstring is the help, and the examples follow it.
 
     Args:
-        app: The application.
         name: The command's name.
+        function: What it does with a `Run` and its own options.
         examples: Its arguments, as a person would type them after the command's name.
     """
 
-    def register(function: F) -> F:
-        @wraps(function)
+    name: str
+    function: Callable[..., None]
+    examples: tuple[str, ...]
+
+    def add_to(self, app: typer.Typer) -> None:
+        """Register the command in an application."""
+        examples = "\n\n".join(escape(f"{PROGRAM} {self.name} {example}".rstrip()) for example in self.examples)
+        parameters = [*self._own_parameters(), *_shared_parameters()]
+
         def run(**options: Any) -> None:
-            shared = {key: options.pop(key) for key in _SHARED}
-            output = Output(as_json=shared.pop("as_json"))
-            run_once(Run(Place(**shared), output), lambda one: function(one, **options))
+            shared = SharedOptions(**{one.name: options.pop(one.name) for one in fields(SharedOptions)})
+            run_once(Run(shared), lambda one: self.function(one, **options))
 
-        _declare(run, function)
-        shown = "\n\n".join(escape(f"{program_name()} {name} {example}".rstrip()) for example in examples)
-        app.command(name, epilog=f"Examples:\n\n{shown}")(run)
-        return function
+        run.__doc__ = self.function.__doc__
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in parameters}
+        app.command(self.name, epilog=f"Examples:\n\n{examples}")(run)
 
-    return register
+    def _own_parameters(self) -> list[inspect.Parameter]:
+        _, *own = inspect.signature(self.function, eval_str=True).parameters.values()
+        return [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
 
 
-def program_name() -> str:
-    """The name of the program in help and errors."""
-    return "langgraph-dynamo-conv"
+def command(name: str, *examples: str) -> Callable[[Callable[..., None]], Command]:
+    """Make a command of a function; `add_to` registers it."""
+    return lambda function: Command(name, function, examples)
 
 
 def run_once(run: Run, work: Callable[[Run], None]) -> None:
@@ -271,16 +237,27 @@ def run_once(run: Run, work: Callable[[Run], None]) -> None:
         run.close()
 
 
-def _declare(run: Callable[..., None], function: Callable[..., None]) -> None:
-    """Give `run` the function's own parameters and the shared ones, as typer reads them."""
-    signature = inspect.signature(function, eval_str=True)
-    _, *own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in signature.parameters.values()]
-    shared = [
-        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-        for key, (annotation, default) in _SHARED.items()
+def serializer_named(text: str) -> SerializerProtocol:
+    """The serializer `module:object`, or the one that this object gives when it is called.
+
+    Raises:
+        ValueError: There is no such module or object, or it is no serializer.
+    """
+    module, _, name = text.partition(":")
+    try:
+        named: Any = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ValueError(f"--serde is module:object of a module that can be imported here: {error}") from error
+    serializer = named if hasattr(named, "loads_typed") and not isinstance(named, type) else named()
+    if not (hasattr(serializer, "dumps_typed") and hasattr(serializer, "loads_typed")):
+        raise ValueError(f"--serde names a serializer, or a function that makes one; {text!r} gives another object")
+    return serializer  # type: ignore[no-any-return]
+
+
+@cache
+def _shared_parameters() -> list[inspect.Parameter]:
+    hints, kind = get_type_hints(SharedOptions, include_extras=True), inspect.Parameter.KEYWORD_ONLY
+    return [
+        inspect.Parameter(one.name, kind, default=one.default, annotation=hints[one.name])
+        for one in fields(SharedOptions)
     ]
-    parameters = [*own, *shared]
-    run.__signature__ = signature.replace(parameters=parameters, return_annotation=None)  # type: ignore[attr-defined]
-    run.__annotations__ = {one.name: one.annotation for one in parameters}
-    # typer would follow it to the function itself
-    del run.__wrapped__  # type: ignore[attr-defined]

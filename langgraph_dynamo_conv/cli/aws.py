@@ -1,4 +1,4 @@
-"""Clients for the command line: the chosen profile, region and endpoint, and what is wrong with them."""
+"""Clients for the command line, by profile, region and endpoint. Their errors name the options that mend them."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def client_of(
 
     Args:
         service: "dynamodb", "sts", ….
-        region_name: Its region; that of the profile or the environment if None.
-        endpoint_url: Its endpoint; AWS's, or that of the environment, if None.
-        profile_name: The profile of the shared configuration; `AWS_PROFILE`, or none, if None.
+        region_name: The region; that of the profile or the environment if None.
+        endpoint_url: The endpoint; AWS's, or that of the environment, if None.
+        profile_name: The profile of the AWS configuration; `AWS_PROFILE`, or none, if None.
 
     Raises:
-        CredentialsError: No such profile, or no region.
+        CredentialsError: There is no such profile, or no region.
         ValueError: The endpoint is no URL.
     """
     try:
@@ -57,10 +57,10 @@ def table_arn(client: Any, account: str, table_name: str) -> str:
 
 
 def caller(sts: Any) -> tuple[str, str]:
-    """The account and the ARN of whoever sends the requests of a client of STS. Needs no permission.
+    """The account and the ARN that a client of STS has. Needs no permission.
 
     Raises:
-        CredentialsError: There are none, or AWS does not accept them.
+        CredentialsError: There are no credentials, or AWS does not accept them.
         EndpointError: STS did not answer.
     """
     try:

@@ -1,7 +1,7 @@
-"""What is wrong with a table, its surroundings, or one's permissions. Tries everything, and changes nothing.
+"""Diagnosis: what is wrong with the table, the permissions, the clock and the installed packages. Changes nothing.
 
-The writes among the six actions are tried with a condition that no item meets: that they get as far as the condition
-shows that they are allowed.
+Each action of a runtime role is tried. PutItem and UpdateItem carry a condition that no item meets, so they write
+nothing; DynamoDB checks the permission first, so a failed condition shows that the action is allowed.
 """
 
 from __future__ import annotations
@@ -10,8 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
 from importlib import metadata
 from typing import Any
@@ -31,22 +30,22 @@ OK, NOTE, WRONG = "ok", "note", "wrong"
 DISTRIBUTION = "langgraph-dynamo-conv"
 
 NOTABLE_SKEW_SECONDS = 5.0
-"""Times in transcripts are this far off."""
+"""Times in transcripts are then visibly off."""
 
 WRONG_SKEW_SECONDS = 60.0
-"""AWS refuses signatures that are 5 minutes off; a clock that is a minute off is on its way there."""
+"""AWS refuses signatures of a clock that is 5 minutes off; one that is a minute off is on its way there."""
 
 _MISSING = "attribute_exists(#pk)"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
+    """The result of one check.
 
     Args:
-        check: What was looked at, in a word or two.
-        verdict: `OK`, `NOTE` (it works; think about it) or `WRONG`.
-        said: What was found.
+        check: What was checked, in a word or two.
+        verdict: `OK`, `NOTE` (it works, but deserves a thought) or `WRONG`.
+        said: The result in words.
         remedy: What to do; None if nothing.
     """
 
@@ -56,64 +55,62 @@ class Finding:
     remedy: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return {name: value for name, value in vars(self).items() if value is not None}
+        """The fields as JSON has them; a missing remedy is left out."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def diagnose(table: Table, identity: Callable[[], str], clock: Callable[[], float] = time.time) -> Iterator[Finding]:
-    """All findings, one after the other.
+    """All findings, each as soon as it is known.
 
     Args:
         table: The table.
         identity: Gives the ARN of whoever sends the requests.
-        clock: Seconds since the epoch.
+        clock: Gives seconds since the epoch.
 
     Cost: some 13 requests, 3 write units and 3 read units.
     """
     yield from versions()
-    dates = _Dates(clock)
-    dates.listen(table)
-    yield from _identity(table, identity)
+    server_clock = _ServerClock(table, clock)
+    yield _identity(table, identity)
     usable = yield from _table(table)
     if usable:
         yield from _actions(table)
-    yield dates.finding()
+    yield server_clock.finding()
 
 
 def versions() -> Iterator[Finding]:
-    """This package, Python, and the packages that this one requires, with what is too old."""
+    """One finding: the versions of Python, of this package and of those that it requires, and which are too old."""
     try:
         own, required = metadata.version(DISTRIBUTION), metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
         yield Finding("versions", NOTE, "the package was not installed by pip", "install it with pip")
         return
     python = ".".join(map(str, sys.version_info[:3]))
-    shown, wrong = [f"{DISTRIBUTION} {own}", f"Python {python}"], []
+    installed, outdated = [f"{DISTRIBUTION} {own}", f"Python {python}"], []
     for one in map(Requirement, required):
         if one.marker is None or one.marker.evaluate({"extra": ""}):
-            found = metadata.version(one.name)
-            shown.append(f"{one.name} {found}")
-            wrong += [] if one.specifier.contains(found, prereleases=True) else [f"{one}"]
-    if wrong:
-        asked = " ".join(f"'{one}'" for one in wrong)
-        yield Finding("versions", WRONG, f"{', '.join(shown)}; needed: {asked}", f"pip install {asked}")
+            version = metadata.version(one.name)
+            installed.append(f"{one.name} {version}")
+            outdated += [] if one.specifier.contains(version, prereleases=True) else [f"'{one}'"]
+    if outdated:
+        needed = " ".join(outdated)
+        yield Finding("versions", WRONG, f"{', '.join(installed)}; needed: {needed}", f"pip install {needed}")
     else:
-        yield Finding("versions", OK, ", ".join(shown))
+        yield Finding("versions", OK, ", ".join(installed))
 
 
-def _identity(table: Table, identity: Callable[[], str]) -> Iterator[Finding]:
+def _identity(table: Table, identity: Callable[[], str]) -> Finding:
     meta = table.client.meta
     if ".amazonaws." not in meta.endpoint_url and ".api.aws" not in meta.endpoint_url:
-        yield Finding("identity", OK, f"not asked: {meta.endpoint_url} is not AWS")
-        return
+        return Finding("identity", OK, f"not asked: {meta.endpoint_url} is not AWS")
     try:
-        yield Finding("identity", OK, f"{identity()} in {meta.region_name}")
+        return Finding("identity", OK, f"{identity()} in {meta.region_name}")
     except DynamoConvError as error:
-        yield Finding("identity", WRONG, str(error), "check --profile and the AWS_* variables; `aws sso login` renews")
+        return Finding("identity", WRONG, str(error), "check --profile and the AWS_* variables; `aws sso login` renews")
 
 
 def _table(table: Table) -> Generator[Finding, None, bool]:
-    """Findings about the table as it is described; gives whether the actions can be tried."""
+    """Findings about the table's description; gives whether the actions can be tried."""
     try:
         description = administration.describe(table)
     except AccessDeniedError as error:
@@ -132,21 +129,23 @@ def _table(table: Table) -> Generator[Finding, None, bool]:
 
 def _described(table: Table, description: dict[str, Any]) -> Iterator[Finding]:
     status = description["TableStatus"]
-    said = f"{table.name}: {status}, {description.get('ItemCount', 0)} items when last counted"
-    usable = status in ("ACTIVE", "UPDATING")
-    yield Finding("table", OK if usable else WRONG, said, None if usable else "wait until it is active")
+    state = f"{table.name}: {status}, {description.get('ItemCount', 0)} items when last counted"
+    yield _built("table", state, status in ("ACTIVE", "UPDATING"), "wait until it is active")
     differences = provision.differences(description)
     for difference in differences:
         yield Finding("keys", WRONG, difference, "use another table: keys can't be changed; an index can be added")
     if not differences:
         yield Finding("keys", OK, "conversation_id and user_id; the index by user_id and created_at")
-    state = provision.index_status(description)
-    if state is not None:
-        built = state == "ACTIVE"
-        yield Finding("index", OK if built else WRONG, f"{INDEX}: {state}", None if built else "wait until it is built")
+    status = provision.index_status(description)
+    if status is not None:
+        yield _built("index", f"{INDEX}: {status}", status == "ACTIVE", "wait until it is built")
     yield _billing(description)
-    yield from _setting("expiry", lambda: administration.ttl_attribute(table), _expiry)
-    yield from _setting("recovery", lambda: administration.has_recovery(table), _recovery)
+    yield _setting("expiry", lambda: _expiry(administration.ttl_attribute(table)))
+    yield _setting("recovery", lambda: _recovery(administration.has_recovery(table)))
+
+
+def _built(check: str, state: str, is_usable: bool, remedy: str) -> Finding:
+    return Finding(check, OK, state) if is_usable else Finding(check, WRONG, state, remedy)
 
 
 def _billing(description: dict[str, Any]) -> Finding:
@@ -154,27 +153,28 @@ def _billing(description: dict[str, Any]) -> Finding:
     if mode == "PAY_PER_REQUEST":
         return Finding("billing", OK, "by request (PAY_PER_REQUEST)")
     units = description["ProvisionedThroughput"]
-    said = f"provisioned: {units['ReadCapacityUnits']} read and {units['WriteCapacityUnits']} write units a second"
-    return Finding("billing", NOTE, said, "watch for throttled requests, on the index too; or bill by request")
+    capacity = f"provisioned: {units['ReadCapacityUnits']} read and {units['WriteCapacityUnits']} write units a second"
+    return Finding("billing", NOTE, capacity, "watch for throttled requests, on the index too; or bill by request")
 
 
-def _setting(check: str, ask: Callable[[], Any], judge: Callable[[Any], Finding]) -> Iterator[Finding]:
+def _setting(check: str, look: Callable[[], Finding]) -> Finding:
+    """The finding about a setting; a note if this role or this endpoint does not let it be read."""
     try:
-        yield judge(ask())
+        return look()
     except AccessDeniedError as error:
-        yield Finding(check, NOTE, "this role may not look", _allow(error))
+        return Finding(check, NOTE, "this role may not look", _allow(error))
     except RequestFailedError as error:
-        yield Finding(check, NOTE, f"the endpoint does not tell ({error})", "none needed if it is not AWS")
+        return Finding(check, NOTE, f"the endpoint does not tell ({error})", "none needed if it is not AWS")
     except DynamoConvError as error:
-        yield Finding(check, WRONG, str(error), "run `doctor` again")
+        return Finding(check, WRONG, str(error), "run `doctor` again")
 
 
 def _expiry(attribute: str | None) -> Finding:
     if attribute is None:
         return Finding("expiry", NOTE, "time-to-live is off: nothing is ever deleted by itself", "`setup` turns it on")
     if attribute != provision.TTL_ATTRIBUTE:
-        said = f"time-to-live is on {attribute}, and must be on {provision.TTL_ATTRIBUTE}"
-        return Finding("expiry", WRONG, said, "turn it off, and run `setup` an hour later")
+        wrong = f"time-to-live is on {attribute}, and must be on {provision.TTL_ATTRIBUTE}"
+        return Finding("expiry", WRONG, wrong, "turn it off, and run `setup` an hour later")
     return Finding("expiry", OK, f"time-to-live is on {attribute}")
 
 
@@ -187,7 +187,7 @@ def _recovery(is_on: bool) -> Finding:
 def _actions(table: Table) -> Iterator[Finding]:
     key = Key(f"doctor-{uuid.uuid4()}", "doctor")
     condition = {"ConditionExpression": _MISSING, "ExpressionAttributeNames": {"#pk": PK}}
-    tried: tuple[tuple[str, Callable[[], object]], ...] = (
+    actions: tuple[tuple[str, Callable[[], object]], ...] = (
         ("GetItem", lambda: table.get(key)),
         ("Query", lambda: next(table.query(key.pk, page_items=1))),
         ("Query of the index", lambda: next(table.query_index(key.sk, page_items=1))),
@@ -196,7 +196,7 @@ def _actions(table: Table) -> Iterator[Finding]:
         ("UpdateItem", lambda: table.update(key, UpdateExpression="REMOVE nothing", **condition)),
         ("DeleteItem", lambda: table.delete(key)),
     )
-    for name, action in tried:
+    for name, action in actions:
         yield _tried(name, action)
 
 
@@ -216,22 +216,19 @@ def _allow(error: DynamoConvError) -> str:
     return f"allow dynamodb:{error.operation} to those who set up, not to agents: `iam-policy --for setup`"
 
 
-class _Dates:
-    """How far this machine's clock is from the server's, by the `Date` of its answers."""
+class _ServerClock:
+    """How far this machine's clock is from the server's, by the `Date` of the last answer."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, table: Table, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._skew_seconds: float | None = None
-
-    def listen(self, table: Table) -> None:
         events: Any = table.client.meta.events
         events.register("after-call.dynamodb", self._note)
 
     def _note(self, parsed: dict[str, Any], **_: Any) -> None:
-        text = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-        if text is not None:
-            server: datetime = parsedate_to_datetime(text)
-            self._skew_seconds = self._clock() - server.timestamp()
+        date = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        if date is not None:
+            self._skew_seconds = self._clock() - parsedate_to_datetime(date).timestamp()
 
     def finding(self) -> Finding:
         if self._skew_seconds is None:
@@ -240,6 +237,6 @@ class _Dates:
         # the header counts whole seconds, and the answer was on its way
         if seconds < NOTABLE_SKEW_SECONDS:
             return Finding("clock", OK, f"within {NOTABLE_SKEW_SECONDS:.0f} s of the server's")
-        said = f"{seconds:.0f} s {'ahead of' if self._skew_seconds > 0 else 'behind'} the server's"
+        skew = f"{seconds:.0f} s {'ahead of' if self._skew_seconds > 0 else 'behind'} the server's"
         verdict = WRONG if seconds >= WRONG_SKEW_SECONDS else NOTE
-        return Finding("clock", verdict, said, "let the machine keep its time by NTP (chrony, systemd-timesyncd)")
+        return Finding("clock", verdict, skew, "let the machine keep its time by NTP (chrony, systemd-timesyncd)")

@@ -1,4 +1,4 @@
-"""What a command prints, and with which exit code it ends. Nothing that the table holds reaches the terminal raw."""
+"""What a command prints, and the exit code that it ends with. Nothing that the table holds reaches the terminal raw."""
 
 from __future__ import annotations
 
@@ -13,23 +13,10 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from langgraph_dynamo_conv.errors import (
-    AccessDeniedError,
-    BucketNotFoundError,
-    BucketRequiredError,
-    ConflictError,
-    ConversationNotFoundError,
-    CorruptDataError,
-    CredentialsError,
-    DynamoConvError,
-    EndpointError,
-    IndexNotReadyError,
-    TableNotFoundError,
-    ThrottledError,
-)
+from langgraph_dynamo_conv import errors
 
 _PIPE_WIDTH = 10_000
-"""Columns where there is no terminal: nothing is wrapped, or cut that need not be."""
+"""Columns where the output is no terminal, so that nothing is wrapped or cut."""
 
 _HOSTILE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and line feed: they move the cursor, or worse
@@ -44,7 +31,7 @@ class Exit(IntEnum):
 
     DONE = 0
     FOUND = 1
-    """`doctor` or `verify` found something wrong, or the person said no."""
+    """`doctor` or `verify` found something wrong, a thread was not copied, or the person answered no."""
     USAGE = 2
     """Wrong arguments; nothing was sent."""
     MISSING = 3
@@ -61,58 +48,70 @@ class Exit(IntEnum):
     """Ctrl-C."""
 
 
-_CODES: tuple[tuple[type[DynamoConvError], Exit], ...] = (
-    (TableNotFoundError, Exit.MISSING),
-    (BucketNotFoundError, Exit.MISSING),
-    (ConversationNotFoundError, Exit.MISSING),
-    (AccessDeniedError, Exit.REFUSED),
-    (CredentialsError, Exit.REFUSED),
-    (EndpointError, Exit.AGAIN),
-    (ThrottledError, Exit.AGAIN),
-    (ConflictError, Exit.AGAIN),
-    (IndexNotReadyError, Exit.AGAIN),
-    (CorruptDataError, Exit.DAMAGED),
-    (BucketRequiredError, Exit.USAGE),
-)
+_CODES: dict[type[errors.DynamoConvError], Exit] = {
+    errors.TableNotFoundError: Exit.MISSING,
+    errors.BucketNotFoundError: Exit.MISSING,
+    errors.ConversationNotFoundError: Exit.MISSING,
+    errors.AccessDeniedError: Exit.REFUSED,
+    errors.CredentialsError: Exit.REFUSED,
+    errors.EndpointError: Exit.AGAIN,
+    errors.ThrottledError: Exit.AGAIN,
+    errors.ConflictError: Exit.AGAIN,
+    errors.IndexNotReadyError: Exit.AGAIN,
+    errors.CorruptDataError: Exit.DAMAGED,
+    errors.BucketRequiredError: Exit.USAGE,
+}
 
 
 def exit_code_of(error: Exception) -> Exit:
     """The exit code of an error of the package; a `ValueError` is a wrong argument."""
-    if isinstance(error, DynamoConvError):
-        return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.FAILED)
+    if isinstance(error, errors.DynamoConvError):
+        return next((code for kind, code in _CODES.items() if isinstance(error, kind)), Exit.FAILED)
     return Exit.USAGE
 
 
 def visible(text: str) -> str:
-    """Text with what could control a terminal, or reorder a line, written out as `\\x1b`. Tabs and lines stay."""
+    """Text in which characters that control a terminal or reorder a line are written out, as `\\x1b`.
+
+    Tabs and line feeds stay.
+    """
     return _HOSTILE.sub(_written_out, text)
 
 
 def one_line(text: str) -> str:
-    """`visible`, in one line."""
+    """Text as `visible`, in one line."""
     return _BREAKS.sub(" ", visible(text))
 
 
+def pretty(value: Any) -> str:
+    """A string as `visible`; any other value as indented JSON."""
+    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True))
+
+
+def shortened(text: str, characters: int) -> str:
+    """A text of at most so many characters, and its length if some were left out."""
+    return text if len(text) <= characters else f"{text[: characters - 1]}… ({len(text)} characters)"
+
+
 def moment(timestamp: str, characters: int = 19) -> str:
-    """An ISO 8601 time for a person: to the second, or to the minute with 16 characters. In UTC, as stored."""
+    """A time for a person: to the second, or with 16 characters to the minute. In UTC, as it is stored in ISO 8601."""
     return one_line(timestamp)[:characters].replace("T", " ")
 
 
 def counted(count: int, noun: str) -> str:
-    """A number of things, such as "1 item" or "2 items"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    """A number of things, such as "1 item" or "2,000 items"."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def to_json(value: Any, *, indent: int | None = 2) -> str:
-    """JSON that is safe to print: what `visible` writes out is escaped, and parses back."""
-    text = json.dumps(value, ensure_ascii=False, indent=indent, default=str)
-    return _HOSTILE.sub(_json_escape, text)
+    """JSON that is safe to print: what `visible` writes out is escaped, so that it parses back."""
+    return _escaped(json.dumps(value, ensure_ascii=False, indent=indent, default=str))
 
 
 def quoted(text: str) -> str:
-    """A string in quotes, as JSON, YAML and Terraform read it alike; what `visible` writes out is escaped."""
+    """A string in quotes, with escapes that JSON, YAML and Terraform read alike."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{_HOSTILE.sub(_json_escape, escaped)}"'
+    return f'"{_escaped(escaped)}"'
 
 
 class Output:
@@ -126,42 +125,39 @@ class Output:
         self.as_json = as_json
         self.console = _console(sys.stdout)
 
-    def result(self, data: Any, *shown: RenderableType) -> None:
-        """The result of a command: `data` as JSON, or what a person sees. Strings are printed as `visible`."""
+    def result(self, data: Any, *parts: RenderableType, indent: int | None = 2) -> None:
+        """Print the result of a command: `data` as JSON, or the parts for a person. Strings are made `visible`."""
         if self.as_json:
-            self.text(to_json(data) + "\n")
+            self.text(to_json(data, indent=indent) + "\n")
             return
-        for one in shown:
-            self.console.print(Text(visible(one)) if isinstance(one, str) else one)
+        for part in parts:
+            self.console.print(Text(visible(part)) if isinstance(part, str) else part)
 
-    def record(self, data: Any, *shown: RenderableType) -> None:
-        """One of many results: a line of JSON, or what a person sees."""
-        if self.as_json:
-            self.text(to_json(data, indent=None) + "\n")
-        else:
-            self.result(data, *shown)
+    def record(self, data: Any, *parts: RenderableType) -> None:
+        """Print one of many results: a line of JSON, or the parts for a person."""
+        self.result(data, *parts, indent=None)
 
     def document(self, data: Any, text: str | None = None) -> None:
-        """A document for another program: `text`, or `data` as JSON where that is asked for or there is no text."""
+        """Print a document for another program: `text`, or `data` as JSON with `--json` or without a text."""
         self.text(visible(text) if text is not None and not self.as_json else to_json(data) + "\n")
 
     def text(self, text: str) -> None:
-        """Text as it is: for documents, and text that is `visible` already."""
+        """Print text as it is, for documents and what is `visible` already."""
         sys.stdout.write(text)
         sys.stdout.flush()
 
     def note(self, text: str) -> None:
-        """A remark for a person, on stderr; left out of JSON."""
+        """Print a remark for a person on stderr; none with `--json`."""
         if not self.as_json:
             _console(sys.stderr).print(Text(one_line(text), style="dim"), soft_wrap=True)
 
 
 def fail(error: Exception, *, as_json: bool, code: int | None = None) -> int:
-    """Tell an error in one line on stderr; gives the exit code."""
+    """Print an error as one line on stderr; gives the exit code."""
     code = exit_code_of(error) if code is None else code
     if as_json:
-        said = to_json({"error": type(error).__name__, "message": str(error), "exit_code": int(code)}, indent=None)
-        sys.stderr.write(said + "\n")
+        record = {"error": type(error).__name__, "message": str(error), "exit_code": int(code)}
+        sys.stderr.write(to_json(record, indent=None) + "\n")
     else:
         _console(sys.stderr).print(Text.assemble(("error: ", "bold red"), one_line(str(error))), soft_wrap=True)
     return int(code)
@@ -171,8 +167,8 @@ def table_of(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, wh
     """A table of text cells.
 
     Args:
-        columns: Their headings; one that begins with ">" is of numbers, to the right.
-        rows: Their cells; strings are shown as `one_line`.
+        columns: The headings; that of a column of numbers, set to the right, begins with ">".
+        rows: The cells of each row; strings are made `one_line`.
         whole: Headings of columns that are never cut or wrapped, such as ids.
     """
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
@@ -195,5 +191,5 @@ def _written_out(match: re.Match[str]) -> str:
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
 
 
-def _json_escape(match: re.Match[str]) -> str:
-    return f"\\u{ord(match[0]):04x}"
+def _escaped(text: str) -> str:
+    return _HOSTILE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

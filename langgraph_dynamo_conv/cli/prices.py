@@ -1,4 +1,4 @@
-"""What DynamoDB's units cost. Pure."""
+"""The prices of DynamoDB's units and storage: AWS's list prices, or those that a user gives. Sends nothing."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ GB = 1024**3
 
 @dataclass(frozen=True)
 class Prices:
-    """US dollars for on-demand capacity and storage.
+    """Prices of on-demand capacity and storage, in US dollars.
 
     Args:
-        write: A million write units.
-        read: A million read units.
-        storage: A GB of table or index for a month.
+        write: Of a million write units.
+        read: Of a million read units.
+        storage: Of a GB of table or index for a month.
     """
 
     write: float = 0.625
@@ -28,14 +28,14 @@ class Prices:
 
 
 SOURCE = "AWS's list prices of on-demand capacity, standard table class, us-east-1, in force since 2024-11-01"
-"""Where the default prices are from. The free tier and other regions' prices are not counted."""
+"""Where the default prices are from. The free tier is not deducted, and other regions have other prices."""
 
 
 def prices_of(texts: Iterable[str]) -> Prices:
-    """The default prices with others in their place, given as `write=0.7`.
+    """The default prices, some replaced by those that are given, such as `write=0.7`.
 
     Raises:
-        ValueError: There is no such price, or it is no number of at least 0.
+        ValueError: A price has no such name, or is no number of at least 0.
     """
     names = [one.name for one in fields(Prices)]
     prices = Prices()

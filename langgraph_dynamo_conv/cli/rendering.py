@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 
-from langgraph_dynamo_conv.cli.output import quoted, visible
+from langgraph_dynamo_conv.cli.output import pretty, quoted, visible
 
 
+@cache
 def template(name: str) -> Template:
     """A file of `templates/`, whose conversations, tags and names may hold anything.
 
@@ -23,12 +23,8 @@ def template(name: str) -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(visible=visible, pretty=_pretty, quoted=quoted, literal=_literal)
+    environment.filters.update(visible=visible, pretty=pretty, quoted=quoted, literal=_literal)
     return environment.get_template(name)
-
-
-def _pretty(value: Any) -> str:
-    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True))
 
 
 def _literal(text: str) -> str:

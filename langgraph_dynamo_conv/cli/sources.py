@@ -1,4 +1,7 @@
-"""Savers that are named in text: the four that are known, opened so that they are only read, and `module:object`."""
+"""The savers that `migrate` reads from, by the text that names them. They are opened so that nothing writes to them.
+
+Four are known by a name of their own; any other is an object of a module that can be imported.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,9 @@ FORMS = (
 )
 
 
+_ON_DYNAMODB = ("langgraph-checkpoint-aws", "langgraph-dynamodb-checkpoint")
+
+
 @contextmanager
 def opened(
     name: str,
@@ -43,9 +49,9 @@ def opened(
     Args:
         name: The text. The object of `module:object` is a saver, a context manager of one, or a callable that gives
             either; the module is also looked for in the working directory.
-        region_name: The AWS region of the two savers on DynamoDB.
-        endpoint_url: Their endpoint.
-        profile_name: Their profile of the AWS configuration.
+        region_name: The AWS region, if the saver is one of the two known ones on DynamoDB.
+        endpoint_url: The endpoint of such a saver.
+        profile_name: The profile of the AWS configuration for such a saver.
 
     Raises:
         ValueError: There is no such module, object, file or package.
@@ -61,8 +67,8 @@ def opened(
             yield stack.enter_context(_postgres(name))
         elif kind in _ON_DYNAMODB:
             with _environment(region_name, endpoint_url, profile_name):
-                made = _on_dynamodb(kind, rest)
-            yield made
+                saver = _on_dynamodb(kind, rest)
+            yield saver
         else:
             yield _saver_in(_object(kind, rest), stack)
 
@@ -99,17 +105,10 @@ def _postgres(url: str) -> Iterator[Saver]:
         yield saver
 
 
-_ON_DYNAMODB = {
-    "langgraph-checkpoint-aws": ("langgraph_checkpoint_aws", "langgraph-checkpoint-aws"),
-    "langgraph-dynamodb-checkpoint": ("langgraph_dynamodb_checkpoint", "langgraph-dynamodb-checkpoint"),
-}
-
-
-def _on_dynamodb(kind: str, table_name: str) -> Saver:
-    module, package = _ON_DYNAMODB[kind]
+def _on_dynamodb(package: str, table_name: str) -> Saver:
     logging.getLogger("langgraph_dynamodb").addHandler(logging.NullHandler())  # else one logs to stdout
-    home: Any = _package(module, package)
-    # One of the two would create a table that is missing.
+    home: Any = _package(package.replace("-", "_"), package)
+    # one of the two would create a table that is missing
     if describe(Table(table_name)) is None:
         raise SourceError(f"there is no table '{table_name}' to read from: check its name, region and endpoint")
     saver: Saver = home.DynamoDBSaver(table_name)
@@ -118,11 +117,15 @@ def _on_dynamodb(kind: str, table_name: str) -> Saver:
 
 @contextmanager
 def _environment(region_name: str | None, endpoint_url: str | None, profile_name: str | None) -> Iterator[None]:
-    """The variables by which a client is made: not every saver has arguments for it."""
-    wanted = {"AWS_REGION": region_name, "AWS_DEFAULT_REGION": region_name, "AWS_PROFILE": profile_name}
-    wanted["AWS_ENDPOINT_URL_DYNAMODB"] = endpoint_url
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update({name: value for name, value in wanted.items() if value})
+    """Set the variables that boto3 makes clients by, and reset them: not every saver has arguments for a client."""
+    variables = {
+        "AWS_REGION": region_name,
+        "AWS_DEFAULT_REGION": region_name,
+        "AWS_PROFILE": profile_name,
+        "AWS_ENDPOINT_URL_DYNAMODB": endpoint_url,
+    }
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update({name: value for name, value in variables.items() if value})
     try:
         yield
     finally:
@@ -137,34 +140,31 @@ def _object(module: str, name: str) -> Any:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        found: Any = importlib.import_module(module)
+        named: Any = importlib.import_module(module)
         for part in name.split("."):
-            found = getattr(found, part)
+            named = getattr(named, part)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(
             f"{module}:{name} can't be imported: {error}; a source is one of {', '.join(FORMS)}"
         ) from error
-    return found
+    return named
 
 
-def _saver_in(found: Any, stack: ExitStack) -> Saver:
-    made = found
-    if _is_maker(found):
+def _saver_in(named: Any, stack: ExitStack) -> Saver:
+    """The saver that an object is, that it gives when it is called, or that it gives as a context manager."""
+    is_saver = isinstance(named, BaseCheckpointSaver) or hasattr(named, "__enter__")
+    saver = named
+    if callable(named) and (isinstance(named, type) or not is_saver):
         try:
-            inspect.signature(found).bind()
+            inspect.signature(named).bind()
         except TypeError as error:
             raise ValueError(f"a source's object is a saver, or is called without arguments: {error}") from error
-        made = found()
-    if not isinstance(made, BaseCheckpointSaver) and hasattr(made, "__enter__"):
-        made = stack.enter_context(made)
-    if not isinstance(made, BaseCheckpointSaver):
-        raise ValueError(f"a source's object is, or gives, a BaseCheckpointSaver; got a {type(made).__name__}")
-    return made
-
-
-def _is_maker(found: Any) -> bool:
-    is_made = isinstance(found, BaseCheckpointSaver) or hasattr(found, "__enter__")
-    return callable(found) and (isinstance(found, type) or not is_made)
+        saver = named()
+    if not isinstance(saver, BaseCheckpointSaver) and hasattr(saver, "__enter__"):
+        saver = stack.enter_context(saver)
+    if not isinstance(saver, BaseCheckpointSaver):
+        raise ValueError(f"a source's object is, or gives, a BaseCheckpointSaver; got a {type(saver).__name__}")
+    return saver
 
 
 def _package(module: str, package: str) -> Any:

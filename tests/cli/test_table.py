@@ -30,10 +30,7 @@ __all__ = ["iam_enforced"]  # a fixture
 
 
 class Person(Role):
-    """An IAM user with a policy as it is printed."""
-
-    def put(self, policy: str) -> None:
-        self._iam.put_user_policy(UserName=self._name, PolicyName="runtime", PolicyDocument=policy)
+    """An IAM user that can be who runs the commands."""
 
     def act(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let the environment hold this user's credentials."""
@@ -247,9 +244,7 @@ def test_doctor_names_each_action_that_is_not_allowed(
 def test_the_runtime_works_under_the_policy_that_is_printed(
     cli: Cli, make_saver: MakeSaver, role: Person, iam: Callable[[], None]
 ) -> None:
-    policy = cli("iam-policy", "--account", ACCOUNT).out
-    client = role.allow("GetItem")
-    role.put(policy)
+    client = role.put(cli("iam-policy", "--account", ACCOUNT).json)
     iam()
 
     use_all_of_the_runtime(make_saver(client=client))
@@ -259,8 +254,7 @@ def test_the_runtime_works_under_the_policy_that_is_printed(
 def test_setup_and_doctor_work_under_the_policy_that_is_printed_for_them(
     cli: Cli, role: Person, iam: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = cli("iam-policy", "--for", "setup")
-    role.put(ended.out)
+    role.put(cli("iam-policy", "--for", "setup").json)
     role.act(monkeypatch)
     iam()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langgraph_dynamo_conv.cli.aws import client_of, table_arn
@@ -195,6 +195,7 @@ def test_any_text_of_a_tag_or_a_name_comes_through(text: str) -> None:
     comes_through(text)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_any_other_text_comes_through_too(text: str) -> None:
     comes_through(text)

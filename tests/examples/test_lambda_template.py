@@ -131,16 +131,14 @@ def test_every_alarm_wakes_somebody_who_finds_what_to_do(name: str, alarm: dict[
 
 
 @pytest.fixture
-def policy_only(role: Role, monkeypatch: pytest.MonkeyPatch) -> DynamoDBClient:  # noqa: F811
+def policy_only(role: Role) -> DynamoDBClient:  # noqa: F811
     """A client that may do what the template's policy says, of the test's table."""
     (statement,) = ROLE["conversations"]["Statement"]
-    arn = role._resources[0]
     resources = [
-        arn if "GetAtt" in one else one["Sub"].replace("${ConversationsTable.Arn}", arn)
+        role.table_arn if "GetAtt" in one else one["Sub"].replace("${ConversationsTable.Arn}", role.table_arn)
         for one in statement["Resource"]
     ]
-    monkeypatch.setattr(role, "_resources", resources)
-    return role.allow(*(action.removeprefix("dynamodb:") for action in statement["Action"]))
+    return role.put({**ROLE["conversations"], "Statement": [{**statement, "Resource": resources}]})
 
 
 @pytest.mark.engine("moto")

@@ -125,7 +125,7 @@ class Role:
     """An IAM user that may do some of what `iam_policy` allows."""
 
     def __init__(self, table_arn: str) -> None:
-        self._table_arn = table_arn
+        self.table_arn = table_arn
         self._iam = boto3.client("iam", region_name=REGION)
         self._name = f"runtime-{uuid.uuid4()}"
         self._iam.create_user(UserName=self._name)
@@ -134,12 +134,16 @@ class Role:
 
     def allow(self, *actions: str) -> DynamoDBClient:
         """A client that may do just these, where the policy allows them."""
-        policy = iam_policy(self._table_arn)
+        policy = iam_policy(self.table_arn)
         for statement in policy["Statement"]:
             statement["Action"] = [one for one in statement["Action"] if one.removeprefix("dynamodb:") in actions]
-        policy["Statement"] = [statement for statement in policy["Statement"] if statement["Action"]]
-        document = json.dumps(policy)
-        self._iam.put_user_policy(UserName=self._name, PolicyName="runtime", PolicyDocument=document)
+        return self.put(
+            {**policy, "Statement": [statement for statement in policy["Statement"] if statement["Action"]]}
+        )
+
+    def put(self, policy: dict[str, Any]) -> DynamoDBClient:
+        """A client that may do what a policy says."""
+        self._iam.put_user_policy(UserName=self._name, PolicyName="runtime", PolicyDocument=json.dumps(policy))
         client = boto3.client(
             "dynamodb",
             region_name=REGION,

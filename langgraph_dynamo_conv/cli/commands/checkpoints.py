@@ -1,8 +1,8 @@
-"""Commands about checkpoints: history, state, prune, verify."""
+"""Commands about checkpoints: history, state, prune, verify. Nothing that the stored state names is imported."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, is_dataclass
 from typing import Annotated, Any
@@ -13,28 +13,22 @@ from pydantic import BaseModel
 from rich.text import Text
 
 from langgraph_dynamo_conv._calls.config import config_for
-from langgraph_dynamo_conv._format.attributes import from_attribute, size_of
 from langgraph_dynamo_conv._format.items import key_of
 from langgraph_dynamo_conv._format.keys import Scope, check_user_id, component, parse_sk
 from langgraph_dynamo_conv.cli.app import ConversationArgument, Run, UserOption, YesOption, command
-from langgraph_dynamo_conv.cli.output import Exit, counted, moment, one_line, table_of, to_json, visible
+from langgraph_dynamo_conv.cli.output import Exit, counted, moment, one_line, shortened, table_of, to_json, visible
+from langgraph_dynamo_conv.cli.statistics import item_bytes
 from langgraph_dynamo_conv.cli.views.tree import Node, drawn
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
-_PREVIEW_CHARACTERS = 100
+_PREVIEW_CHARACTERS = 101
+
+_HISTORY_COLUMNS = ("checkpoint", ">step", "source", "created", ">bytes", ">writes")
 
 NsOption = Annotated[str, typer.Option("--ns", help="The namespace of a subgraph; the root graph's if not given.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    command(app, "history", examples=["CONVERSATION --user alice", "CONVERSATION --limit 20 --json"])(history)
-    examples = ["CONVERSATION", "CONVERSATION --checkpoint 1f0c… --channel messages", "CONVERSATION --json"]
-    command(app, "state", examples=examples)(state)
-    command(app, "prune", examples=["CONVERSATION --user alice", "--user alice --all --yes"])(prune)
-    command(app, "verify", examples=["CONVERSATION", "CONVERSATION --user alice --json"])(verify)
-
-
+@command("history", "CONVERSATION --user alice", "CONVERSATION --limit 20 --json")
 def history(
     run: Run,
     conversation: ConversationArgument,
@@ -50,20 +44,16 @@ def history(
     nodes = _nodes(run, scope, limit)
     if not nodes:
         run.out.note("no checkpoints: no graph has run in this conversation")
-    shown: list[Any] = []
+    trees: list[Any] = []
     for ns in sorted({node.ns for node in nodes}):
-        shown += [Text(f"subgraph {one_line(ns)}", "bold")] if ns else []
+        trees += [Text(f"subgraph {one_line(ns)}", "bold")] if ns else []
         rows = [_row(graph, node) for graph, node in drawn(node for node in nodes if node.ns == ns)]
-        columns = ["checkpoint", ">step", "source", "created", ">bytes", ">writes"]
-        shown.append(table_of(columns, rows, whole=("checkpoint", "created")))
-    data = {
-        "conversation_id": scope.thread_id,
-        "user_id": scope.user_id,
-        "checkpoints": [node.to_dict() for node in nodes],
-    }
-    run.out.result(data, *shown)
+        trees.append(table_of(_HISTORY_COLUMNS, rows, whole=("checkpoint", "created")))
+    data = {"conversation_id": scope.thread_id, "user_id": scope.user_id, "checkpoints": list(map(asdict, nodes))}
+    run.out.result(data, *trees)
 
 
+@command("state", "CONVERSATION", "CONVERSATION --checkpoint 1f0c… --channel messages", "CONVERSATION --json")
 def state(
     run: Run,
     conversation: ConversationArgument,
@@ -76,23 +66,28 @@ def state(
 
     Objects of your own types are shown as their fields: nothing that the data name is imported.
     """
-    scope = run.scope(conversation, user)
-    found = run.saver.get_tuple(config_for(scope, ns, checkpoint))
-    if found is None:
+    saved = run.saver.get_tuple(config_for(run.scope(conversation, user), ns, checkpoint))
+    if saved is None:
         raise ConversationNotFoundError("there is no such checkpoint: `history` lists those there are")
-    values: dict[str, Any] = {name: jsonable(one) for name, one in found.checkpoint["channel_values"].items()}
+    values: dict[str, Any] = {name: jsonable(one) for name, one in saved.checkpoint["channel_values"].items()}
     if channel is not None:
         if channel not in values:
             raise ValueError(f"the state has no channel {channel!r}; it has {', '.join(sorted(values)) or 'none'}")
         run.out.result(values[channel], Text(visible(to_json(values[channel]))))
         return
-    data = {**_facts(found), "values": values, "pending_writes": _pending(found)}
+    pending = [
+        {"task_id": task_id, "channel": name, "value": jsonable(value)}
+        for task_id, name, value in saved.pending_writes or ()
+    ]
+    facts = _facts(saved)
+    line = " · ".join(f"{name} {one_line(str(one))}" for name, one in facts.items() if one is not None)
     rows = [[name, _preview(one)] for name, one in values.items()]
-    rows += [[f"{one['channel']} (pending)", _preview(one["value"])] for one in data["pending_writes"]]
-    facts = " · ".join(f"{name} {one_line(str(one))}" for name, one in _facts(found).items() if one is not None)
-    run.out.result(data, Text(facts, "dim"), table_of(["channel", "value"], rows, whole=("channel",)))
+    rows += [[f"{one['channel']} (pending)", _preview(one["value"])] for one in pending]
+    table = table_of(["channel", "value"], rows, whole=("channel",))
+    run.out.result({**facts, "values": values, "pending_writes": pending}, Text(line, "dim"), table)
 
 
+@command("prune", "CONVERSATION --user alice", "--user alice --all --yes")
 def prune(
     run: Run,
     conversations: Annotated[
@@ -102,7 +97,7 @@ def prune(
     every: Annotated[bool, typer.Option("--all", help="All conversations of --user.")] = False,
     yes: YesOption = False,
 ) -> None:
-    """Forget old checkpoints: keep the newest, and the whole transcript. Ends time travel to what goes.
+    """Forget old checkpoints: keep the newest, and the whole transcript. Time travel to the old ones ends.
 
     Asks first. Can be repeated if it was interrupted.
     """
@@ -113,37 +108,32 @@ def prune(
     else:
         scopes = [run.scope(one, user) for one in conversations or ()]
     run.confirm(f"Forget the old checkpoints of {counted(len(scopes), 'conversation')}?", yes=yes)
-    done = []
-    for scope in scopes:
-        before = _count(run, scope)
-        run.saver.prune([scope.thread_id], user_id=scope.user_id)
-        after = _count(run, scope)
-        done.append({"conversation_id": scope.thread_id, "before": before, "after": after})
-    rows = [[str(one["conversation_id"]), str(one["before"]), str(one["after"])] for one in done]
-    shown = table_of(["conversation", ">checkpoints", ">left"], rows, whole=("conversation",))
-    run.out.result({"user_id": user, "conversations": done}, shown)
+    pruned = [_prune(run, scope) for scope in scopes]
+    rows = [list(map(str, one.values())) for one in pruned]
+    table = table_of(["conversation", ">checkpoints", ">left"], rows, whole=("conversation",))
+    run.out.result({"user_id": user, "conversations": pruned}, table)
 
 
+@command("verify", "CONVERSATION", "CONVERSATION --user alice --json")
 def verify(run: Run, conversation: ConversationArgument, user: UserOption = None) -> None:
     """Read all of a conversation and name every item that is damaged. Changes nothing.
 
     Ends with 1 if anything is damaged.
     """
     scope = run.scope(conversation, user)
-    found = run.conversations.verify(scope.thread_id, scope.user_id)
-    damage = [{"key": one.key, "problem": one.problem} for one in found.damage]
-    counts = {"items": found.items, "checkpoints": found.checkpoints, "messages": found.messages}
-    said = ", ".join(counted(count, name[:-1]) for name, count in counts.items())
-    rows = [[one["key"], one["problem"]] for one in damage]
-    shown = [table_of(["damaged", "problem"], rows)] if damage else []
-    end = f"{said}: {len(damage)} damaged" if damage else f"{said}: whole"
-    run.out.result({"ok": found.ok, **counts, "damage": damage}, *shown, end)
-    if not found.ok:
+    report = run.conversations.verify(scope.thread_id, scope.user_id)
+    counts = {"items": report.items, "checkpoints": report.checkpoints, "messages": report.messages}
+    summary = ", ".join(counted(count, name[:-1]) for name, count in counts.items())
+    summary += f": {len(report.damage)} damaged" if report.damage else ": whole"
+    rows = [[one.key, one.problem] for one in report.damage]
+    tables = [table_of(["damaged", "problem"], rows)] if rows else []
+    run.out.result({"ok": report.ok, **counts, "damage": list(map(asdict, report.damage))}, *tables, summary)
+    if not report.ok:
         run.end(Exit.FOUND)
 
 
 def jsonable(value: Any) -> Any:
-    """Any value of a state as JSON has it; what JSON lacks becomes a string."""
+    """Any value of a state as JSON has it; a value of a type that JSON lacks becomes a string."""
     if isinstance(value, BaseModel):
         return jsonable(value.model_dump(exclude_none=True))
     if is_dataclass(value) and not isinstance(value, type):
@@ -158,20 +148,17 @@ def jsonable(value: Any) -> Any:
 
 
 def _nodes(run: Run, scope: Scope, limit: int | None) -> list[Node]:
-    item_bytes, write_bytes = _sizes(run, scope, "c"), _sizes(run, scope, "w")
-    return [_node(one, item_bytes, write_bytes) for one in run.saver.list(config_for(scope), limit=limit)]
-
-
-def _node(
-    one: CheckpointTuple, item_bytes: Mapping[tuple[str, str], int], write_bytes: Mapping[tuple[str, str], int]
-) -> Node:
-    facts = _facts(one)
-    ns = one.config["configurable"]["checkpoint_ns"]
-    place = (component(ns), facts["checkpoint_id"])
-    return Node(ns=ns, item_bytes=item_bytes.get(place, 0), write_bytes=write_bytes.get(place, 0), **facts)
+    checkpoint_sizes, write_sizes = _sizes(run, scope, "c"), _sizes(run, scope, "w")
+    nodes = []
+    for one in run.saver.list(config_for(scope), limit=limit):
+        ns, facts = one.config["configurable"]["checkpoint_ns"], _facts(one)
+        place = component(ns), facts["checkpoint_id"]
+        nodes.append(Node(ns=ns, item_bytes=checkpoint_sizes[place], write_bytes=write_sizes[place], **facts))
+    return nodes
 
 
 def _facts(one: CheckpointTuple) -> dict[str, Any]:
+    """What `history` and `state` both say of a checkpoint."""
     parent = one.parent_config["configurable"]["checkpoint_id"] if one.parent_config else None
     return {
         "checkpoint_id": one.checkpoint["id"],
@@ -182,43 +169,33 @@ def _facts(one: CheckpointTuple) -> dict[str, Any]:
     }
 
 
-def _sizes(run: Run, scope: Scope, kind: str) -> dict[tuple[str, str], int]:
+def _sizes(run: Run, scope: Scope, kind: str) -> Counter[tuple[str, str]]:
     """Bytes of items of a kind, by namespace (as in keys) and checkpoint."""
-    sizes: dict[tuple[str, str], int] = defaultdict(int)
+    sizes: Counter[tuple[str, str]] = Counter()
     for page in run.table.query(scope.thread_id, scope.prefix(kind)):
         for item in page:
             ns, checkpoint_id, *_ = parse_sk(key_of(item).sk).parts
-            sizes[ns, checkpoint_id] += sum(len(name) + size_of(from_attribute(value)) for name, value in item.items())
+            sizes[ns, checkpoint_id] += item_bytes(item)
     return sizes
 
 
+def _prune(run: Run, scope: Scope) -> dict[str, Any]:
+    before = _count(run, scope)
+    run.saver.prune([scope.thread_id], user_id=scope.user_id)
+    return {"conversation_id": scope.thread_id, "before": before, "after": _count(run, scope)}
+
+
 def _count(run: Run, scope: Scope) -> int:
-    pages = run.table.query(scope.thread_id, scope.prefix("c"), keys_only=True)
-    return sum(len(page) for page in pages)
+    return sum(map(len, run.table.query(scope.thread_id, scope.prefix("c"), keys_only=True)))
 
 
 def _row(graph: str, node: Node | None) -> list[str]:
     if node is None:
         return [graph, "", "", "", "", ""]
     step = "" if node.step is None else str(node.step)
-    writes = str(node.write_bytes) if node.write_bytes else ""
-    return [
-        f"{graph} {node.checkpoint_id}",
-        step,
-        node.source or "",
-        moment(node.created_at),
-        str(node.item_bytes),
-        writes,
-    ]
-
-
-def _pending(found: CheckpointTuple) -> list[dict[str, Any]]:
-    return [
-        {"task_id": task_id, "channel": channel, "value": jsonable(value)}
-        for task_id, channel, value in found.pending_writes or ()
-    ]
+    created, writes = moment(node.created_at), str(node.write_bytes or "")
+    return [f"{graph} {node.checkpoint_id}", step, node.source or "", created, str(node.item_bytes), writes]
 
 
 def _preview(value: Any) -> str:
-    text = one_line(to_json(value, indent=None))
-    return text if len(text) <= _PREVIEW_CHARACTERS else f"{text[:_PREVIEW_CHARACTERS]}… ({len(text)} characters)"
+    return shortened(one_line(to_json(value, indent=None)), _PREVIEW_CHARACTERS)

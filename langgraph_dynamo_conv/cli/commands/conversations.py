@@ -1,9 +1,9 @@
-"""Commands about conversations: list, rename, delete, delete-user."""
+"""Commands about conversations: list, rename, delete, delete-user. What can't be undone is asked about first."""
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import Annotated
+from dataclasses import asdict
+from typing import Annotated, Literal
 
 import typer
 from rich.text import Text
@@ -19,41 +19,21 @@ _STYLES = {"running": "cyan", "waiting": "yellow", "failed": "red"}
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help="The owner of the conversations.")]
 
 
-class Order(str, Enum):
-    """What a list is sorted by."""
-
-    CREATED = "created_at"
-    UPDATED = "updated_at"
+OrderBy = Literal["created_at", "updated_at"]
+Status = Literal["running", "idle", "waiting", "failed"]
 
 
-class Status(str, Enum):
-    """What a conversation is doing."""
-
-    RUNNING = "running"
-    IDLE = "idle"
-    WAITING = "waiting"
-    FAILED = "failed"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    examples = ["alice", "alice --status waiting --all", "alice --order-by updated_at --limit 5 --json"]
-    command(app, "list", examples=examples)(list_conversations)
-    command(app, "rename", examples=["CONVERSATION 'Flat in Lisbon' --user alice"])(rename)
-    command(app, "delete", examples=["CONVERSATION --user alice", "CONVERSATION --user alice --yes"])(delete)
-    command(app, "delete-user", examples=["alice", "alice --scan --yes --json"])(delete_user)
-
-
+@command("list", "alice", "alice --status waiting --all", "alice --order-by updated_at --limit 5 --json")
 def list_conversations(
     run: Run,
     user: UserArgument,
     limit: Annotated[int, typer.Option(help="Conversations in a page, 1 to 1000.")] = 20,
     cursor: Annotated[str | None, typer.Option(help="Go on after a page: the cursor that it ended with.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="All pages.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Follow the cursor to the last page.")] = False,
     order_by: Annotated[
-        Order, typer.Option(help="By updated_at, the newest 2000 are read and sorted.")
-    ] = Order.CREATED,
-    oldest_first: Annotated[bool, typer.Option("--oldest-first", help="The other way round.")] = False,
+        OrderBy, typer.Option(help="By updated_at, the newest 2000 are read and sorted.")
+    ] = "created_at",
+    oldest_first: Annotated[bool, typer.Option("--oldest-first", help="List the oldest first.")] = False,
     status: Annotated[Status | None, typer.Option(help="Only those with this status.")] = None,
     title: Annotated[str | None, typer.Option(help="Only those with this in their title.")] = None,
     after: Annotated[str | None, typer.Option(help="Only those created after this time, such as 2026-11-01.")] = None,
@@ -63,7 +43,7 @@ def list_conversations(
 
     Reads the index, which follows the table in less than a second.
     """
-    found: list[ConversationSummary] = []
+    summaries: list[ConversationSummary] = []
     while True:
         page = run.conversations.list(
             user,
@@ -72,37 +52,39 @@ def list_conversations(
             created_after=after,
             created_before=before,
             newest_first=not oldest_first,
-            order_by=order_by.value,
-            status=status.value if status else None,
+            order_by=order_by,
+            status=status,
             title_contains=title,
         )
-        found += page
+        summaries += page
         cursor = page.cursor
         if cursor is None or not every:
             break
-    columns = ["title", "status", ">messages", "updated" if order_by is Order.UPDATED else "created", "conversation"]
-    rows = [_cells(one, order_by) for one in found]
-    shown = [table_of(columns, rows, whole=("status", columns[3], "conversation"))] if rows else []
-    run.out.result({"conversations": [one.to_dict() for one in found], "cursor": cursor}, *shown)
-    if not found:
+    columns = ["title", "status", ">messages", order_by.removesuffix("_at"), "conversation"]
+    rows = [_cells(one, order_by) for one in summaries]
+    tables = [table_of(columns, rows, whole=("status", columns[3], "conversation"))] if rows else []
+    run.out.result({"conversations": [one.to_dict() for one in summaries], "cursor": cursor}, *tables)
+    if not summaries:
         run.out.note(f"{user} has no such conversation")
     if cursor is not None:
         run.out.note(f"more: --cursor {cursor}")
 
 
+@command("rename", "CONVERSATION 'Flat in Lisbon' --user alice")
 def rename(
     run: Run,
     conversation: ConversationArgument,
     title: Annotated[str, typer.Argument(metavar="TITLE", help="The new title.")],
     user: UserOption = None,
 ) -> None:
-    """Give a conversation another title, which then stays."""
+    """Give a conversation another title, which later messages do not change."""
     scope = run.scope(conversation, user)
     run.conversations.rename(scope.thread_id, scope.user_id, title)
     data = {"conversation_id": scope.thread_id, "user_id": scope.user_id, "title": title}
     run.out.result(data, f"renamed: {one_line(title)}")
 
 
+@command("delete", "CONVERSATION --user alice", "CONVERSATION --user alice --yes")
 def delete(
     run: Run,
     conversation: ConversationArgument,
@@ -122,6 +104,7 @@ def delete(
     run.out.result(data, f"deleted: {counted(items, 'item')}")
 
 
+@command("delete-user", "alice", "alice --scan --yes --json")
 def delete_user(
     run: Run,
     user: UserArgument,
@@ -137,20 +120,19 @@ def delete_user(
     count = run.conversations.count(user)
     run.confirm(f"Delete {counted(count, 'conversation')} of {user}, with all of their state?", yes=yes)
     removed = run.conversations.delete_user(user, scan=scan)
-    said = f"deleted: {counted(removed.conversations, 'conversation')}, {counted(removed.items, 'item')}"
-    run.out.result({"user_id": user, **vars(removed)}, said)
+    summary = f"deleted: {counted(removed.conversations, 'conversation')}, {counted(removed.items, 'item')}"
+    run.out.result({"user_id": user, **asdict(removed)}, summary)
 
 
-def _cells(one: ConversationSummary, order_by: Order) -> list[str | Text]:
-    at = one.updated_at if order_by is Order.UPDATED else one.created_at
+def _cells(one: ConversationSummary, order_by: OrderBy) -> list[str | Text]:
     status = Text(one_line(one.status or ""), _STYLES.get(one.status or "", ""))
-    return [one.title, status, str(one.message_count), moment(at, 16), one.conversation_id]
+    return [one.title, status, str(one.message_count), moment(getattr(one, order_by), 16), one.conversation_id]
 
 
 def _named(run: Run, scope: Scope) -> str:
-    """A conversation in a question; what a crash left without its row has but an id."""
+    """A conversation in a question: its title, or its id if a crash left it without its row."""
     try:
-        title = run.conversations.get(scope.thread_id, scope.user_id, limit=0).title
+        title = run.read(scope, limit=0).title
     except ConversationNotFoundError:
         return f"{scope.thread_id} of {scope.user_id}"
     return f"“{title}” of {scope.user_id}"

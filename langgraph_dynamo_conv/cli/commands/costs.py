@@ -1,4 +1,4 @@
-"""Commands about costs: stats, estimate."""
+"""Commands about costs: stats, estimate. Every figure is printed with its source."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from langgraph_dynamo_conv.cli import statistics
 from langgraph_dynamo_conv.cli.app import Run, command
 from langgraph_dynamo_conv.cli.estimate import Bill, Shape, full_state, measured, this_saver
-from langgraph_dynamo_conv.cli.output import table_of
+from langgraph_dynamo_conv.cli.output import counted, table_of
 from langgraph_dynamo_conv.cli.prices import SOURCE, Prices, prices_of
 from langgraph_dynamo_conv.cli.statistics import KINDS, Statistics
 
@@ -25,22 +24,11 @@ PriceOption = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    command(app, "stats", examples=["--table conversations", "CONVERSATION --user alice", "--price storage=0.283"])(
-        stats
-    )
-    command(
-        app,
-        "estimate",
-        examples=["--turns 100000", "--turns 100000 --turns-per-conversation 40 --tool-calls 3 --result-kb 4 --cold"],
-    )(estimate)
-
-
+@command("stats", "--table conversations", "CONVERSATION --user alice", "--price storage=0.283")
 def stats(
     run: Run,
     conversation: Annotated[str | None, typer.Argument(help="Only this conversation.")] = None,
-    user: Annotated[str | None, typer.Option(help="Its owner, if several users have it.")] = None,
+    user: Annotated[str | None, typer.Option(help="The conversation's owner, needed if several users have it.")] = None,
     price: PriceOption = None,
 ) -> None:
     """Count items by kind, their bytes, and what keeping them costs a month.
@@ -49,14 +37,33 @@ def stats(
     """
     prices = prices_of(price or [])
     if conversation is not None:
-        counted = statistics.of_conversation(run.table, run.scope(conversation, user))
+        counts = statistics.of_conversation(run.table, run.scope(conversation, user))
     elif user is not None:
         raise ValueError("--user goes with a conversation")
     else:
-        counted = statistics.of_table(run.table)
-    run.out.result(_stats_data(counted, prices), _stats_table(counted), _stats_cost(counted, prices))
+        counts = statistics.of_table(run.table)
+    kinds = {name: counts.kinds[kind] for kind, name in KINDS.items()}
+    rows = [[name, *_thousands(kind.items, kind.bytes, kind.largest)] for name, kind in kinds.items() if kind.items]
+    rows.append(["all", *_thousands(counts.items, counts.bytes), ""])
+    data = {
+        "kinds": {name: asdict(kind) for name, kind in kinds.items()},
+        "conversations": counts.conversations,
+        "users": counts.users,
+        "items": counts.items,
+        "bytes": counts.bytes,
+        "stored_bytes": counts.stored_bytes,
+        "dollars_a_month": counts.monthly_cost(prices),
+        "prices": asdict(prices),
+        "source": _source(prices),
+    }
+    run.out.result(data, table_of(["kind", ">items", ">bytes", ">largest"], rows), _summary(counts, prices))
 
 
+@command(
+    "estimate",
+    "--turns 100000",
+    "--turns 100000 --turns-per-conversation 40 --tool-calls 3 --result-kb 4 --cold",
+)
 def estimate(
     run: Run,
     turns: Annotated[int, typer.Option(help="Turns a month, of all users.")],
@@ -70,23 +77,25 @@ def estimate(
 ) -> None:
     """Estimate the bill of a month, beside that of a saver that stores the whole state at every step.
 
-    Sends nothing. From figures measured on chats like yours; measure your own with `stats` and CloudWatch.
+    Sends nothing. The figures were measured on chats like yours; measure your own with `stats` and CloudWatch.
     """
     shape = Shape(turns, turns_per_conversation, tool_calls, result_kb, months_kept, cold=cold, transcript=transcript)
     prices = prices_of(price or [])
     bills = {"this saver": this_saver(shape), "full-state saver": full_state(shape)}
     rows = [[name, *_bill_cells(bill, prices)] for name, bill in bills.items()]
     columns = ["a month", ">write units", ">read units", ">GB kept", ">writes", ">reads", ">storage", ">dollars"]
-    sources = measured()["sources"]
+    sources = [_source(prices), *measured()["sources"]]
+    lines = [f"source: {one}" for one in sources]
     limit = bills["full-state saver"].fails_at_turn
-    failing = [f"the full-state saver fails at turn {limit} of a conversation, unless it has S3"] if limit else []
+    if limit:
+        lines.insert(0, f"the full-state saver fails at turn {limit} of a conversation, unless it has S3")
     data = {
         "shape": asdict(shape),
         "prices": asdict(prices),
         "bills": {name: {**asdict(bill), "dollars": bill.dollars(prices)} for name, bill in bills.items()},
-        "sources": [SOURCE, *sources],
+        "sources": sources,
     }
-    run.out.result(data, table_of(columns, rows), *failing, *(f"source: {one}" for one in [_said(prices), *sources]))
+    run.out.result(data, table_of(columns, rows), *lines)
 
 
 def _bill_cells(bill: Bill, prices: Prices) -> list[str]:
@@ -96,45 +105,21 @@ def _bill_cells(bill: Bill, prices: Prices) -> list[str]:
         prices.of(stored_bytes=bill.stored_bytes),
     ]
     units = [f"{bill.write_units:,.0f}", f"{bill.read_units:,.0f}", f"{bill.stored_bytes / 1e9:,.2f}"]
-    return [*units, *(f"{part:,.2f}" for part in parts), f"{sum(parts):,.2f}"]
+    return [*units, *(f"{part:,.2f}" for part in [*parts, sum(parts)])]
 
 
-def _stats_data(counted: Statistics, prices: Prices) -> dict[str, object]:
-    return {
-        "kinds": {name: asdict(counted.kinds[kind]) for kind, name in KINDS.items()},
-        "conversations": counted.conversations,
-        "users": counted.users,
-        "items": counted.items,
-        "bytes": counted.bytes,
-        "stored_bytes": counted.stored_bytes,
-        "dollars_a_month": counted.monthly_cost(prices),
-        "prices": asdict(prices),
-        "source": _said(prices),
-    }
-
-
-def _stats_table(counted: Statistics) -> Table:
-    rows = [
-        [name, f"{held.items:,}", f"{held.bytes:,}", f"{held.largest:,}"]
-        for name, held in ((name, counted.kinds[kind]) for kind, name in KINDS.items())
-        if held.items
-    ]
-    whole = ["all", f"{counted.items:,}", f"{counted.bytes:,}", ""]
-    return table_of(["kind", ">items", ">bytes", ">largest"], [*rows, whole])
-
-
-def _stats_cost(counted: Statistics, prices: Prices) -> str:
+def _summary(counts: Statistics, prices: Prices) -> str:
     return (
-        f"{_counted(counted.conversations, 'conversation')} of {_counted(counted.users, 'user')}; "
-        f"storage bills {counted.stored_bytes:,} "
-        f"bytes (rows also in the index, 100 an item): ${counted.monthly_cost(prices):,.4f} a month\n"
-        f"source: {_said(prices)}"
+        f"{counted(counts.conversations, 'conversation')} of {counted(counts.users, 'user')}; "
+        f"storage bills {counts.stored_bytes:,} "
+        f"bytes (rows also in the index, 100 an item): ${counts.monthly_cost(prices):,.4f} a month\n"
+        f"source: {_source(prices)}"
     )
 
 
-def _counted(number: int, name: str) -> str:
-    return f"{number:,} {name}{'s' * (number != 1)}"
+def _thousands(*numbers: int) -> list[str]:
+    return [f"{number:,}" for number in numbers]
 
 
-def _said(prices: Prices) -> str:
+def _source(prices: Prices) -> str:
     return SOURCE if prices == Prices() else "the prices given with --price, and for the others " + SOURCE

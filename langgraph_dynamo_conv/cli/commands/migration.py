@@ -1,4 +1,4 @@
-"""The command migrate: threads of another LangGraph saver, into the table."""
+"""The command migrate: threads of another LangGraph saver, into the table. Results are printed as they come."""
 
 from __future__ import annotations
 
@@ -15,35 +15,27 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from langgraph_dynamo_conv.cli.app import Run, command, serializer_named
+from langgraph_dynamo_conv.cli.app import Run, command
 from langgraph_dynamo_conv.cli.output import Exit, one_line, table_of
 from langgraph_dynamo_conv.cli.sources import FORMS, opened
 from langgraph_dynamo_conv.migration import Assign, ThreadResult, by_mapping, by_metadata, everyone, read_mapping
 from langgraph_dynamo_conv.migration import migrate as migrated
-from langgraph_dynamo_conv.saver import DynamoDBConversationSaver
 
 _USERS = "Whose the threads are: one of"
 _PLACE = "Where a DynamoDB source is, if not where the table is"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    command(
-        app,
-        "migrate",
-        examples=[
-            "--from sqlite:chat.db --user alice --dry-run",
-            "--from postgresql://agent@db.internal/agent --user-from-metadata user_id",
-            "--from langgraph-checkpoint-aws:checkpoints --user-map users.csv --skip-unmapped",
-            "--from myapp.checkpoints:make_saver --user-map users.json --threads-file some.txt",
-        ],
-    )(migrate)
-
-
+@command(
+    "migrate",
+    "--from sqlite:chat.db --user alice --dry-run",
+    "--from postgresql://agent@db.internal/agent --user-from-metadata user_id",
+    "--from langgraph-checkpoint-aws:checkpoints --user-map users.csv --skip-unmapped",
+    "--from myapp.checkpoints:make_saver --user-map users.json --threads-file some.txt",
+)
 def migrate(
     run: Run,
     source: Annotated[str, typer.Option("--from", metavar="SOURCE", help=f"One of {', '.join(FORMS)}.")],
-    user: Annotated[str | None, typer.Option(help="All are this user's.", rich_help_panel=_USERS)] = None,
+    user: Annotated[str | None, typer.Option(help="All threads are this user's.", rich_help_panel=_USERS)] = None,
     user_from_metadata: Annotated[
         str | None,
         typer.Option(metavar="KEY", help="The value of this key of the checkpoints' metadata.", rich_help_panel=_USERS),
@@ -57,13 +49,15 @@ def migrate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, store nothing.")] = False,
     most_per_second: Annotated[float | None, typer.Option(help="Store so many checkpoints a second at most.")] = None,
     messages_channel: Annotated[str, typer.Option(help="The state's channel that holds the messages.")] = "messages",
-    from_region: Annotated[str | None, typer.Option(help="Its region.", rich_help_panel=_PLACE)] = None,
-    from_endpoint_url: Annotated[str | None, typer.Option(help="Its endpoint.", rich_help_panel=_PLACE)] = None,
-    from_profile: Annotated[str | None, typer.Option(help="Its profile.", rich_help_panel=_PLACE)] = None,
+    from_region: Annotated[str | None, typer.Option(help="The source's region.", rich_help_panel=_PLACE)] = None,
+    from_endpoint_url: Annotated[
+        str | None, typer.Option(help="The source's endpoint.", rich_help_panel=_PLACE)
+    ] = None,
+    from_profile: Annotated[str | None, typer.Option(help="The source's profile.", rich_help_panel=_PLACE)] = None,
 ) -> None:
     """Copy threads of another LangGraph saver into the table, and compare what is read back.
 
-    All checkpoints of all namespaces, with their ids, parents, metadata and pending writes. The source is only read.
+    Copies all checkpoints of all namespaces, with ids, parents, metadata and pending writes. The source is only read.
     Run it with --dry-run first: it counts, and checks users, ids and types. Run it again after a failure, or for what
     has come since: threads that are there and equal are skipped. Types of your own in the state must be importable.
 
@@ -71,15 +65,16 @@ def migrate(
     """
     assign = _assign(user, user_from_metadata, user_map)
     threads = None if threads_file is None else _lines(threads_file)
-    place = run.place
+    shared = run.options
     with (
         opened(
             source,
-            region_name=from_region or place.region,
-            endpoint_url=from_endpoint_url or place.endpoint_url,
-            profile_name=from_profile or place.profile,
+            region_name=from_region or shared.region,
+            endpoint_url=from_endpoint_url or shared.endpoint_url,
+            profile_name=from_profile or shared.profile,
         ) as saver,
-        closing(_saver(run, messages_channel)) as target,
+        # It reads all types, as agents' savers do: what is read back is compared with what was stored.
+        closing(run.new_saver(JsonPlusSerializer(), messages_channel=messages_channel)) as target,
     ):
         results = migrated(
             saver,
@@ -90,18 +85,11 @@ def migrate(
             dry_run=dry_run,
             most_per_second=most_per_second,
         )
-        total = _told(run, results)
+        total = _printed(run, results)
     if not run.out.as_json:
         run.out.result({}, _summary(total, dry_run=dry_run))
     if total["failed"]:
         run.end(Exit.FOUND)
-
-
-def _saver(run: Run, messages_channel: str) -> DynamoDBConversationSaver:
-    """A saver that reads all types, as agents' savers do: what it reads back is compared with what was stored."""
-    serde = serializer_named(run.place.serde) if run.place.serde else JsonPlusSerializer()
-    client = run.client("dynamodb", run.place.endpoint_url)
-    return DynamoDBConversationSaver(run.table_name, client=client, serde=serde, messages_channel=messages_channel)
 
 
 def _assign(user: str | None, key: str | None, mapping: Path | None) -> Assign:
@@ -119,8 +107,8 @@ def _lines(path: Path) -> list[str]:
         raise ValueError(f"--threads-file can't be read: {error}") from error
 
 
-def _told(run: Run, results: Iterator[ThreadResult]) -> Counter[str]:
-    """Show each result as it comes; gives the sums."""
+def _printed(run: Run, results: Iterator[ThreadResult]) -> Counter[str]:
+    """Print each result as it comes; gives the sums."""
     total: Counter[str] = Counter()
     columns = (
         TextColumn("threads"),
@@ -146,8 +134,7 @@ def _told(run: Run, results: Iterator[ThreadResult]) -> Counter[str]:
 
 def _summary(total: Counter[str], *, dry_run: bool) -> Table:
     names = ["checked"] if dry_run else ["copied", "finished", "equal"]
-    rows = [[name, f"{total[name]:,}"] for name in [*names, "failed"]]
-    rows += [["checkpoints", f"{total['checkpoints']:,}"]]
-    rows += [] if dry_run else [["stored now", f"{total['stored']:,}"]]
-    rows += [["pending writes", f"{total['writes']:,}"], ["bytes, serialized whole", f"{total['bytes']:,}"]]
-    return table_of(["threads", f">{total['threads']:,}"], rows)
+    sums = {name: total[name] for name in [*names, "failed", "checkpoints"]}
+    sums |= {} if dry_run else {"stored now": total["stored"]}
+    sums |= {"pending writes": total["writes"], "bytes, serialized whole": total["bytes"]}
+    return table_of(["threads", f">{total['threads']:,}"], [[name, f"{sum_:,}"] for name, sum_ in sums.items()])

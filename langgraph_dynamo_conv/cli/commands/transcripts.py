@@ -1,49 +1,26 @@
-"""Commands that give the messages of conversations: show, export."""
+"""Commands that print messages: show, export. They print while they read."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from enum import Enum
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.text import Text
 
-from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv.cli.app import ConversationArgument, Run, UserOption, command
 from langgraph_dynamo_conv.cli.output import one_line, visible
-from langgraph_dynamo_conv.cli.views import page, transcript
+from langgraph_dynamo_conv.cli.views import transcript
 from langgraph_dynamo_conv.cli.views.following import News, follow
-from langgraph_dynamo_conv.conversations import Conversation
+from langgraph_dynamo_conv.cli.views.page import page
+
+Format = Literal["jsonl", "json", "markdown", "html"]
 
 
-class Format(str, Enum):
-    """What conversations are exported as."""
-
-    JSONL = "jsonl"
-    JSON = "json"
-    MARKDOWN = "markdown"
-    HTML = "html"
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    examples = ["CONVERSATION --user alice", "CONVERSATION --limit 10 --tools", "CONVERSATION --follow"]
-    command(app, "show", examples=examples)(show)
-    command(
-        app,
-        "export",
-        examples=[
-            "CONVERSATION --format html --output flat.html",
-            "--user alice --format jsonl > alice.jsonl",
-            "--user alice --format markdown --output alice.md",
-        ],
-    )(export)
-
-
+@command("show", "CONVERSATION --user alice", "CONVERSATION --limit 10 --tools", "CONVERSATION --follow")
 def show(
     run: Run,
     conversation: ConversationArgument,
@@ -56,28 +33,32 @@ def show(
 ) -> None:
     """Show the dialogue of a conversation, each tool call folded into a line."""
     scope = run.scope(conversation, user)
-    found = run.conversations.get(scope.thread_id, scope.user_id, limit=limit)
-    shown = (*transcript.heading(found), *transcript.dialogue(found, unfolded=tools))
+    latest = run.read(scope, limit)
+    lines = (*transcript.heading(latest), *transcript.dialogue(latest, unfolded=tools))
     if not following:
-        run.out.result(found.to_dict(), *shown)
+        run.out.result(latest.to_dict(), *lines)
         return
     try:
-        run.out.record(found.to_dict(), *shown)
-        for news in follow(lambda newest: run.conversations.get(scope.thread_id, scope.user_id, limit=newest), found):
-            _tell(run, news, tools)
+        run.out.record(latest.to_dict(), *lines)
+        for news in follow(lambda newest: run.read(scope, newest), latest):
+            _print_news(run, news, tools)
     except KeyboardInterrupt:
         run.out.note("")
 
 
+@command(
+    "export",
+    "CONVERSATION --format html --output flat.html",
+    "--user alice --format jsonl > alice.jsonl",
+    "--user alice --format markdown --output alice.md",
+)
 def export(
     run: Run,
     conversation: Annotated[
         str | None, typer.Argument(metavar="[CONVERSATION]", help="One conversation; all of --user if not given.")
     ] = None,
     user: UserOption = None,
-    format: Annotated[
-        Format, typer.Option("--format", help="HTML is one page that needs nothing else.")
-    ] = Format.JSONL,
+    format: Annotated[Format, typer.Option(help="HTML is one page that needs nothing else.")] = "jsonl",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", dir_okay=False, help="A file; standard output if not given.")
     ] = None,
@@ -88,42 +69,31 @@ def export(
     """
     if conversation is None and user is None:
         raise ValueError("which conversations? give CONVERSATION, or --user for all of a user's")
-    wanted = Format.JSON if output is None and run.out.as_json else format
-    pieces = _pieces(run, conversation, user, wanted)
-    # what is wrong shows with the first piece, before there is a file
+    pieces = _pieces(run, conversation, user, "json" if output is None and run.out.as_json else format)
+    # errors come with the first piece, before there is a file
     pieces = chain([next(pieces, "")], pieces)
     if output is None:
-        _write_out(run, pieces)
+        on_terminal = sys.stdout.isatty()
+        for piece in pieces:
+            run.out.text(visible(piece) if on_terminal else piece)
         return
     size = _write_file(output, pieces)
-    run.out.result({"file": str(output), "format": wanted.value, "bytes": size}, f"{output}: {size} bytes")
+    run.out.result({"file": str(output), "format": format, "bytes": size}, f"{output}: {size} bytes")
 
 
 def _pieces(run: Run, conversation: str | None, user: str | None, format: Format) -> Iterator[str]:
     scope = None if conversation is None else run.scope(conversation, user)
-    owner, thread_id = (scope.user_id, scope.thread_id) if scope else (user or "", None)
-    if format is not Format.HTML:
-        return run.conversations.export(owner, thread_id, format=format.value)
+    owner = scope.user_id if scope else user or ""
+    if format != "html":
+        return run.conversations.export(owner, scope.thread_id if scope else None, format=format)
     if scope is None:
-        return page.page(_all_of(run, owner), f"Conversations of {owner}")
-    found = run.conversations.get(scope.thread_id, scope.user_id)
-    return page.page([found], found.title)
-
-
-def _all_of(run: Run, user: str) -> Iterator[Conversation]:
-    scopes: Iterable[Scope] = run.runtime.directory.of_user(user)
-    for scope in scopes:
-        yield run.conversations.get(scope.thread_id, user)
-
-
-def _write_out(run: Run, pieces: Iterable[str]) -> None:
-    on_terminal = sys.stdout.isatty()
-    for piece in pieces:
-        run.out.text(visible(piece) if on_terminal else piece)
+        return page(map(run.read, run.runtime.directory.of_user(owner)), f"Conversations of {owner}")
+    one = run.read(scope)
+    return page([one], one.title)
 
 
 def _write_file(path: Path, pieces: Iterable[str]) -> int:
-    """Write beside the file, and put it in its place when it is whole. Gives its bytes."""
+    """Write a file beside the path, and move it there when it is complete. Gives its bytes."""
     unfinished = path.with_name(f"{path.name}.part")
     try:
         with unfinished.open("w", encoding="utf-8", newline="\n") as file:
@@ -137,7 +107,7 @@ def _write_file(path: Path, pieces: Iterable[str]) -> int:
     return path.stat().st_size
 
 
-def _tell(run: Run, news: News, unfolded: bool) -> None:
+def _print_news(run: Run, news: News, unfolded: bool) -> None:
     if news.message is None:
         run.out.record({"status": news.status}, Text(f"— {one_line(news.status or 'no status')}\n", "dim"))
         return

@@ -1,4 +1,4 @@
-"""Tailing a live conversation: polls with a growing interval, and tells what is new or has changed."""
+"""Following a live conversation: it is read again and again, less often while nothing happens, for what is new."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ SLOWEST_SECONDS = 10.0
 _GROWTH = 1.5
 
 RECHECKED = 20
-"""Messages at the end that are compared in each poll: an answer under way changes."""
+"""Newest messages that each read compares with those of the last one: an answer that is being written changes."""
 
 
 @dataclass(frozen=True)
 class News:
-    """A message that is new or has changed, or a status.
+    """A message that is new or has changed, or another status.
 
     Args:
         status: The conversation's status, if that is the news.
         number: The message's number, from 0.
         message: The message.
-        changed: Whether it was told before, in another form.
+        changed: Whether the message was given before, in another form.
     """
 
     status: str | None = None
@@ -41,31 +41,30 @@ def follow(
     """News of a conversation, without end.
 
     Args:
-        read: Reads the newest so many messages.
-        first: What was told before; only what comes after it is news.
+        read: Reads the conversation with so many of its newest messages.
+        first: The conversation as it was read before; only what comes after it is news.
         sleep: Waits so many seconds.
     """
-    told = _numbered(first)
-    status, count = first.status, first.message_count
-    seconds = FIRST_SECONDS
+    seconds, last = FIRST_SECONDS, first
     while True:
         sleep(seconds)
-        found = read(RECHECKED)
-        if found.first > count:
-            found = read(found.message_count - count)
-        news = list(_changes(told, count, found))
-        if found.status != status:
-            news.append(News(status=found.status))
+        now = read(RECHECKED)
+        if now.first > last.message_count:
+            now = read(now.message_count - last.message_count)
+        news = list(_news(last, now))
         yield from news
         seconds = FIRST_SECONDS if news else min(seconds * _GROWTH, SLOWEST_SECONDS)
-        told, status, count = _numbered(found), found.status, found.message_count
+        last = now
 
 
-def _changes(told: dict[int, Message], count: int, found: Conversation) -> Iterator[News]:
-    for number, message in _numbered(found).items():
-        before = told.get(number)
-        if number >= count or before not in (None, message):
-            yield News(number=number, message=message, changed=before is not None)
+def _news(last: Conversation, now: Conversation) -> Iterator[News]:
+    before = _numbered(last)
+    for number, message in _numbered(now).items():
+        older = before.get(number)
+        if number >= last.message_count or older not in (None, message):
+            yield News(number=number, message=message, changed=older is not None)
+    if now.status != last.status:
+        yield News(status=now.status)
 
 
 def _numbered(conversation: Conversation) -> dict[int, Message]:

@@ -1,6 +1,6 @@
-"""A conversation on a terminal: messages as text, tool calls folded into a line each. Pure.
+"""A conversation on a terminal: messages as text, and each tool call folded into a line.
 
-Names in arguments and results are sorted: DynamoDB keeps no order in a map.
+Names in arguments and results are sorted, since DynamoDB keeps no order in a map.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
-from langgraph_dynamo_conv.cli.output import counted, moment, one_line, visible
+from langgraph_dynamo_conv.cli.output import counted, moment, one_line, pretty, shortened, visible
 from langgraph_dynamo_conv.conversations import Conversation, ConversationSummary, Message, ToolCall
 
 _STYLES = {"user": "bold cyan", "assistant": "bold green", "system": "bold yellow"}
@@ -24,7 +24,7 @@ _RESULT_CHARACTERS = 70
 
 @dataclass(frozen=True)
 class Indented:
-    """Text whose lines, also those that the terminal's width makes, stand to the right of the margin."""
+    """Text whose lines are all indented, also those that the terminal's width breaks."""
 
     text: Text
 
@@ -35,26 +35,26 @@ class Indented:
 
 
 def heading(conversation: ConversationSummary) -> list[Text]:
-    """Title, owner, status, count."""
+    """The title of a conversation; then its id, owner, status, time and number of messages."""
     facts = [conversation.conversation_id, conversation.user_id, conversation.status, moment(conversation.created_at)]
     facts.append(counted(conversation.message_count, "message"))
     line = " · ".join(one_line(fact) for fact in facts if fact)
     return [Text(one_line(conversation.title), "bold"), Text(line, "dim"), Text()]
 
 
-def message(shown: Message, *, unfolded: bool, mark: str = "") -> Iterator[Text | Indented]:
-    """One message: who and when, its tool calls, its text."""
-    role = (one_line(shown.role), _STYLES.get(shown.role, "bold"))
-    yield Text.assemble(role, (f"  {moment(shown.timestamp)}{mark}", "dim"))
-    for call in shown.tool_calls:
+def message(one: Message, *, unfolded: bool, mark: str = "") -> Iterator[Text | Indented]:
+    """One message: its role and time, its tool calls, its text."""
+    role = (one_line(one.role), _STYLES.get(one.role, "bold"))
+    yield Text.assemble(role, (f"  {moment(one.timestamp)}{mark}", "dim"))
+    for call in one.tool_calls:
         yield Indented(_unfolded(call) if unfolded else _folded(call))
-    if shown.content:
-        yield Indented(Text(visible(shown.content)))
+    if one.content:
+        yield Indented(Text(visible(one.content)))
     yield Text()
 
 
 def dialogue(conversation: Conversation, *, unfolded: bool) -> Iterator[Text | Indented]:
-    """All messages at hand, with what came before them."""
+    """The messages that were read, below a line with the number of those before them."""
     if conversation.first:
         yield Text(f"({counted(conversation.first, 'earlier message')})\n", "dim")
     for one in conversation.messages:
@@ -62,33 +62,27 @@ def dialogue(conversation: Conversation, *, unfolded: bool) -> Iterator[Text | I
 
 
 def _folded(call: ToolCall) -> Text:
-    text = Text("▸ ", "dim", no_wrap=True, overflow="ellipsis")
-    text.append(one_line(call.tool), "magenta")
+    text = Text("▸ ", "dim", no_wrap=True, overflow="ellipsis").append(one_line(call.tool), "magenta")
     args = ", ".join(f"{name}={_short(value, _ARGS_CHARACTERS)}" for name, value in sorted(call.args.items()))
     text.append(f"({args})")
     if call.pending:
-        text.append(" … no result yet", "yellow")
-        return text
-    failed = call.status == "error"
-    text.append(" failed: " if failed else " → ", "bold red" if failed else "dim")
-    text.append(_short(call.result, _RESULT_CHARACTERS), "red" if failed else "dim")
-    return text
+        return text.append(" … no result yet", "yellow")
+    text.append(" failed: " if _failed(call) else " → ", "bold red" if _failed(call) else "dim")
+    return text.append(_short(call.result, _RESULT_CHARACTERS), "red" if _failed(call) else "dim")
 
 
 def _unfolded(call: ToolCall) -> Text:
-    text = Text("▾ ", "dim").append(one_line(call.tool), "magenta").append("\n" + _whole(call.args))
+    text = Text("▾ ", "dim").append(one_line(call.tool), "magenta").append("\n" + pretty(call.args))
     if call.pending:
         return text.append("\n… no result yet", "yellow")
-    failed = call.status == "error"
-    return text.append("\nfailed:\n" if failed else "\n→\n", "bold red" if failed else "dim").append(
-        _whole(call.result)
-    )
+    text.append("\nfailed:\n" if _failed(call) else "\n→\n", "bold red" if _failed(call) else "dim")
+    return text.append(pretty(call.result))
+
+
+def _failed(call: ToolCall) -> bool:
+    return call.status == "error"
 
 
 def _short(value: Any, characters: int) -> str:
     text = one_line(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True))
-    return text if len(text) <= characters else f"{text[: characters - 1]}… ({len(text)} characters)"
-
-
-def _whole(value: Any) -> str:
-    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True))
+    return shortened(text, characters)

@@ -1,11 +1,10 @@
-"""Checkpoints as a tree, drawn from the newest down as `git log --graph` draws commits. Pure."""
+"""Checkpoints as a tree, drawn from the newest down as `git log --graph` draws commits."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -16,10 +15,9 @@ class Node:
         checkpoint_id: Its id; ids sort by time.
         ns: Its namespace, "" for the root graph.
         parent_id: The checkpoint it builds on, or None.
-        created_at: ISO 8601.
+        created_at: When it was stored, in ISO 8601.
         step: Its step, or None.
         source: "input", "loop", "update" or "fork", or None.
-        messages: Pending task writes.
         item_bytes: The bytes of its item.
         write_bytes: The bytes of its task writes.
     """
@@ -33,32 +31,28 @@ class Node:
     item_bytes: int
     write_bytes: int
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return dict(vars(self))
-
 
 def drawn(nodes: Iterable[Node]) -> Iterator[tuple[str, Node | None]]:
-    """Lines of the tree, newest first: the graph, and the checkpoint; None for a line of the graph alone.
+    """Lines of the tree, newest first: what is drawn, and the checkpoint that stands there, or None.
 
     The line of the newest checkpoint runs straight down on the left. A fork stands above the checkpoint that it left
     the line at. A checkpoint whose parent is not among the nodes is the end of its line.
     """
-    known = {node.checkpoint_id: node for node in nodes}
+    by_id = {node.checkpoint_id: node for node in nodes}
     children: dict[str | None, list[Node]] = defaultdict(list)
-    for node in known.values():
-        children[node.parent_id if node.parent_id in known else None].append(node)
-    newest = _newest_below(known, children)
+    for node in by_id.values():
+        children[node.parent_id if node.parent_id in by_id else None].append(node)
+    newest = _newest_below(by_id, children)
     # of several roots, the one that the newest checkpoint stands on comes first
     for root in sorted(children[None], key=lambda node: newest[node.checkpoint_id], reverse=True):
         yield from _line(root, children, newest, "")
 
 
-def _newest_below(known: Mapping[str, Node], children: Mapping[str | None, list[Node]]) -> dict[str, str]:
+def _newest_below(checkpoint_ids: Iterable[str], children: Mapping[str | None, list[Node]]) -> dict[str, str]:
     """For each checkpoint, the newest of those that build on it, itself included."""
     newest: dict[str, str] = {}
     # ids sort by time, so children come before their parents
-    for checkpoint_id in sorted(known, reverse=True):
+    for checkpoint_id in sorted(checkpoint_ids, reverse=True):
         below = [newest.get(child.checkpoint_id, child.checkpoint_id) for child in children.get(checkpoint_id, ())]
         newest[checkpoint_id] = max([checkpoint_id, *below])
     return newest
