@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -93,6 +94,18 @@ class TestBoto3Client:
             counts = list(pool.map(lambda _: add_one(client), range(200)))
 
         assert sorted(counts) == list(range(1, 201))
+
+    def test_they_are_however_often_threads_are_switched(self) -> None:
+        table = BareTable()
+        client, usual = table.client(), sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            with ThreadPoolExecutor(8) as pool:
+                counts = list(pool.map(lambda _: add_one(client, table.name), range(2000)))
+        finally:
+            sys.setswitchinterval(usual)
+
+        assert sorted(counts) == list(range(1, 2001))
 
     def test_what_is_read_can_be_changed_without_changing_the_table(self, client: Any) -> None:
         client.put_item(TableName=NAME, Item=BASE)

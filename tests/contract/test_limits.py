@@ -11,7 +11,7 @@ import pytest
 from tests.contract.cases.calls import Item, Value, item, key, n, s
 from tests.contract.pair import Pair
 from tests.memory_engine.items.item import Item as StoredItem
-from tests.memory_engine.items.sizes import ITEM_BYTES, PAGE_BYTES, WRITE_UNIT_BYTES
+from tests.memory_engine.items.sizes import ITEM_BYTES, PAGE_BYTES, READ_UNIT_BYTES, WRITE_UNIT_BYTES
 
 pytestmark = pytest.mark.engine("dynamodb-local")
 
@@ -81,6 +81,30 @@ def test_items_are_as_large_as_dynamodb_counts_them(pair: Pair) -> None:
             answer = pair.call("put_item", Item=filled, ReturnConsumedCapacity="TOTAL")
             pair.call("delete_item", Key=key("sized"))
             assert answer["ConsumedCapacity"]["CapacityUnits"] == -(-size // WRITE_UNIT_BYTES), value
+
+
+@pytest.mark.parametrize("size", [100, 4096, 4097, 8192, 8193])
+def test_a_read_costs_one_unit_for_each_4_kb(pair: Pair, size: int) -> None:
+    bare = StoredItem.of(item("read", v=s(""))).size
+    pair.call("put_item", Item=item("read", v=s("x" * (size - bare))))
+    for consistent in (True, False):
+        more: dict[str, Any] = {"ConsistentRead": consistent, "ReturnConsumedCapacity": "TOTAL"}
+        answer = pair.call("get_item", Key=key("read"), **more)
+        units = -(-size // READ_UNIT_BYTES) * (1.0 if consistent else 0.5)
+        assert answer["ConsumedCapacity"]["CapacityUnits"] == units
+        pair.call("scan", Select="COUNT", **more)
+
+
+def test_pages_cost_what_their_items_have_together(pair: Pair) -> None:
+    for number in range(10):
+        pair.call("put_item", Item=item(f"{number}", "many", v=s("x" * 1000)))
+    at: dict[str, Any] = {
+        "KeyConditionExpression": "conversation_id = :p",
+        "ExpressionAttributeValues": {":p": s("many")},
+    }
+    for limit in (1, 3, 4, 7, 8, 10):
+        for consistent in (True, False):
+            pair.call("query", ConsistentRead=consistent, Limit=limit, ReturnConsumedCapacity="INDEXES", **at)
 
 
 def test_numbers_come_back_in_the_same_form(pair: Pair) -> None:

@@ -16,13 +16,14 @@ from hypothesis import HealthCheck, given, settings
 from tests.contract.cases.calls import BASE, Call, key, n
 from tests.contract.pair import Pair
 from tests.contract.random_calls import sequences, token_soup
+from tests.memory_engine.bare import INDEX
 
 if TYPE_CHECKING:
     from tests.conftest import Report
 
 pytestmark = pytest.mark.engine("dynamodb-local")
 
-EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("CONTRACT_EXAMPLES", "40"))
 
 searched = settings(
     max_examples=EXAMPLES,
@@ -41,6 +42,7 @@ def test_random_sequences_of_calls_are_answered_alike(local: Any, report: Report
             for one in calls:
                 played_calls[play(pair, one)] += 1
             pair.pages("scan")
+            pair.pages("scan", IndexName=INDEX)
         finally:
             pair.close()
 

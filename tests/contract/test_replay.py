@@ -36,16 +36,16 @@ class Recorder(Service):
 
     def __init__(self) -> None:
         super().__init__()
-        self.done: list[tuple[str, dict[str, Any], Any]] = []
+        self.requests: list[tuple[str, dict[str, Any], Any]] = []
 
-    def done_under_lock(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+    def done(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         asked = {**request, **({} if operation not in MEASURED else {"ReturnConsumedCapacity": "INDEXES"})}
         try:
-            answer = super().done_under_lock(operation, asked)
+            answer = super().done(operation, asked)
         except Refused as error:
-            self.done.append((operation, asked, error))
+            self.requests.append((operation, asked, error))
             raise
-        self.done.append((operation, asked, answer))
+        self.requests.append((operation, asked, answer))
         return answer
 
 
@@ -135,11 +135,11 @@ def test_a_savers_requests_are_answered_alike(local: Any, options: dict[str, Any
     with DynamoDBConversationSaver(name, client=client, clock=clock, **chosen) as saver:
         live(saver, clock)
 
-    for operation, request, answer in recorder.done:
+    for operation, request, answer in recorder.requests:
         compare(local, operation, request, answer)
 
     local.delete_table(TableName=name)
-    counts = Counter(operation for operation, _, _ in recorder.done)
+    counts = Counter(operation for operation, _, _ in recorder.requests)
     assert set(MEASURED) <= set(counts)
     report(f"contract: a saver with {options} sent {counts.total()} requests: {dict(counts)}")
 

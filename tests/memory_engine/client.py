@@ -68,7 +68,7 @@ def http_answer(service: Service, request: Any) -> AWSResponse:
 
 
 def _response(url: str, status: int, answer: dict[str, Any]) -> AWSResponse:
-    body = json.dumps(answer, default=_base64).encode()
+    body = _JSON.encode(answer).encode()
     headers: Any = {
         "content-type": "application/x-amz-json-1.0",
         "content-length": str(len(body)),
@@ -81,6 +81,9 @@ def _response(url: str, status: int, answer: dict[str, Any]) -> AWSResponse:
 
 def _base64(data: bytes) -> str:
     return b64encode(data).decode()
+
+
+_JSON = json.JSONEncoder(default=_base64)
 
 
 class _Body:

@@ -21,6 +21,17 @@ Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
 _MOST_NAMES = 100
+_PARAMETERS = {
+    "DeleteTable": ("TableName",),
+    "DescribeTable": ("TableName",),
+    "ListTables": ("Limit", "ExclusiveStartTableName"),
+    "DescribeTimeToLive": ("TableName",),
+    "UpdateTimeToLive": ("TableName", "TimeToLiveSpecification"),
+    "DescribeContinuousBackups": ("TableName",),
+    "UpdateContinuousBackups": ("TableName", "PointInTimeRecoverySpecification"),
+    "TagResource": ("ResourceArn", "Tags"),
+    "ListTagsOfResource": ("ResourceArn",),
+}
 _ON_ONE_TABLE: dict[str, Callable[[Table, Request], Answer]] = {
     "PutItem": writes.put_item,
     "UpdateItem": writes.update_item,
@@ -62,7 +73,7 @@ class Service:
         self.operations = frozenset({*_ON_ONE_TABLE, *self._management})
 
     def answer(self, operation: str, request: Request) -> Answer:
-        """What DynamoDB answers. Values that are given may be kept, and values that are answered are the table's own.
+        """What DynamoDB answers. Attribute values in an answer are the table's own; those of a request are not kept.
 
         Raises:
             Refused: DynamoDB refuses the request.
@@ -71,12 +82,14 @@ class Service:
         if operation not in self.operations:
             raise NotImplementedError(operation)
         with self._lock:
-            return self.done_under_lock(operation, request)
+            return self.done(operation, request)
 
-    def done_under_lock(self, operation: str, request: Request) -> Answer:
-        """The same, for whoever needs to know in which order requests are done."""
+    def done(self, operation: str, request: Request) -> Answer:
+        """What `answer` gives. Only one request at a time is in here."""
         if operation in _ON_ONE_TABLE:
             return _ON_ONE_TABLE[operation](self._table(request), request)
+        if operation in _PARAMETERS:
+            refuse_unknown(operation, request, _PARAMETERS[operation])
         return self._management[operation](request)
 
     def table(self, name: str) -> Table:
@@ -100,27 +113,26 @@ class Service:
         return {"TableDescription": described(table)}
 
     def _delete_table(self, request: Request) -> Answer:
-        table = self._described(request, ("TableName",))
+        table = self._described(request)
         del self._tables[table.name]
         return {"TableDescription": {**described(table), "TableStatus": "DELETING"}}
 
     def _describe_table(self, request: Request) -> Answer:
-        return {"Table": described(self._described(request, ("TableName",)))}
+        return {"Table": described(self._described(request))}
 
     def _list_tables(self, request: Request) -> Answer:
-        refuse_unknown("ListTables", request, ("Limit", "ExclusiveStartTableName"))
         after = request.get("ExclusiveStartTableName", "")
         names = sorted(name for name in self._tables if name > after)
         page = names[: request.get("Limit", _MOST_NAMES)]
         return {"TableNames": page, **({"LastEvaluatedTableName": page[-1]} if len(page) < len(names) else {})}
 
     def _describe_time_to_live(self, request: Request) -> Answer:
-        attribute = self._described(request, ("TableName",)).ttl_attribute
+        attribute = self._described(request).ttl_attribute
         enabled = {"TimeToLiveStatus": "ENABLED", "AttributeName": attribute}
         return {"TimeToLiveDescription": enabled if attribute else {"TimeToLiveStatus": "DISABLED"}}
 
     def _update_time_to_live(self, request: Request) -> Answer:
-        table = self._described(request, ("TableName", "TimeToLiveSpecification"))
+        table = self._described(request)
         wanted = request["TimeToLiveSpecification"]
         if table.ttl_attribute not in (None, wanted["AttributeName"]):
             raise Invalid("TimeToLive is active on a different AttributeName")
@@ -130,10 +142,10 @@ class Service:
         return {"TimeToLiveSpecification": dict(wanted)}
 
     def _describe_continuous_backups(self, request: Request) -> Answer:
-        return self._backups(self._named(request, ("TableName",)))
+        return self._backups(self._named(request))
 
     def _update_continuous_backups(self, request: Request) -> Answer:
-        table = self._named(request, ("TableName", "PointInTimeRecoverySpecification"))
+        table = self._named(request)
         specification = request["PointInTimeRecoverySpecification"]
         refuse_unknown("point-in-time recovery", specification, ("PointInTimeRecoveryEnabled",))
         table.recovers = specification["PointInTimeRecoveryEnabled"]
@@ -150,20 +162,16 @@ class Service:
         }
 
     def _tag_resource(self, request: Request) -> Answer:
-        refuse_unknown("TagResource", request, ("ResourceArn", "Tags"))
         self._of_arn(request).tags.update(told_tags(request["Tags"]))
         return {}
 
     def _list_tags_of_resource(self, request: Request) -> Answer:
-        refuse_unknown("ListTagsOfResource", request, ("ResourceArn",))
         return {"Tags": [{"Key": key, "Value": value} for key, value in self._of_arn(request).tags.items()]}
 
-    def _described(self, request: Request, known: tuple[str, ...]) -> Table:
-        refuse_unknown("a request", request, known)
+    def _described(self, request: Request) -> Table:
         return self._table(request, "Requested resource not found: Table: {} not found")
 
-    def _named(self, request: Request, known: tuple[str, ...]) -> Table:
-        refuse_unknown("a request", request, known)
+    def _named(self, request: Request) -> Table:
         try:
             return self._table(request)
         except Refused as error:

@@ -63,6 +63,7 @@ def cases() -> Iterator[Case]:
     yield Case("items get their times", tuple(_stamped()))
     yield Case("a partition is read", tuple(_read()))
     yield Case("conversations are listed", (*_rows(), *_listed()))
+    yield Case("a conversation moves in the index", tuple(_moved()))
     yield Case("a table is searched", tuple(_scanned()))
     yield Case("a doctor changes nothing", tuple(_doctor()))
     yield Case("a turn takes a lease", tuple(_lease()))
@@ -227,6 +228,19 @@ def _listed() -> Iterator[Call]:
             Limit=3,
             **UNITS,
         )
+
+
+def _moved() -> Iterator[Call]:
+    listed = query("user_id = :user", IndexName=INDEX, ExpressionAttributeValues={":user": s("dave")}, **UNITS)
+    for date in ("2026-01", "2026-02", "2026-02"):
+        yield put({**ROW, **key("dave", "moved"), "created_at": s(date)}, **UNITS)
+        yield listed
+    for text in ("SET created_at = :date", "REMOVE created_at", "SET created_at = if_not_exists(created_at, :date)"):
+        more = {"ExpressionAttributeValues": {":date": s("2026-03")}} if ":date" in text else {}
+        yield call("update_item", Key=key("dave", "moved"), UpdateExpression=text, **more, **UNITS)
+        yield listed
+    yield call("delete_item", Key=key("dave", "moved"), **UNITS)
+    yield listed
 
 
 def _scanned() -> Iterator[Call]:

@@ -6,7 +6,6 @@ written out without superfluous zeros and sets are sorted. Values are never chan
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable
@@ -127,9 +126,12 @@ def _binary(held: str | bytes, _depth: int) -> bytes:
     if isinstance(held, (bytes, bytearray)):
         return bytes(held)
     try:
-        return base64.b64decode(held, validate=True)
+        data = binascii.a2b_base64(held)
     except binascii.Error as error:
         raise Invalid("Invalid Base64") from error
+    if binascii.b2a_base64(data, newline=False).decode() != held:
+        raise Invalid("Invalid Base64")
+    return data
 
 
 def _truth(held: bool, _depth: int) -> bool:
