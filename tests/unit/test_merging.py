@@ -457,13 +457,16 @@ def test_a_fork_has_the_transcript_of_its_own_branch(messages, at, length):
     ],
 )
 def test_a_title_is_the_text_cut_at_a_word(text, title):
-    assert title_of(text, limit=20) == title
     assert title_of({"role": "user", "content": text}, limit=20) == title
+
+
+def test_a_conversation_in_which_the_user_has_said_nothing_has_the_default_title():
+    assert title_of(None) == DEFAULT_TITLE
 
 
 @given(st.text(), st.integers(2, 40))
 def test_a_title_is_one_line_within_the_limit(text, limit):
-    title = title_of(text, limit=limit)
+    title = title_of({"role": "user", "content": text}, limit=limit)
     assert title == DEFAULT_TITLE or len(title) <= limit
     assert "\n" not in title
 
