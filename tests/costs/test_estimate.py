@@ -14,7 +14,7 @@ from langgraph_dynamo_conv.cli.prices import Prices, prices_of
 from tests.conftest import MakeSaver, Report
 from tests.costs.shapes import measured, shaped_chat
 from tests.engines import REGION, Engine
-from tests.migration.conftest import create_peer_table
+from tests.migration.conftest import create_source_table
 from tests.reference_chat import Prose
 from tests.table_size import table_size
 
@@ -53,7 +53,7 @@ def test_the_estimate_of_a_full_state_saver_is_what_a_played_chat_costs_there(
     engine: Engine, client: DynamoDBClient, report: Report, tool_calls: int, result_kb: int
 ) -> None:
     name, prose = f"full-{uuid4()}", Prose()
-    create_peer_table(client, name)
+    create_source_table(client, name)
     saver = AwsSaver(name, region_name=REGION, endpoint_url=engine.endpoint_url)
     config = {"configurable": {"thread_id": "one"}}
     log = measured(saver.client, shaped_chat(prose, tool_calls, result_kb * 1000), prose, saver, config, FULL_TURNS)
