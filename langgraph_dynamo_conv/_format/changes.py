@@ -38,7 +38,7 @@ UNCHANGED: Any = [_PATCH, {}, [], None]
 
 
 class Difference(NamedTuple):
-    """What `difference` found.
+    """The step from one tree to another.
 
     Args:
         change: Turns the old tree into `tree`, in the grammar above.
@@ -79,8 +79,7 @@ def _list_difference(old: list[Leaf], new: list[Leaf]) -> Difference:
         return Difference(UNCHANGED, old)
     behind = common_head(old[before:][::-1], new[before:][::-1])
     middle, encoded = _middle(old, new[before : len(new) - behind], range(before, len(old) - behind))
-    tree: list[Any] = [*old[:before], *middle, *old[len(old) - behind :]]
-    return Difference([_SPLICE, before, behind, encoded], tree)
+    return Difference([_SPLICE, before, behind, encoded], [*old[:before], *middle, *old[len(old) - behind :]])
 
 
 def common_head(old: list[Leaf], new: list[Leaf]) -> int:

@@ -23,7 +23,7 @@ _NEVER_CUT = {"role", "timestamp", "ids", "tool", "id", "status"}
 # The ids of an adopted message are derived from the beginning of its text (`langchain.adopted_ids`).
 _MIN_CONTENT_CHARACTERS = 40
 
-# A string that is longer by less than its marker would be is not cut.
+# A string is cut only where more than this is left out, since the marker takes about as much.
 _MARKER_CHARACTERS = 30
 
 # The limit is in characters of a string; of a list or map, one element is kept for so many of them.

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal, cast
 
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointMetadata
@@ -105,7 +106,7 @@ def migrate(
         raise ValueError(f"most_per_second is more than 0; got {most_per_second}")
     reader = Source(source)
     scopes = _assigned(reader, assign, threads, skip_unassigned=skip_unassigned)
-    copier = _Copier(reader, saver, 1 / most_per_second if most_per_second else 0, sleep)
+    copier = _Copier(reader, saver, partial(sleep, 1 / most_per_second) if most_per_second else lambda: None)
     work = copier.checked if dry_run else copier.copied
     return (replace(_settled(scope, work), done=number, total=len(scopes)) for number, scope in enumerate(scopes, 1))
 
@@ -119,7 +120,7 @@ def _assigned(source: Source, assign: Assign, threads: Iterable[str] | None, *, 
     scopes, problems = [], {}
     for thread_id in dict.fromkeys(source.thread_ids() if threads is None else threads):
         try:
-            user_id = assign(thread_id, lambda thread_id=thread_id: source.metadata(thread_id))  # type: ignore[misc]
+            user_id = assign(thread_id, partial(source.metadata, thread_id))
             if user_id is not None:
                 scopes.append(Scope.checked(thread_id, user_id))
             elif not skip_unassigned:
@@ -144,17 +145,13 @@ class _Copier:
     Args:
         source: Where the threads come from.
         saver: The saver of the table.
-        pause: How many seconds to wait after each checkpoint.
-        sleep: Waits for a number of seconds.
+        pause: Called after each checkpoint that was stored.
     """
 
-    def __init__(
-        self, source: Source, saver: DynamoDBConversationSaver, pause: float, sleep: Callable[[float], object]
-    ) -> None:
+    def __init__(self, source: Source, saver: DynamoDBConversationSaver, pause: Callable[[], object]) -> None:
         self._source = source
         self._saver = saver
         self._pause = pause
-        self._sleep = sleep
         self._dumps = serializer_of(saver.serde).dumps
         self._now: str | None = None  # the time of the checkpoint that is being stored
         self._dated = copy.copy(saver)
@@ -205,8 +202,7 @@ class _Copier:
                 self._put(scope, foreign)
             except (ValueError, TypeError) as error:  # an id or a value that can't be stored
                 raise _ThreadError(f"checkpoint {reference.checkpoint_id} can't be stored: {error}") from error
-            if self._pause:
-                self._sleep(self._pause)
+            self._pause()
         return sums
 
     def _put(self, scope: Scope, foreign: ForeignCheckpoint) -> None:
