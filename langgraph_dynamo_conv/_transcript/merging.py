@@ -144,7 +144,7 @@ def _reconciled(entry: _Stored, folded: list[Message]) -> list[Message]:
     state_ids = {name for message in folded for name in ids_of(message)}
     stored_ids = entry.ids_in(state_ids)
     if state_ids.isdisjoint(stored_ids):
-        return [stored]  # it was matched by what it says, so it says the same
+        return [stored]  # it was matched by its text, which is therefore the same
     if state_ids.issuperset(stored_ids):
         return [_replaced(stored, message) for message in folded]
     if state_ids.issubset(stored_ids) or stored_ids is entry.adopted:
@@ -159,7 +159,7 @@ def _replaced(stored: Message, message: Message) -> Message:
     """The state's message in the place of the stored one; the stored object itself if both say the same."""
     if meaning_of(stored) == meaning_of(message):
         own, ids = ids_of(stored), ids_of(message)
-        # A part without text may have joined. Ids of an adoption do not replace a message's own, nor its lack of any.
+        # A part without text may have joined. A message keeps its own ids, or its lack of ids, when it is adopted.
         has_grown = own and own != ids and set(own) <= set(ids)
         return {**stored, "ids": message["ids"]} if has_grown else stored
     foreign = {key: value for key, value in stored.items() if key not in _OWN_KEYS}
