@@ -137,11 +137,9 @@ def main() -> None:
     trained = zstandard.train_dictionary(DICTIONARY_BYTES, taken, level=9, notifications=0)
     print(f"{len(taken)} samples, {sum(map(len, taken))} bytes, dictionary {len(trained)} bytes", file=sys.stderr)
     encoded = base64.b85encode(trained.as_bytes()).decode()
-    print(
-        '"""The zstd dictionary of codec 2, as `benchmarks/train_dictionary.py` made it. Never change it: stored data'
-    )
-    print('needs it byte for byte. A better one gets a codec number of its own."""')
-    print('\nfrom base64 import b85decode\n\nDICTIONARY = b85decode(\n    """')
+    print('"""The zstd dictionary of codec 2, printed by `benchmarks/train_dictionary.py`.\n')
+    print("The rule: it never changes, since stored data needs it byte for byte. A better one gets another codec.")
+    print('"""\n\nfrom base64 import b85decode\n\nDICTIONARY = b85decode(\n    """')
     for start in range(0, len(encoded), 112):
         print(encoded[start : start + 112])
     print('""".replace("\\n", "").strip()\n)')

@@ -22,8 +22,6 @@ MAX_NAME_BYTES = 65_535
 # 38 significant digits, magnitudes of 1E-130 to 9.9…E+125. Developer Guide, "Naming rules and data types: Number".
 _NUMBERS = Context(prec=38, Emin=-130, Emax=125, traps=[Inexact, Overflow, Subnormal])
 
-_EMPTY_NAME = "(empty)"
-
 
 def clean_text(text: str) -> str:
     """`text` as valid Unicode: a lone surrogate becomes U+FFFD, a split pair its character.
@@ -75,7 +73,7 @@ def _json(value: Any) -> str:
 
 
 def _name(key: Any) -> str:
-    name = clean_text(str(key)) or _EMPTY_NAME  # DynamoDB refuses an empty key, though not an empty value
+    name = clean_text(str(key)) or "(empty)"  # DynamoDB refuses an empty key, though not an empty value
     if len(name.encode()) <= MAX_NAME_BYTES:
         return name
     return name.encode()[: MAX_NAME_BYTES - 3].decode(errors="ignore") + "…"
@@ -141,17 +139,14 @@ def size_of(value: Any) -> int:
     if value is None or isinstance(value, bool):
         return 1
     if isinstance(value, (int, float, Decimal)):
-        return _number_size(_decimal(value))
+        number = _decimal(value)
+        digits = "".join(map(str, number.as_tuple().digits)).strip("0")
+        return (len(digits) + 1) // 2 + 1 + number.is_signed()
     if isinstance(value, Mapping):
         return 3 + sum(1 + size_of(str(key)) + size_of(item) for key, item in value.items())
     if isinstance(value, (list, tuple, set, frozenset)):
         return 3 + sum(1 + size_of(item) for item in value)
     return len(value) if isinstance(value, (bytes, bytearray)) else size_of(str(value))
-
-
-def _number_size(number: Decimal) -> int:
-    digits = "".join(map(str, number.as_tuple().digits)).strip("0")
-    return (len(digits) + 1) // 2 + 1 + number.is_signed()
 
 
 def to_attribute(value: Any) -> dict[str, Any]:
@@ -179,7 +174,7 @@ def to_attribute(value: Any) -> dict[str, Any]:
         return {"B": value}
     if isinstance(value, (set, frozenset)) and value:
         ((kind, _),) = to_attribute(next(iter(value))).items()
-        return {f"{kind}S": sorted(item for one in value for item in to_attribute(one).values())}
+        return {f"{kind}S": sorted(text for item in value for text in to_attribute(item).values())}
     raise TypeError(f"a {type(value).__name__} can't be an attribute")
 
 

@@ -23,9 +23,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from operator import is_
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Node, SegmentRef
 
@@ -38,9 +37,8 @@ UNCHANGED: Any = [_PATCH, {}, [], None]
 """The change where nothing changed."""
 
 
-@dataclass(frozen=True)
-class Difference:
-    """What `difference` found.
+class Difference(NamedTuple):
+    """The step from one tree to another.
 
     Args:
         change: Turns the old tree into `tree`, in the grammar above.
@@ -81,8 +79,7 @@ def _list_difference(old: list[Leaf], new: list[Leaf]) -> Difference:
         return Difference(UNCHANGED, old)
     behind = common_head(old[before:][::-1], new[before:][::-1])
     middle, encoded = _middle(old, new[before : len(new) - behind], range(before, len(old) - behind))
-    tree: list[Any] = [*old[:before], *middle, *old[len(old) - behind :]]
-    return Difference([_SPLICE, before, behind, encoded], tree)
+    return Difference([_SPLICE, before, behind, encoded], [*old[:before], *middle, *old[len(old) - behind :]])
 
 
 def common_head(old: list[Leaf], new: list[Leaf]) -> int:
@@ -158,8 +155,7 @@ def _patched(old: Node | None, change: list[Any]) -> Node:
     tree = dict(old)
     for key in removed:
         del tree[key]
-    for key, part in patch.items():
-        tree[key] = _applied(old.get(key), part)
+    tree |= {key: _applied(old.get(key), part) for key, part in patch.items()}
     if order is None:
         return tree
     if len(order) != len(tree):
@@ -171,17 +167,7 @@ def _spliced(old: Node | None, change: list[Any]) -> Node:
     _, before, behind, middle = change
     if type(old) is not list or before < 0 or behind < 0 or before + behind > len(old):
         raise ValueError("a list change has no such list to change")
-    new = [leaf for item in middle for leaf in _middle_leaves(old, item)]
-    return [*old[:before], *new, *old[len(old) - behind :]]
-
-
-def _middle_leaves(old: list[Leaf], encoded: Any) -> list[Leaf]:
-    if _tag(encoded) != _KEPT:
-        return [_leaf(encoded)]
-    _, index, count = encoded
-    if not 0 <= index < index + count <= len(old):
-        raise ValueError("a list change refers to what the list does not have")
-    return old[index : index + count]
+    return [*old[:before], *_leaves(middle, (), old), *old[len(old) - behind :]]
 
 
 def encode(node: Node, segment_numbers: Mapping[str, int] | None = None) -> Any:
@@ -239,11 +225,27 @@ def _decoded(encoded: Any, segment_table: Sequence[str]) -> Node:
     if type(encoded) is dict:
         return {key: _decoded(item, segment_table) for key, item in encoded.items()}
     if _tag(encoded) == _LIST:
-        return [leaf for item in encoded[1] for leaf in _decoded_items(item, segment_table)]
+        return list(_leaves(encoded[1], segment_table))
     return _leaf(encoded, segment_table)
 
 
-def _leaf(encoded: Any, segment_table: Sequence[str] = ()) -> Leaf:
+def _leaves(encoded: Any, segment_table: Sequence[str], old: Sequence[Leaf] = ()) -> Iterator[Leaf]:
+    """The leaves in an encoded list; those that a run takes from a segment or from the old list, one by one."""
+    for item in encoded:
+        if _tag(item) == _RUN:
+            _, number, start, count = item
+            for index in range(start, start + count):
+                yield Leaf(_NATIVE, None, SegmentRef(segment_table[number], index))
+        elif _tag(item) == _KEPT:
+            _, start, count = item
+            if not 0 <= start < start + count <= len(old):
+                raise ValueError("a list change refers to what the list does not have")
+            yield from old[start : start + count]
+        else:
+            yield _leaf(item, segment_table)
+
+
+def _leaf(encoded: Any, segment_table: Sequence[str]) -> Leaf:
     if isinstance(encoded, bytes):
         return Leaf(_NATIVE, encoded)
     tag, *parts = encoded
@@ -254,12 +256,3 @@ def _leaf(encoded: Any, segment_table: Sequence[str] = ()) -> Leaf:
     if tag == _BLOB:
         return Leaf(parts[0], None, BlobRef(*parts[1:]))
     raise ValueError("stored state is of an unknown grammar")
-
-
-def _decoded_items(encoded: Any, segment_table: Sequence[str]) -> Iterator[Leaf]:
-    if _tag(encoded) != _RUN:
-        yield _leaf(encoded, segment_table)
-        return
-    _, number, start, count = encoded
-    for index in range(start, start + count):
-        yield Leaf(_NATIVE, None, SegmentRef(segment_table[number], index))

@@ -1,5 +1,7 @@
-"""The zstd dictionary of codec 2, as `benchmarks/train_dictionary.py` made it. Never change it: stored data
-needs it byte for byte. A better one gets a codec number of its own."""
+"""The zstd dictionary of codec 2, printed by `benchmarks/train_dictionary.py`.
+
+The rule: it never changes, since stored data needs it byte for byte. A better one gets another codec.
+"""
 
 from base64 import b85decode
 

@@ -23,21 +23,20 @@ _NEVER_CUT = {"role", "timestamp", "ids", "tool", "id", "status"}
 # The ids of an adopted message are derived from the beginning of its text (`langchain.adopted_ids`).
 _MIN_CONTENT_CHARACTERS = 40
 
-# A string that is longer by less than its marker would be is not cut.
+# A string is cut only where more than this is left out, since the marker takes about as much.
 _MARKER_CHARACTERS = 30
 
 # The limit is in characters of a string; of a list or map, one element is kept for so many of them.
 _CHARACTERS_PER_ELEMENT = 8
 
 
-def title_of(message_or_text: Mapping[str, Any] | str | None, limit: int = 80) -> str:
-    """A title from what the user said first: one line of at most `limit` characters, cut at a word with "…".
+def title_of(message: Mapping[str, Any] | None, limit: int = 80) -> str:
+    """A title from the first message of the user: one line of at most `limit` characters, cut at a word with "…".
 
     Returns:
-        `DEFAULT_TITLE` where there is no text.
+        `DEFAULT_TITLE` where there is no message or no text.
     """
-    message = message_or_text if isinstance(message_or_text, Mapping) else {"content": message_or_text}
-    text = " ".join(meaning_of(message)[1].split())
+    text = " ".join(meaning_of(message or {})[1].split())
     if len(text) <= limit:
         return text or DEFAULT_TITLE
     head = text[: limit - 1]

@@ -77,7 +77,7 @@ class _Folding:
             self._open, self._base = None, base
         if isinstance(message, (ToolMessage, FunctionMessage)):
             self._add_result(message, result_kind)
-        elif (role := _role(message)) == "assistant":
+        elif (role := role_of(message.role if isinstance(message, ChatMessage) else message.type)) == "assistant":
             self._add_answer(message)
         else:
             self._open = None
@@ -145,16 +145,9 @@ def _coerced(messages: Any) -> Iterator[BaseMessage]:
             (message,) = convert_to_messages([item])
         except (ValueError, TypeError, AttributeError, NotImplementedError):
             continue  # a messages channel may hold other things than messages
-        if not isinstance(message, RemoveMessage) and not _is_notice(message):
+        is_notice = isinstance(message, HumanMessage) and message.additional_kwargs.get("lc_source")
+        if not is_notice and not isinstance(message, RemoveMessage):
             yield message
-
-
-def _is_notice(message: BaseMessage) -> bool:
-    return isinstance(message, HumanMessage) and bool(message.additional_kwargs.get("lc_source"))
-
-
-def _role(message: BaseMessage) -> str:
-    return role_of(message.role if isinstance(message, ChatMessage) else message.type)
 
 
 def role_of(name: Any) -> str:

@@ -1,7 +1,7 @@
 """Stored messages as LangChain messages, and what a stored message says.
 
-The rule: any stored message can be read, whichever program wrote it. A key that is missing or of another type than the
-documented one is taken for the nearest that it can mean, and never raises.
+The rule: any stored message can be read, whichever program wrote it. Where a key is missing or has another type than
+the documented one, the nearest meaning is taken, and nothing is raised.
 """
 
 from __future__ import annotations
@@ -93,9 +93,7 @@ def _call_parts(stored: list[Mapping[str, Any]], calls: list[Message], base: str
 
 def _result_kind(call: Mapping[str, Any]) -> str:
     """The letter of a call's result in its adopted id."""
-    if "result" not in call:
-        return "n"
-    return "s" if isinstance(call["result"], str) else "j"
+    return "n" if "result" not in call else "s" if isinstance(call["result"], str) else "j"
 
 
 def _result_text(call: Mapping[str, Any], kind: str) -> str:

@@ -11,8 +11,8 @@ found it in the table. The row of a program that stores no ids is matched by wha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from langgraph_dynamo_conv._transcript.folding import Message
 from langgraph_dynamo_conv._transcript.ids import ids_of
@@ -28,7 +28,7 @@ class _Stored(NamedTuple):
     adopted: list[str]
 
     def ids_in(self, state: set[str]) -> list[str]:
-        """The set of its ids that a state with these ids uses: its own, unless the state has only adopted ones."""
+        """The ids by which a state with these knows the message: its own, unless the state has only adopted ones."""
         own = ids_of(self.message)
         return own if state.intersection(own) or not state.intersection(self.adopted) else self.adopted
 
@@ -53,9 +53,7 @@ def merge(
     Returns:
         A new list. Messages that did not change are the same objects as in `stored`.
     """
-    entries = _entries(stored)
-    if forked_from is not None:
-        entries = _before_fork(entries, forked_from)
+    entries = _entries(stored) if forked_from is None else _before_fork(_entries(stored), forked_from)
     targets = _targets(entries, folded)
     first = next((position for position, target in enumerate(targets) if target is not None), 0)
     added = [message for message, target in zip(folded[first:], targets[first:], strict=True) if target is None]
@@ -95,7 +93,7 @@ def _as_at_fork(last: _Stored, forked_from: Sequence[Message]) -> Message:
         ids = ids_of(message)
         stored_ids = last.ids_in(set(ids))
         if not set(ids).isdisjoint(stored_ids):
-            # Ids are in the order in which parts came: a state that has the last one lacks none at the end.
+            # Ids are in the order in which the parts came, so a state with the last id had the end of the message.
             return last.message if stored_ids[-1] in ids else _replaced(last.message, message)
     return last.message
 
@@ -146,7 +144,7 @@ def _reconciled(entry: _Stored, folded: list[Message]) -> list[Message]:
     state_ids = {name for message in folded for name in ids_of(message)}
     stored_ids = entry.ids_in(state_ids)
     if state_ids.isdisjoint(stored_ids):
-        return [stored]  # it was matched by what it says, so it says the same
+        return [stored]  # it was matched by its text, which is therefore the same
     if state_ids.issuperset(stored_ids):
         return [_replaced(stored, message) for message in folded]
     if state_ids.issubset(stored_ids) or stored_ids is entry.adopted:
@@ -161,7 +159,7 @@ def _replaced(stored: Message, message: Message) -> Message:
     """The state's message in the place of the stored one; the stored object itself if both say the same."""
     if meaning_of(stored) == meaning_of(message):
         own, ids = ids_of(stored), ids_of(message)
-        # A part without text may have joined. Ids of an adoption do not replace a message's own, nor its lack of any.
+        # A part without text may have joined. A message keeps its own ids, or its lack of ids, when it is adopted.
         has_grown = own and own != ids and set(own) <= set(ids)
         return {**stored, "ids": message["ids"]} if has_grown else stored
     foreign = {key: value for key, value in stored.items() if key not in _OWN_KEYS}
@@ -171,16 +169,13 @@ def _replaced(stored: Message, message: Message) -> Message:
 def _completed(stored: Message, message: Message) -> Message:
     """A stored message whose beginning the state has forgotten, with what has been added to it since."""
     ids = [name for name in ids_of(stored) if name not in ids_of(message)] + ids_of(message)
-    calls = {_call_key(call): call for call in stored.get("tool_calls", ())}
+    calls = {call.get("id") or repr(call): call for call in stored.get("tool_calls", ())}
     for call in message.get("tool_calls", ()):
-        before: Mapping[str, Any] = calls.get(_call_key(call), {})
+        name = call.get("id") or repr(call)
         # The state may have the result alone, whose call was trimmed: then it does not know the args.
-        calls[_call_key(call)] = {**call, **{key: before[key] for key in ("tool", "args") if key in before}}
+        before = {key: calls[name][key] for key in ("tool", "args")} if name in calls else {}
+        calls[name] = {**call, **before}
     # Two texts: the calls of the first were trimmed, so that its results seemed to belong to the second.
     texts = dict.fromkeys(text for text in (stored["content"], message["content"]) if text)
     completed = {**stored, "content": "\n\n".join(texts), "ids": " ".join(ids)}
     return {**completed, "tool_calls": list(calls.values())} if calls else completed
-
-
-def _call_key(call: Mapping[str, Any]) -> str:
-    return str(call.get("id") or repr(call))

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import copy
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple, cast
+from functools import partial
+from typing import Any, Literal, cast
 
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointMetadata
 
@@ -105,7 +107,7 @@ def migrate(
         raise ValueError(f"most_per_second is more than 0; got {most_per_second}")
     reader = Source(source)
     scopes = _assigned(reader, assign, threads, skip_unassigned=skip_unassigned)
-    copier = _Copier(reader, saver, 1 / most_per_second if most_per_second else 0, sleep)
+    copier = _Copier(reader, saver, partial(sleep, 1 / most_per_second) if most_per_second else lambda: None)
     work = copier.checked if dry_run else copier.copied
     return (replace(_settled(scope, work), done=number, total=len(scopes)) for number, scope in enumerate(scopes, 1))
 
@@ -119,7 +121,7 @@ def _assigned(source: Source, assign: Assign, threads: Iterable[str] | None, *, 
     scopes, problems = [], {}
     for thread_id in dict.fromkeys(source.thread_ids() if threads is None else threads):
         try:
-            user_id = assign(thread_id, lambda thread_id=thread_id: source.metadata(thread_id))  # type: ignore[misc]
+            user_id = assign(thread_id, partial(source.metadata, thread_id))
             if user_id is not None:
                 scopes.append(Scope.checked(thread_id, user_id))
             elif not skip_unassigned:
@@ -138,39 +140,20 @@ def _settled(scope: Scope, work: Callable[[Scope], ThreadResult]) -> ThreadResul
         return ThreadResult(scope.thread_id, scope.user_id, "failed", reason=str(error))
 
 
-class _Comparison(NamedTuple):
-    """A thread in the table beside the source: the places of checkpoints that are equal, differ, or are only here."""
-
-    equal: set[tuple[str, str]]
-    different: set[tuple[str, str]]
-    additional: set[tuple[str, str]]
-
-
-@dataclass
-class _Tally:
-    """What was read of a thread."""
-
-    writes: int = 0
-    bytes: int = 0
-
-
 class _Copier:
     """Copies one thread after another.
 
     Args:
         source: Where the threads come from.
         saver: The saver of the table.
-        pause: How many seconds to wait after each checkpoint.
-        sleep: Waits for a number of seconds.
+        pause: Called after each checkpoint that was stored.
     """
 
-    def __init__(
-        self, source: Source, saver: DynamoDBConversationSaver, pause: float, sleep: Callable[[float], object]
-    ) -> None:
+    def __init__(self, source: Source, saver: DynamoDBConversationSaver, pause: Callable[[], object]) -> None:
         self._source = source
         self._saver = saver
         self._pause = pause
-        self._sleep = sleep
+        self._dumps = serializer_of(saver.serde).dumps
         self._now: str | None = None  # the time of the checkpoint that is being stored
         self._dated = copy.copy(saver)
         runtime = saver._runtime
@@ -178,49 +161,51 @@ class _Copier:
 
     def checked(self, scope: Scope) -> ThreadResult:
         """Read a thread as copying it would."""
-        references, read = self._source.references(scope.thread_id), _Tally()
+        references, sums = self._source.references(scope.thread_id), Counter[str]()
         for reference in references:
-            self._read(scope, reference, read)
-        return ThreadResult(scope.thread_id, scope.user_id, "checked", len(references), read.writes, 0, read.bytes)
+            self._read(scope, reference, sums)
+        counts = len(references), sums["writes"], 0, sums["bytes"]
+        return ThreadResult(scope.thread_id, scope.user_id, "checked", *counts)
 
     def copied(self, scope: Scope) -> ThreadResult:
         """Store the checkpoints of a thread that the table lacks, and compare."""
         references = self._source.references(scope.thread_id)
         before = self._compared(scope, references)
-        missing = [one for one in references if one.place not in before.equal]
-        if missing and before.additional:
+        missing = [one for one in references if before.get(one.place) != "equal"]
+        additional = list(before.values()).count("additional")
+        if missing and additional:
             raise _ThreadError(
                 f"it has gone on in both: {len(missing)} checkpoints of the source are not in the table or differ, "
-                f"and {len(before.additional)} of the table are not in the source; delete one to copy the other"
+                f"and {additional} of the table are not in the source; delete one to copy the other"
             )
-        stored = self._store(scope, missing)
-        if not before.additional:
+        sums = self._store(scope, missing)
+        if not additional:
             self._bring_up_row(scope, references, missing)
         after = self._compared(scope, references) if missing else before
-        if len(after.equal) != len(references):
-            raise _ThreadError(f"{len(references) - len(after.equal)} checkpoints came back different")
-        outcome: Outcome = "equal" if not missing else "finished" if before.equal or before.different else "copied"
-        counts = len(references), stored.writes, len(missing), stored.bytes
+        different = len(references) - list(after.values()).count("equal")
+        if different:
+            raise _ThreadError(f"{different} checkpoints came back different")
+        outcome: Outcome = "equal" if not missing else "finished" if before else "copied"
+        counts = len(references), sums["writes"], len(missing), sums["bytes"]
         return ThreadResult(scope.thread_id, scope.user_id, outcome, *counts)
 
-    def _read(self, scope: Scope, reference: Reference, tally: _Tally) -> ForeignCheckpoint:
+    def _read(self, scope: Scope, reference: Reference, sums: Counter[str]) -> ForeignCheckpoint:
         foreign = self._source.read(scope.thread_id, reference, scope.user_id)
-        tally.writes += len(foreign.writes)
-        tally.bytes += foreign.size(serializer_of(self._saver.serde).dumps)
+        sums.update(writes=len(foreign.writes), bytes=foreign.size(self._dumps))
         return foreign
 
-    def _store(self, scope: Scope, references: Iterable[Reference]) -> _Tally:
-        stored = _Tally()
+    def _store(self, scope: Scope, references: Iterable[Reference]) -> Counter[str]:
+        """Store checkpoints of the source; gives the sums of their writes and bytes."""
+        sums = Counter[str]()
         for reference in references:
-            foreign = self._read(scope, reference, stored)
+            foreign = self._read(scope, reference, sums)
             self._now = time_of(foreign.checkpoint)
             try:
                 self._put(scope, foreign)
             except (ValueError, TypeError) as error:  # an id or a value that can't be stored
                 raise _ThreadError(f"checkpoint {reference.checkpoint_id} can't be stored: {error}") from error
-            if self._pause:
-                self._sleep(self._pause)
-        return stored
+            self._pause()
+        return sums
 
     def _put(self, scope: Scope, foreign: ForeignCheckpoint) -> None:
         ns, checkpoint_id, parent_id = foreign.reference
@@ -240,16 +225,17 @@ class _Copier:
         if row is None or row.head != newest.checkpoint_id:
             self._store(scope, [newest])
 
-    def _compared(self, scope: Scope, references: list[Reference]) -> _Comparison:
-        """Compare what the table has of a thread with the source, which is read again for this."""
+    def _compared(self, scope: Scope, references: list[Reference]) -> dict[tuple[str, str], str]:
+        """Each checkpoint of a thread in the table: "equal", "different", or "additional" if the source lacks it.
+
+        The source is read again for this.
+        """
         by_place = {one.place: one for one in references}
-        comparison = _Comparison(set(), set(), set())
+        compared = {}
         for stored in self._saver.list(config_for(scope)):
             place = reference_of(stored).place
-            if place not in by_place:
-                comparison.additional.add(place)
-                continue
-            foreign = self._source.read(scope.thread_id, by_place[place], scope.user_id)
-            is_equal = same(foreign, stored, serializer_of(self._saver.serde).dumps)
-            (comparison.equal if is_equal else comparison.different).add(place)
-        return comparison
+            compared[place] = "additional"
+            if place in by_place:
+                foreign = self._source.read(scope.thread_id, by_place[place], scope.user_id)
+                compared[place] = "equal" if same(foreign, stored, self._dumps) else "different"
+        return compared

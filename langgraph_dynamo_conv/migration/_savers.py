@@ -22,10 +22,6 @@ Saver = BaseCheckpointSaver[Any]
 _ids = itemgetter("thread_id", "checkpoint_ns", "checkpoint_id")
 
 
-def _whole_thread(_saver: Saver, thread_id: str) -> list[dict[str, str]]:
-    return [{"thread_id": thread_id}]
-
-
 class KnownSaver(NamedTuple):
     """How a kind of saver is read.
 
@@ -38,7 +34,7 @@ class KnownSaver(NamedTuple):
 
     thread_ids: Callable[[Saver], Iterable[str]]
     writes: Callable[[Saver, CheckpointTuple], list[PendingWrite]]
-    configurables: Callable[[Saver, str], list[dict[str, str]]] = _whole_thread
+    configurables: Callable[[Saver, str], list[dict[str, str]]] = lambda _, thread_id: [{"thread_id": thread_id}]
 
 
 def known_saver(saver: Saver) -> KnownSaver:
@@ -102,8 +98,8 @@ def _sql_rows(saver: Any, query: str, values: tuple[str, ...]) -> list[Any]:
 
 def _aws_threads(saver: Any) -> Iterator[str]:
     prefix = "CHECKPOINT_"
-    starts = {"FilterExpression": "begins_with(PK, :prefix)", "ProjectionExpression": "PK"}
-    items = _items(saver.client, "scan", saver.table_name, {":prefix": {"S": prefix}}, **starts)
+    keys = {"FilterExpression": "begins_with(PK, :prefix)", "ProjectionExpression": "PK"}
+    items = _items(saver.client, "scan", saver.table_name, {":prefix": {"S": prefix}}, **keys)
     return (item["PK"]["S"].removeprefix(prefix) for item in items)
 
 
@@ -122,24 +118,20 @@ def _aws_writes(saver: Any, original: CheckpointTuple) -> list[PendingWrite]:
 
 # --- langgraph-dynamodb-checkpoint ------------------------------------------------------------------------
 
+_BY_PREFIX = {"FilterExpression": "begins_with(checkpoint_key, :prefix)"}
+
 
 def _dynamodb_threads(saver: Any) -> Iterator[str]:
-    checkpoints = {"FilterExpression": "begins_with(checkpoint_key, :prefix)", "ProjectionExpression": "PK"}
-    items = _items(saver.table.meta.client, "scan", saver.table.name, {":prefix": "checkpoint$"}, **checkpoints)
+    client, prefix = saver.table.meta.client, {":prefix": "checkpoint$"}
+    items = _items(client, "scan", saver.table.name, prefix, ProjectionExpression="PK", **_BY_PREFIX)
     return (str(item["PK"]) for item in items)
 
 
 def _dynamodb_configurables(saver: Any, thread_id: str) -> list[dict[str, str]]:
     prefix = f"checkpoint${thread_id}$"
-    items = _items(
-        saver.table.meta.client,
-        "query",
-        saver.table.name,
-        {":pk": thread_id, ":prefix": prefix},
-        KeyConditionExpression="PK = :pk",
-        FilterExpression="begins_with(checkpoint_key, :prefix)",
-        ProjectionExpression="checkpoint_key",
-    )
+    values = {":pk": thread_id, ":prefix": prefix}
+    keys = {"KeyConditionExpression": "PK = :pk", "ProjectionExpression": "checkpoint_key", **_BY_PREFIX}
+    items = _items(saver.table.meta.client, "query", saver.table.name, values, **keys)
     namespaces = {str(item["checkpoint_key"]).removeprefix(prefix).rpartition("$")[0] for item in items}
     return [{"thread_id": thread_id, "checkpoint_ns": ns} for ns in sorted(namespaces)]
 
@@ -148,17 +140,10 @@ def _dynamodb_writes(saver: Any, original: CheckpointTuple) -> list[PendingWrite
     """The pending writes in the table: the saver leaves out None, and what is past the first MB of a thread."""
     thread_id, ns, checkpoint_id = _ids(original.config["configurable"])
     prefix = f"writes${thread_id}${ns}${checkpoint_id}$"
-    items = _items(
-        saver.table.meta.client,
-        "query",
-        saver.table.name,
-        {":pk": thread_id, ":checkpoint": f"{checkpoint_id}$", ":prefix": prefix},
-        KeyConditionExpression="PK = :pk AND begins_with(SK, :checkpoint)",
-        FilterExpression="begins_with(checkpoint_key, :prefix)",
-        ConsistentRead=True,
-    )
+    values = {":pk": thread_id, ":checkpoint": f"{checkpoint_id}$", ":prefix": prefix}
+    keys = {"KeyConditionExpression": "PK = :pk AND begins_with(SK, :checkpoint)", **_BY_PREFIX}
     writes = []
-    for item in items:
+    for item in _items(saver.table.meta.client, "query", saver.table.name, values, ConsistentRead=True, **keys):
         task_id, _, idx = str(item["checkpoint_key"]).removeprefix(prefix).rpartition("$")
         value = saver.dynamodb_serde.loads_typed((item["type"], item["value"]))
         writes.append(PendingWrite(task_id, item.get("task_path", ""), int(idx), item["channel"], value))

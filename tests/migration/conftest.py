@@ -19,17 +19,17 @@ from tests.engines import REGION, Engine
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-PEERS = ("sqlite", "aws", "dynamodb")
+KNOWN_SAVERS = ("sqlite", "aws", "dynamodb")
 
 Saver = BaseCheckpointSaver[Any]
-MakePeer = Callable[[str], Saver]
+MakeSource = Callable[[str], Saver]
 
 
 @pytest.fixture
-def make_peer(
+def make_source(
     engine: Engine, client: DynamoDBClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[MakePeer]:
-    """Makes a saver of one of `PEERS` on new tables."""
+) -> Iterator[MakeSource]:
+    """Makes a saver of one of `KNOWN_SAVERS` on new tables."""
     opened: list[sqlite3.Connection] = []
     tables: list[str] = []
 
@@ -38,7 +38,7 @@ def make_peer(
             opened.append(sqlite3.connect(tmp_path / "threads.sqlite", check_same_thread=False))
             return SqliteSaver(opened[-1])
         tables.append(f"{name}-{uuid.uuid4()}")
-        create_peer_table(client, tables[-1])
+        create_source_table(client, tables[-1])
         if name == "aws":
             aws = AwsSaver(tables[-1], region_name=REGION, endpoint_url=engine.endpoint_url)
             engine.calm(aws.client)
@@ -56,7 +56,7 @@ def make_peer(
         client.delete_table(TableName=table)
 
 
-def create_peer_table(client: DynamoDBClient, name: str) -> None:
+def create_source_table(client: DynamoDBClient, name: str) -> None:
     """The table that both DynamoDB savers ask for."""
     client.create_table(
         TableName=name,

@@ -14,7 +14,7 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from tests.cli.conftest import Cli, cli, terminal
 from tests.conftest import MakeSaver
 from tests.factories import items_of
-from tests.migration.conftest import MakePeer
+from tests.migration.conftest import MakeSource
 from tests.migration.threads import KINDS, played, snapshots, source_config, target_config, thread_id_of, user_of
 
 if TYPE_CHECKING:
@@ -62,14 +62,14 @@ def test_a_dry_run_then_the_copy_then_nothing_more_to_do(
 
 
 @pytest.mark.parametrize(
-    ("peer", "name"), [("aws", "langgraph-checkpoint-aws"), ("dynamodb", "langgraph-dynamodb-checkpoint")]
+    ("origin", "name"), [("aws", "langgraph-checkpoint-aws"), ("dynamodb", "langgraph-dynamodb-checkpoint")]
 )
-def test_the_dynamodb_peers_are_named_by_their_tables(
-    cli: Cli, make_peer: MakePeer, peer: str, name: str, tmp_path: Path
+def test_the_savers_on_dynamodb_are_named_by_their_tables(
+    cli: Cli, make_source: MakeSource, origin: str, name: str, tmp_path: Path
 ) -> None:
-    source: Any = make_peer(peer)
+    source: Any = make_source(origin)
     played(source, SHORT, 2)
-    table = source.table_name if peer == "aws" else source.table.name
+    table = source.table_name if origin == "aws" else source.table.name
     users = tmp_path / "users.csv"
     users.write_text(f"thread_id,user_id\n{thread_id_of(0)},alice\n")
 
@@ -118,7 +118,7 @@ nothing = 1
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "error"),
     [
         (("--from", "sqlite:none.db", "--user", "alice"), "no file none.db"),
         (("--from", "sqlite:{tmp}/empty.db", "--user", "alice"), "no tables of langgraph-checkpoint-sqlite"),
@@ -141,14 +141,14 @@ nothing = 1
         (("--from", "sqlite:x", "--user", "a", "--threads-file", "none.txt"), "--threads-file can't be read"),
     ],
 )
-def test_a_wrong_source_is_told_in_one_line(cli: Cli, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_a_wrong_source_is_told_in_one_line(cli: Cli, tmp_path: Path, arguments: tuple[str, ...], error: str) -> None:
     (tmp_path / "empty.db").touch()
     (tmp_path / "text.db").write_text("this is no database, but a text of some length " * 10)
 
     ended = cli("migrate", *(argument.replace("{tmp}", str(tmp_path)) for argument in arguments))
 
     assert ended.code in {2, 7}
-    assert said in ended.error
+    assert error in ended.error
 
 
 def test_a_thread_that_fails_is_told_and_ends_the_command_with_1(

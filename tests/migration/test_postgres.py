@@ -41,10 +41,10 @@ KINDS = kinds_of("postgres")
 
 def program(name: str) -> str:
     homes = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-    found = shutil.which(name, path=os.pathsep.join([os.environ["PATH"], *map(str, homes)]))
-    if found is None:
+    path = shutil.which(name, path=os.pathsep.join([os.environ["PATH"], *map(str, homes)]))
+    if path is None:
         raise RuntimeError(f"there is no {name}: install Postgres (Debian: apt-get install postgresql)")
-    return found
+    return path
 
 
 @pytest.fixture(scope="session")

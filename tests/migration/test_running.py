@@ -189,10 +189,10 @@ def test_a_row_that_another_program_keeps_of_the_same_chat_is_not_doubled(
     make_saver: MakeSaver, client: DynamoDBClient, table_name: str
 ) -> None:
     source, saver, at = InMemorySaver(), make_saver(), "2026-01-01T00:00:00Z"
-    told = [("user", "hello"), ("assistant", "You said: hello"), ("user", "more"), ("assistant", "You said: more")]
-    for _, text in told[::2]:
+    spoken = [("user", "hello"), ("assistant", "You said: hello"), ("user", "more"), ("assistant", "You said: more")]
+    for _, text in spoken[::2]:
         FORK.build(source).invoke(say(text), source_config(0))
-    messages = [{"role": role, "content": text, "timestamp": at} for role, text in told]
+    messages = [{"role": role, "content": text, "timestamp": at} for role, text in spoken]
     row = {
         "conversation_id": thread_id_of(0),
         "user_id": "alice",
@@ -209,7 +209,7 @@ def test_a_row_that_another_program_keeps_of_the_same_chat_is_not_doubled(
 
     chat = saver.conversations.get(thread_id_of(0), "alice")
     assert (chat.title, chat.created_at) == ("My own title", at)
-    assert [message.content for message in chat.messages] == [*(text for _, text in told), "third", "You said: third"]
+    assert [message.content for message in chat.messages] == [*(text for _, text in spoken), "third", "You said: third"]
 
 
 def test_a_waiting_and_a_failed_thread_show_it_in_their_rows(make_saver: MakeSaver) -> None:
@@ -226,16 +226,16 @@ def test_a_waiting_and_a_failed_thread_show_it_in_their_rows(make_saver: MakeSav
 def test_versions_of_floats_and_strings_become_integers_and_others_are_refused(make_saver: MakeSaver) -> None:
     source, saver = InMemorySaver(), make_saver(default_user_id="alice")
     for thread, version in (("float", 3.0), ("string", "00000003.0.5"), ("word", "third"), ("part", 3.5)):
-        stored = checkpoint(1, {"a": 1}, channel_versions={"a": version}, versions_seen={"n": {"a": version}})
-        source.put(config(thread), stored, {"source": "loop", "step": 1, "parents": {}}, {"a": version})
+        original = checkpoint(1, {"a": 1}, channel_versions={"a": version}, versions_seen={"n": {"a": version}})
+        source.put(config(thread), original, {"source": "loop", "step": 1, "parents": {}}, {"a": version})
 
     results = {one.thread_id: one for one in migrate(source, saver, assign=ALICE)}
 
     for thread in ("float", "string"):
-        found = saver.get_tuple(config(thread, user_id="alice"))
-        assert found is not None
-        assert found.checkpoint["channel_versions"] == {"a": 3}
-        assert found.checkpoint["versions_seen"] == {"n": {"a": 3}}
+        stored = saver.get_tuple(config(thread, user_id="alice"))
+        assert stored is not None
+        assert stored.checkpoint["channel_versions"] == {"a": 3}
+        assert stored.checkpoint["versions_seen"] == {"n": {"a": 3}}
     assert "'third' has no counter" in str(results["word"].reason)
     assert "3.5 has no counter" in str(results["part"].reason)
 
@@ -317,7 +317,7 @@ def test_a_mapping_is_read_from_csv_and_json(tmp_path: Path, name: str, text: st
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "error"),
     [
         ("none.csv", None, "can't be read"),
         ("users.csv", "one,alice\n", "first line"),
@@ -329,11 +329,11 @@ def test_a_mapping_is_read_from_csv_and_json(tmp_path: Path, name: str, text: st
         ("users.json", "{", "can't be read"),
     ],
 )
-def test_a_mapping_of_another_form_is_refused(tmp_path: Path, name: str, text: str | None, said: str) -> None:
+def test_a_mapping_of_another_form_is_refused(tmp_path: Path, name: str, text: str | None, error: str) -> None:
     if text is not None:
         (tmp_path / name).write_text(text)
 
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=error):
         read_mapping(tmp_path / name)
 
 

@@ -10,7 +10,7 @@ from langgraph.types import Command
 from langgraph_dynamo_conv.migration import by_mapping, by_metadata, everyone, migrate
 from tests.conftest import MakeSaver, Report
 from tests.factories import config, noise, put
-from tests.migration.conftest import PEERS, MakePeer
+from tests.migration.conftest import KNOWN_SAVERS, MakeSource
 from tests.migration.threads import (
     KINDS,
     MANY,
@@ -36,14 +36,14 @@ WORKERS = [f"worker {number}" for number in range(MANY)]
 
 
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("origin", KNOWN_SAVERS)
 def test_all_threads_are_equal_through_the_graph_api_and_go_on_alike(
-    make_peer: MakePeer, make_saver: MakeSaver, peer: str, report: Report
+    make_source: MakeSource, make_saver: MakeSaver, origin: str, report: Report
 ) -> None:
-    source, kinds = make_peer(peer), kinds_of(peer)
+    source, kinds = make_source(origin), kinds_of(origin)
     threads = played(source, kinds, THREADS)
 
-    results = list(migrate(source, make_saver(default_user_id=None), assign=ASSIGN[peer]))
+    results = list(migrate(source, make_saver(default_user_id=None), assign=ASSIGN[origin]))
 
     assert [(one.outcome, one.reason) for one in results] == [("copied", None)] * THREADS
     assert sorted(one.thread_id for one in results) == threads
@@ -58,14 +58,14 @@ def test_all_threads_are_equal_through_the_graph_api_and_go_on_alike(
         kind.go_on(kind.build(make_saver(default_user_id=None)), new)
         assert outcome_of(kind.build(make_saver(default_user_id=None)), new) == outcome_of(kind.build(source), old)
     checkpoints, writes = sum(one.checkpoints for one in results), sum(one.writes for one in results)
-    report(f"migrated from {peer}: {THREADS} threads, {checkpoints} checkpoints, {writes} pending writes, all equal")
+    report(f"migrated from {origin}: {THREADS} threads, {checkpoints} checkpoints, {writes} pending writes, all equal")
 
 
-@pytest.mark.parametrize("peer", PEERS)
-def test_writes_arrive_in_the_order_in_which_the_run_applied_them_also_where_the_peer_lost_it(
-    make_peer: MakePeer, make_saver: MakeSaver, peer: str
+@pytest.mark.parametrize("origin", KNOWN_SAVERS)
+def test_writes_arrive_in_the_order_in_which_the_run_applied_them_also_where_the_saver_lost_it(
+    make_source: MakeSource, make_saver: MakeSaver, origin: str
 ) -> None:
-    source, kind = make_peer(peer), KINDS["wide"]
+    source, kind = make_source(origin), KINDS["wide"]
     ended = kind.build(source).invoke({"messages": [("user", "go")]}, source_config(0))
 
     list(migrate(source, make_saver(), assign=everyone(user_of(0))))
@@ -74,11 +74,11 @@ def test_writes_arrive_in_the_order_in_which_the_run_applied_them_also_where_the
     assert state.values["log"] == ended["log"] == [*STEPS, *WORKERS]
 
 
-@pytest.mark.parametrize("peer", PEERS)
+@pytest.mark.parametrize("origin", KNOWN_SAVERS)
 def test_an_interrupted_subgraph_arrives_with_its_own_checkpoints_and_resumes(
-    make_peer: MakePeer, make_saver: MakeSaver, peer: str
+    make_source: MakeSource, make_saver: MakeSaver, origin: str
 ) -> None:
-    source, kind = make_peer(peer), KINDS["subgraph"]
+    source, kind = make_source(origin), KINDS["subgraph"]
     kind.build(source).invoke({"messages": [("user", "a shirt")]}, source_config(0))
 
     list(migrate(source, make_saver(), assign=everyone(user_of(0))))
@@ -92,9 +92,11 @@ def test_an_interrupted_subgraph_arrives_with_its_own_checkpoints_and_resumes(
     assert ended["notes"] == ["quick is done", "large, blue"]
 
 
-@pytest.mark.parametrize("peer", ["aws", "dynamodb"])
-def test_a_source_of_several_pages_is_read_to_its_end(make_peer: MakePeer, make_saver: MakeSaver, peer: str) -> None:
-    source, saver, threads = make_peer(peer), make_saver(default_user_id="alice"), ["one", "two", "three"]
+@pytest.mark.parametrize("origin", ["aws", "dynamodb"])
+def test_a_source_of_several_pages_is_read_to_its_end(
+    make_source: MakeSource, make_saver: MakeSaver, origin: str
+) -> None:
+    source, saver, threads = make_source(origin), make_saver(default_user_id="alice"), ["one", "two", "three"]
     for thread in threads:
         at = put(source, 1, {"a": 1}, at=config(thread, user_id=None))
         source.put_writes(at, [("a", noise(250_000, seed)) for seed in range(5)], "task")

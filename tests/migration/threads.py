@@ -40,8 +40,8 @@ def say(text: str) -> dict[str, Any]:
 
 
 def echo(state: Any) -> dict[str, Any]:
-    said = state["messages"][-1]
-    return {"messages": [AIMessage(f"You said: {said.content}", id=f"answer to {said.id}")]}
+    message = state["messages"][-1]
+    return {"messages": [AIMessage(f"You said: {message.content}", id=f"answer to {message.id}")]}
 
 
 # --- a chat with tools ------------------------------------------------------------------------------------
@@ -248,11 +248,11 @@ MISREAD = {
     "aws": {"wide"},  # a task's write 10 comes before its write 2, and tasks in the order of their ids
     "dynamodb": {"wide", "delta, exit", "subgraph"},  # so do they; and a namespace is taken for any that it begins
 }
-"""Kinds that a peer's own saver gives wrongly, so that there is nothing to compare with."""
+"""Kinds of threads that a saver itself gives wrongly, so that there is nothing to compare with."""
 
 
-def kinds_of(peer: str) -> list[Kind]:
-    return [kind for name, kind in KINDS.items() if name not in MISREAD[peer]]
+def kinds_of(origin: str) -> list[Kind]:
+    return [kind for name, kind in KINDS.items() if name not in MISREAD[origin]]
 
 
 def thread_id_of(number: int) -> str:

@@ -405,7 +405,7 @@ STORED = st.lists(
 )
 
 
-def said(messages):
+def meanings(messages):
     return [
         (
             message["role"],
@@ -421,7 +421,7 @@ def said(messages):
 
 @given(STORED)
 def test_what_is_adopted_folds_back_into_the_same_messages(stored):
-    assert said(fold(to_langchain(stored), timestamp=NOW)) == said(stored)
+    assert meanings(fold(to_langchain(stored), timestamp=NOW)) == meanings(stored)
 
 
 @given(STORED)
@@ -440,8 +440,8 @@ def test_adopted_ids_are_those_that_folding_gives(stored):
 @given(STORED)
 def test_adopted_calls_all_have_a_result_and_serialize(stored):
     adopted = to_langchain(stored)
-    asked = [made["id"] for message in adopted for made in getattr(message, "tool_calls", [])]
-    assert asked == [message.tool_call_id for message in adopted if isinstance(message, ToolMessage)]
+    made_ids = [made["id"] for message in adopted for made in getattr(message, "tool_calls", [])]
+    assert made_ids == [message.tool_call_id for message in adopted if isinstance(message, ToolMessage)]
     json.dumps([message.model_dump() for message in adopted])
 
 
@@ -480,13 +480,13 @@ def test_an_adopted_answer_is_calls_then_results_then_text():
         "timestamp": NOW,
         "tool_calls": [{"tool": "search", "args": {"limit": Decimal(5)}, "result": {"hits": [Decimal("0.5")]}}],
     }
-    asked, answered, text = to_langchain([stored])
-    assert (asked.content, asked.tool_calls[0]["name"], asked.tool_calls[0]["args"]) == (
+    calling, answering, text = to_langchain([stored])
+    assert (calling.content, calling.tool_calls[0]["name"], calling.tool_calls[0]["args"]) == (
         "",
         "search",
         {"limit": 5},
     )
-    assert (answered.content, answered.tool_call_id) == ('{"hits": [0.5]}', asked.tool_calls[0]["id"])
+    assert (answering.content, answering.tool_call_id) == ('{"hits": [0.5]}', calling.tool_calls[0]["id"])
     assert text.content == "Two."
 
 
@@ -508,7 +508,7 @@ def test_messages_of_other_programs_are_adopted_as_far_as_they_can_be():
         {"role": "assistant", "tool_calls": [None, {"args": ["x"], "result": {b"ab"}}]},
         {},
     ]
-    assert said(fold(to_langchain(stored), timestamp=NOW)) == [
+    assert meanings(fold(to_langchain(stored), timestamp=NOW)) == [
         ("user", "", []),
         ("assistant", '{"a": 1}', []),
         ("assistant", "", [[("tool", "unknown"), ("args", {"_raw": ["x"]}), ("result", ["YWI="])]]),

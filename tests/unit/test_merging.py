@@ -45,7 +45,7 @@ def contents(messages: list[dict[str, Any]]) -> list[str]:
     return [message["content"] for message in messages]
 
 
-def said(messages: list[dict[str, Any]]) -> list[Any]:
+def meanings(messages: list[dict[str, Any]]) -> list[Any]:
     return [(message["role"], message["content"], message.get("tool_calls")) for message in messages]
 
 
@@ -290,7 +290,7 @@ def test_a_fork_inside_an_answer_takes_back_its_results_and_text():
         folded(QUESTION, asks("a1", "c"), ToolMessage("no", tool_call_id="c", id="r2")),
         forked_from=point,
     )
-    assert said(merged)[1] == (
+    assert meanings(merged)[1] == (
         "assistant",
         "",
         [{"tool": "search", "args": {"query": "c"}, "id": "c", "result": "no"}],
@@ -426,7 +426,7 @@ def test_an_agent_that_trims_has_the_transcript_of_one_that_does_not(messages, s
             start -= 1
         seen = min(seen + step, len(messages))
         stored = merge(stored, folded(*messages[start:seen]))
-    assert said(stored) == said(folded(*messages))
+    assert meanings(stored) == meanings(folded(*messages))
 
 
 @given(DIALOGUES, st.integers(0, 30), st.integers(0, 30))
@@ -435,7 +435,7 @@ def test_a_fork_has_the_transcript_of_its_own_branch(messages, at, length):
     branch = [*point, *(m.model_copy(update={"id": f"{m.id}'"}) for m in messages[at : at + length])]
     stored = merge([], folded(*messages, timestamp=THEN))
     merged = merge(stored, folded(*branch), forked_from=folded(*point))
-    assert said(merged) == said(folded(*branch))
+    assert meanings(merged) == meanings(folded(*branch))
 
 
 # Titles
@@ -457,13 +457,16 @@ def test_a_fork_has_the_transcript_of_its_own_branch(messages, at, length):
     ],
 )
 def test_a_title_is_the_text_cut_at_a_word(text, title):
-    assert title_of(text, limit=20) == title
     assert title_of({"role": "user", "content": text}, limit=20) == title
+
+
+def test_a_conversation_in_which_the_user_has_said_nothing_has_the_default_title():
+    assert title_of(None) == DEFAULT_TITLE
 
 
 @given(st.text(), st.integers(2, 40))
 def test_a_title_is_one_line_within_the_limit(text, limit):
-    title = title_of(text, limit=limit)
+    title = title_of({"role": "user", "content": text}, limit=limit)
     assert title == DEFAULT_TITLE or len(title) <= limit
     assert "\n" not in title
 
