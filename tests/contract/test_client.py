@@ -227,7 +227,7 @@ NOT_DONE: dict[str, Callable[[Any], object]] = {
     "point-in-time recovery with RecoveryPeriodInDays": lambda client: client.update_continuous_backups(
         TableName=NAME, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True, "RecoveryPeriodInDays": 7}
     ),
-    "the capacity of a transaction that changes an index": lambda client: client.transact_write_items(
+    "the capacity of a transaction on items of an index": lambda client: client.transact_write_items(
         **TRANSACTION, ReturnConsumedCapacity="TOTAL"
     ),
     "UPDATED_OLD of a path within an attribute": lambda client: client.update_item(
@@ -242,6 +242,21 @@ def test_what_the_engine_does_not_do_is_no_answer(client: Any, feature: str) -> 
 
     with pytest.raises(NotImplementedError, match=feature):
         NOT_DONE[feature](client)
+
+    assert client.scan(TableName=NAME)["Items"] == [BASE]
+    assert client.list_tables()["TableNames"] == [NAME]
+
+
+def test_a_request_with_an_impossible_option_changes_nothing(client: Any) -> None:
+    for options in (
+        {"ReturnConsumedCapacity": "SOME"},
+        {"ReturnValues": "SOME"},
+        {"ReturnValuesOnConditionCheckFailure": "SOME"},
+    ):
+        with pytest.raises(ClientError, match="ValidationException"):
+            client.put_item(TableName=NAME, Item=BASE, **options)
+
+    assert client.scan(TableName=NAME)["Count"] == 0
 
 
 class TestTransactions:

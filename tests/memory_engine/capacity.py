@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,8 +27,6 @@ class Consumed:
 
     def report(self, table_name: str, mode: str) -> dict[str, Any]:
         """The members of an answer for a request's `ReturnConsumedCapacity`."""
-        if mode not in _MODES:
-            raise Invalid(f"ReturnConsumedCapacity is one of {', '.join(_MODES)}; got {mode}")
         if mode == "NONE":
             return {}
         report: dict[str, Any] = {"TableName": table_name, "CapacityUnits": self.total}
@@ -36,6 +35,14 @@ class Consumed:
         if mode == "INDEXES" and self.indexes:
             report["GlobalSecondaryIndexes"] = {n: {"CapacityUnits": units} for n, units in self.indexes.items()}
         return {"ConsumedCapacity": report}
+
+
+def mode_of(request: Mapping[str, Any]) -> str:
+    """A request's `ReturnConsumedCapacity`. Raises `Invalid`."""
+    mode = str(request.get("ReturnConsumedCapacity", "NONE"))
+    if mode not in _MODES:
+        raise Invalid(f"ReturnConsumedCapacity is one of {', '.join(_MODES)}; got {mode}")
+    return mode
 
 
 def table_write_units(before: Item | None, after: Item | None) -> float:

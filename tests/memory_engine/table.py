@@ -19,11 +19,13 @@ Key = tuple[Order, ...]
 
 
 class Meter(Protocol):
-    """Told of each item that is read, and of each write."""
+    """What is told of each read and each write of items."""
 
-    def read(self, sizes: list[int]) -> None: ...
+    def read(self, sizes: list[int]) -> None:
+        """Items of these sizes were read by one request."""
 
-    def wrote(self, item: Item | None) -> None: ...
+    def wrote(self, item: Item | None) -> None:
+        """An item was written, or (None) deleted."""
 
 
 class NoMeter:

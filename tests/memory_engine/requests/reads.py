@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.memory_engine.capacity import Consumed
+from tests.memory_engine.capacity import Consumed, mode_of
 from tests.memory_engine.definitions import refuse_unknown
 from tests.memory_engine.expressions.binding import NAMES, VALUES, Expressions
 from tests.memory_engine.expressions.conditions import Condition
@@ -32,17 +32,19 @@ _SELECTIONS = ("ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES", "COUNT", "SPECIFIC_
 
 
 def get_item(table: Table, request: Request) -> Answer:
+    """GetItem's answer. Raises `Refused`."""
     refuse_unknown("GetItem", request, _ITEM | {"Key"})
-    expressions = Expressions(request, table.definition.keys)
+    expressions, mode = Expressions(request, table.definition.keys), mode_of(request)
     item = table.get(table.definition.schema.in_request(request["Key"])[1])
     size = item.size if item else 0
     table.meter.read([size] if item else [])
     consumed = Consumed(read_units(size, bool(request.get("ConsistentRead"))))
-    answer = consumed.report(table.name, request.get("ReturnConsumedCapacity", "NONE"))
+    answer = consumed.report(table.name, mode)
     return {**answer, "Item": shown(item, expressions)} if item else answer
 
 
 def query(table: Table, request: Request) -> Answer:
+    """Query's answer: one page. Raises `Refused`."""
     refuse_unknown("Query", request, _PAGE | {"KeyConditionExpression", "ScanIndexForward"})
     reading = _Reading(table, request)
     source = reading.source
@@ -57,6 +59,7 @@ def query(table: Table, request: Request) -> Answer:
 
 
 def scan(table: Table, request: Request) -> Answer:
+    """Scan's answer: one page. Raises `Refused`."""
     refuse_unknown("Scan", request, _PAGE)
     reading = _Reading(table, request)
     return reading.answer(reading.source.items.scan(reading.start), lambda _: False)
@@ -137,6 +140,7 @@ class _Reading:
     def __init__(self, table: Table, request: Request) -> None:
         self.expressions = Expressions(request, table.definition.keys)
         self._request = request
+        self._mode = mode_of(request)
         self._limit = request.get("Limit")
         self.source = _Source(table, table.index(request["IndexName"]) if "IndexName" in request else None)
         self._consistent = bool(request.get("ConsistentRead"))
@@ -182,7 +186,7 @@ class _Reading:
         units = read_units(sum(page.sizes), self._consistent)
         index = self.source.index
         consumed = Consumed(units) if index is None else Consumed(0.0, {index.definition.name: units})
-        return consumed.report(self.source.table.name, self._request.get("ReturnConsumedCapacity", "NONE"))
+        return consumed.report(self.source.table.name, self._mode)
 
     @property
     def _select(self) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.memory_engine.capacity import Consumed, table_write_units
+from tests.memory_engine.capacity import Consumed, mode_of, table_write_units
 from tests.memory_engine.definitions import refuse_unknown
 from tests.memory_engine.expressions.binding import NAMES, Expressions
 from tests.memory_engine.items.sizes import read_units
@@ -48,15 +48,18 @@ class Tokens:
         return True
 
     def add(self, token: str | None, request: Request) -> None:
+        """Remember a request that was done."""
         if token is not None:
             self.done[token] = _text(request)
 
 
 def transact_write_items(table_of: TableOf, request: Request, tokens: Tokens) -> Answer:
+    """TransactWriteItems' answer. Raises `Refused`."""
     refuse_unknown("TransactWriteItems", request, ("TransactItems", "ReturnConsumedCapacity", "ClientRequestToken"))
     token = request.get("ClientRequestToken")
+    mode = mode_of(request)
     if tokens.is_done(token, request):
-        if request.get("ReturnConsumedCapacity", "NONE") != "NONE":
+        if mode != "NONE":
             raise NotImplementedError("the capacity of a transaction that is sent again")
         return {}
     changes = [_change(table_of, one) for one in _items(request)]
@@ -64,13 +67,17 @@ def transact_write_items(table_of: TableOf, request: Request, tokens: Tokens) ->
     writes = _writes(changes)
     if sum(write.after.size for write in writes if write.after) > MOST_BYTES:
         raise Invalid("Transaction request size exceeded the limit of 4 MB")
+    if mode != "NONE" and any(map(_is_indexed, changes, writes)):
+        raise NotImplementedError("the capacity of a transaction on items of an index")
     consumed = [(change.table, _done(change.table, write)) for change, write in zip(changes, writes, strict=True)]
     tokens.add(token, request)
-    return _report(consumed, request, "WriteCapacityUnits")
+    return _report(consumed, mode, "WriteCapacityUnits")
 
 
 def transact_get_items(table_of: TableOf, request: Request) -> Answer:
+    """TransactGetItems' answer. Raises `Refused`."""
     refuse_unknown("TransactGetItems", request, ("TransactItems", "ReturnConsumedCapacity"))
+    mode = mode_of(request)
     gets = [one["Get"] for one in _items(request)]
     for get in gets:
         refuse_unknown("Get", get, ("TableName", "Key", "ProjectionExpression", NAMES))
@@ -81,7 +88,7 @@ def transact_get_items(table_of: TableOf, request: Request) -> Answer:
     found = [table.get(key) for table, key in zip(tables, keys, strict=True)]
     answers = [{"Item": shown(item, one)} if item else {} for item, one in zip(found, expressions, strict=True)]
     units = [Consumed(_TIMES * read_units(item.size if item else 0, True)) for item in found]
-    report = _report(list(zip(tables, units, strict=True)), request, "ReadCapacityUnits")
+    report = _report(list(zip(tables, units, strict=True)), mode, "ReadCapacityUnits")
     return {"Responses": answers, **report}
 
 
@@ -132,12 +139,14 @@ def _done(table: Table, write: Write) -> Consumed:
     return Consumed(_TIMES * consumed.table, consumed.indexes)
 
 
-def _report(consumed: list[tuple[Table, Consumed]], request: Request, units: str) -> Answer:
-    mode = request.get("ReturnConsumedCapacity", "NONE")
+def _is_indexed(change: Change, write: Write) -> bool:
+    items = (write.before, write.after)
+    return any(index.place(item, write.key) for index in change.table.indexes.values() for item in items)
+
+
+def _report(consumed: list[tuple[Table, Consumed]], mode: str, units: str) -> Answer:
     by_table: dict[str, float] = defaultdict(float)
     for table, one in consumed:
-        if one.indexes and mode != "NONE":
-            raise NotImplementedError("the capacity of a transaction that changes an index")
         by_table[table.name] += one.total
     reports = [Consumed(total).report(name, mode) for name, total in by_table.items()]
     entries = [report["ConsumedCapacity"] for report in reports if report]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tests.memory_engine.capacity import mode_of
 from tests.memory_engine.definitions import refuse_unknown
 from tests.memory_engine.expressions.binding import NAMES, VALUES, Expressions
 from tests.memory_engine.items.item import Item
@@ -91,16 +92,19 @@ def update_of(table: Table, request: Request) -> Change:
 
 
 def put_item(table: Table, request: Request) -> Answer:
+    """PutItem's answer. Raises `Refused`."""
     refuse_unknown("PutItem", request, _REPORTED | {"Item"})
     return _written(table, request, put_of(table, request), _OLD)
 
 
 def delete_item(table: Table, request: Request) -> Answer:
+    """DeleteItem's answer. Raises `Refused`."""
     refuse_unknown("DeleteItem", request, _REPORTED | {"Key"})
     return _written(table, request, delete_of(table, request), _OLD)
 
 
 def update_item(table: Table, request: Request) -> Answer:
+    """UpdateItem's answer. Raises `Refused`."""
     refuse_unknown("UpdateItem", request, _REPORTED | {"Key", "UpdateExpression"})
     return _written(table, request, update_of(table, request), _ANY)
 
@@ -123,22 +127,24 @@ def _key(table: Table, request: Request) -> tuple[Attributes, Key]:
 
 
 def _written(table: Table, request: Request, change: Change, allowed: tuple[str, ...]) -> Answer:
-    returned = request.get("ReturnValues", "NONE")
+    returned, mode = request.get("ReturnValues", "NONE"), mode_of(request)
     if returned not in allowed:
         raise Invalid("Return values set to invalid value")
+    names = _updated(returned, change.expressions)
     write = change.write()
-    answer = table.write(write).report(table.name, request.get("ReturnConsumedCapacity", "NONE"))
-    attributes = _returned(returned, write, change.expressions)
+    answer = table.write(write).report(table.name, mode)
+    item = write.before if returned.endswith("OLD") else write.after
+    if returned == "NONE" or item is None:
+        return answer
+    attributes = item.attributes if names is None else item.only(names).attributes
     return {**answer, "Attributes": attributes} if attributes else answer
 
 
-def _returned(returned: str, write: Write, expressions: Expressions) -> Attributes:
-    item = write.before if returned.endswith("OLD") else write.after
-    if returned == "NONE" or item is None:
-        return {}
-    if returned.startswith("ALL"):
-        return item.attributes
+def _updated(returned: str, expressions: Expressions) -> list[str] | None:
+    """The attributes that `ReturnValues` asks for; None for all. AWS returns only parts of those updated in part."""
+    if not returned.startswith("UPDATED"):
+        return None
     paths = expressions.update.paths(expressions.binding)
     if any(len(path) > 1 for path in paths):
         raise NotImplementedError(f"ReturnValues {returned} of a path within an attribute")
-    return item.only(str(path[0]) for path in paths).attributes
+    return [str(path[0]) for path in paths]
