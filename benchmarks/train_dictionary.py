@@ -1,4 +1,4 @@
-"""Trains the zstd dictionary of `_format/dictionary.py`. Run once, for format version 1; kept for the record.
+"""Trains the zstd dictionary beside `_format/dictionary.py`. Run once, for format version 1; kept for the record.
 
 The samples are what real graphs store: changes and task writes of tool-calling agents, with the metadata that the
 common providers give, on text and code of the Python standard library (documentation strings), which no benchmark uses.
@@ -6,7 +6,6 @@ common providers give, on text and code of the Python standard library (document
 
 from __future__ import annotations
 
-import base64
 import importlib
 import inspect
 import json
@@ -14,6 +13,7 @@ import pkgutil
 import random
 import sys
 import uuid
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -26,6 +26,7 @@ from moto import mock_aws
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from langgraph_dynamo_conv._format import frames
 
+DICTIONARY = Path(frames.__file__).with_name("dictionary.zstd")
 DICTIONARY_BYTES = 8 * 1024
 CONVERSATIONS = 150
 TURNS = 6
@@ -136,13 +137,7 @@ def main() -> None:
     taken = samples()
     trained = zstandard.train_dictionary(DICTIONARY_BYTES, taken, level=9, notifications=0)
     print(f"{len(taken)} samples, {sum(map(len, taken))} bytes, dictionary {len(trained)} bytes", file=sys.stderr)
-    encoded = base64.b85encode(trained.as_bytes()).decode()
-    print('"""The zstd dictionary of codec 2, printed by `benchmarks/train_dictionary.py`.\n')
-    print("The rule: it never changes, since stored data needs it byte for byte. A better one gets another codec.")
-    print('"""\n\nfrom base64 import b85decode\n\nDICTIONARY = b85decode(\n    """')
-    for start in range(0, len(encoded), 112):
-        print(encoded[start : start + 112])
-    print('""".replace("\\n", "").strip()\n)')
+    DICTIONARY.write_bytes(trained.as_bytes())
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import binascii
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 from langgraph_dynamo_conv._format.items import AttributeMap
 from langgraph_dynamo_conv._format.keys import PK, SK, check_thread_id
@@ -25,18 +26,19 @@ SORTED_AT_MOST = 2000
 _LONGEST_TIME = 64
 """Characters of a time in a row, whoever wrote it; more can't be a key of the index."""
 
+Read = Callable[[AttributeMap], Row]
+"""Gives the record of a row that was read."""
+
 _CREATED, _UPDATED = "created_at", "updated_at"
-_SHOWN = (
-    "conversation_id",
-    "user_id",
-    "title",
-    "created_at",
-    "updated_at",
-    "message_count",
-    "status",
-    "version",
-    "sealed",
-)
+_SHOWN = (PK, "title", _CREATED, _UPDATED, "message_count", "status", "version", "sealed")
+"""Attributes of a row that a list needs, beside the user."""
+
+
+class _Position(NamedTuple):
+    """A place in a list: a conversation's time, and its id where several have the same."""
+
+    at: str
+    thread_id: str
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,7 @@ class ConversationQuery:
         return self.title_contains is None or self.title_contains.casefold() in row.title.casefold()
 
 
-def page(
-    table: Table, query: ConversationQuery, cursor: str | None, read: Callable[[AttributeMap], Row]
-) -> ConversationPage:
+def page(table: Table, query: ConversationQuery, cursor: str | None, read: Read) -> ConversationPage:
     """One page.
 
     Args:
@@ -83,83 +83,60 @@ def page(
         cursor: From the page before, or None.
         read: Gives the record of a row that was read.
     """
-    start = _start(query, cursor)
-    rows = (
-        _by_created(table, query, start, read) if query.order_by == _CREATED else _by_updated(table, query, start, read)
-    )
-    rows_of_page: list[Row] = []
-    for row in rows:
-        if len(rows_of_page) == query.limit:
-            return ConversationPage(_summaries(rows_of_page), _cursor(query, rows_of_page[-1]))
-        rows_of_page.append(row)
-    return ConversationPage(_summaries(rows_of_page))
+    position = _position(query, cursor)
+    by = _by_created if query.order_by == _CREATED else _by_updated
+    rows = list(islice(by(table, query, position, read), query.limit + 1))
+    summaries = tuple(map(ConversationSummary._of, rows[: query.limit]))
+    # One more than the page holds tells that there is a next one.
+    return ConversationPage(summaries, _cursor(query, rows[-2]) if len(rows) > query.limit else None)
 
 
-def all_rows(table: Table, query: ConversationQuery, read: Callable[[AttributeMap], Row]) -> Iterator[Row]:
+def all_rows(table: Table, query: ConversationQuery, read: Read) -> Iterator[Row]:
     """Every conversation asked for, by creation time."""
     return _by_created(table, query, None, read)
 
 
-def _by_created(
-    table: Table, query: ConversationQuery, start: dict[str, str] | None, read: Callable[[AttributeMap], Row]
-) -> Iterator[Row]:
+def _by_created(table: Table, query: ConversationQuery, position: _Position | None, read: Read) -> Iterator[Row]:
     request = _range(query)
-    if start is not None:
-        request["ExclusiveStartKey"] = {
-            PK: {"S": start["id"]},
-            SK: {"S": query.user_id},
-            _CREATED: {"S": start["at"]},
-        }
+    if position is not None:
+        key = {PK: position.thread_id, SK: query.user_id, _CREATED: position.at}
+        request["ExclusiveStartKey"] = {name: {"S": value} for name, value in key.items()}
     filters = query.status or query.title_contains
-    # One more than the page holds tells whether there is a next one.
     for answer in table.query_index(query.user_id, None if filters else query.limit + 1, **request):
         yield from filter(query.admits, map(read, answer.get("Items", [])))
 
 
-def _by_updated(
-    table: Table, query: ConversationQuery, start: dict[str, str] | None, read: Callable[[AttributeMap], Row]
-) -> Iterator[Row]:
+def _by_updated(table: Table, query: ConversationQuery, position: _Position | None, read: Read) -> Iterator[Row]:
     rows: list[Row] = []
     for answer in table.query_index(query.user_id, None, **{**_range(query), "ScanIndexForward": False}):
         rows += map(read, answer.get("Items", []))
         if len(rows) >= SORTED_AT_MOST:
             break
-    ordered = sorted(rows[:SORTED_AT_MOST], key=_updated_key, reverse=query.newest_first)
-    for row in filter(query.admits, ordered):
-        key = _updated_key(row)
-        if (
-            start is None
-            or (key < (start["at"], start["id"])) == query.newest_first
-            and key != (start["at"], start["id"])
-        ):
+    for row in filter(query.admits, sorted(rows[:SORTED_AT_MOST], key=_updated, reverse=query.newest_first)):
+        place = _updated(row)
+        if position is None or (place < position if query.newest_first else place > position):
             yield row
 
 
-def _updated_key(row: Row) -> tuple[str, str]:
-    return row.updated_at, row.scope.thread_id
+def _updated(row: Row) -> _Position:
+    return _Position(row.updated_at, row.scope.thread_id)
 
 
 def _range(query: ConversationQuery) -> dict[str, Any]:
-    names = {f"#{name}": name for name in _SHOWN if name != SK}
+    names = {f"#{name}": name for name in _SHOWN}
+    after, before = query.created_after, query.created_before
+    values = {name: {"S": time} for name, time in ((":after", after), (":before", before)) if time is not None}
     request: dict[str, Any] = {
         "ProjectionExpression": ", ".join(["#user", *names]),
         "names": names,
-        "values": {},
+        "values": values,
         "ScanIndexForward": not query.newest_first,
     }
-    after, before = query.created_after, query.created_before
-    if after is not None and before is not None:
+    if len(values) == 2:
         request["created"] = " AND #created_at BETWEEN :after AND :before"
-        request["values"] = {":after": {"S": after}, ":before": {"S": before}}
-    elif after is not None:
-        request |= {"created": " AND #created_at > :after", "values": {":after": {"S": after}}}
-    elif before is not None:
-        request |= {"created": " AND #created_at < :before", "values": {":before": {"S": before}}}
+    elif values:
+        request["created"] = " AND #created_at > :after" if after is not None else " AND #created_at < :before"
     return live(request, query.now)
-
-
-def _summaries(rows: list[Row]) -> tuple[ConversationSummary, ...]:
-    return tuple(ConversationSummary._of(row) for row in rows)
 
 
 def _cursor(query: ConversationQuery, last: Row) -> str:
@@ -168,20 +145,18 @@ def _cursor(query: ConversationQuery, last: Row) -> str:
     return base64.urlsafe_b64encode(json.dumps(body).encode()).decode()
 
 
-def _start(query: ConversationQuery, cursor: str | None) -> dict[str, str] | None:
+def _position(query: ConversationQuery, cursor: str | None) -> _Position | None:
     if cursor is None:
         return None
     try:
         body = json.loads(base64.urlsafe_b64decode(cursor))
-        order = (query.user_id, query.order_by, query.newest_first)
-        if (body["u"], body["o"], body["n"]) != order:
+        if (body["u"], body["o"], body["n"]) != (query.user_id, query.order_by, query.newest_first):
             raise ValueError("it belongs to another list")
         if not isinstance(body["at"], str) or not 0 < len(body["at"]) <= _LONGEST_TIME:
             raise ValueError("it names no time")
-        check_thread_id(body["id"])
+        return _Position(body["at"], check_thread_id(body["id"]))
     except (binascii.Error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             "the cursor is broken, or is of another user or order: give the one that the page before came with, and "
             "the same arguments"
         ) from error
-    return {"id": body["id"], "at": body["at"]}
