@@ -43,6 +43,8 @@ SET q=((n)+(:a))
 SET q = if_not_exists(l.x, :a)
 SET q = if_not_exists(n, :a) + n
 SET q = if_not_exists(q, if_not_exists(r, :a))
+SET q = if_not_exists(n, if_not_exists(n, :a))
+SET n = if_not_exists(q, n)
 SET q = if_not_exists(q, :a) - if_not_exists(r, :a)
 SET n = n + :a, q = n
 SET m.k = :a, m.n = :a
@@ -159,6 +161,10 @@ REMOVE l[9].x
 REMOVE (n)
 SET n = q
 SET q = if_not_exists(q, r)
+SET q = if_not_exists(n, n)
+SET q = n + if_not_exists(n, n)
+SET q = list_append(l, if_not_exists(l, l))
+SET q = if_not_exists(r, if_not_exists(n, n))
 SET q = if_not_exists(q)
 SET q = list_append(l)
 SET q = size(l)

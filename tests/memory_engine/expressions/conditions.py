@@ -15,9 +15,8 @@ from tests.memory_engine.expressions.operands import (
     Binding,
     Literal,
     Operand,
-    Path,
+    check_distinct,
     check_kinds,
-    shown,
     wrong_type,
 )
 from tests.memory_engine.items.values import SORTABLE, TYPES, Attributes, Value, kind_of, order_of
@@ -55,7 +54,7 @@ class Comparison:
     right: Operand
 
     def check(self, binding: Binding) -> None:
-        _check_distinct(self.operator, self.operands(), binding)
+        check_distinct(self.operator, self.operands(), binding)
         check_kinds(self.operator, self.operands(), binding, SORTABLE if self.operator in _ORDERED else TYPES)
 
     def holds(self, binding: Binding, item: Attributes) -> bool:
@@ -78,7 +77,7 @@ class Between:
     high: Operand
 
     def check(self, binding: Binding) -> None:
-        _check_distinct("BETWEEN", self.operands(), binding)
+        check_distinct("BETWEEN", self.operands(), binding)
         check_kinds("BETWEEN", self.operands(), binding, SORTABLE)
         if isinstance(self.low, Literal) and isinstance(self.high, Literal):
             low, high = self.low.value(binding, {}), self.high.value(binding, {})
@@ -104,7 +103,7 @@ class In:
     options: tuple[Operand, ...]
 
     def check(self, binding: Binding) -> None:
-        _check_distinct("IN", self.operands(), binding)
+        check_distinct("IN", self.operands(), binding)
         check_kinds("IN", self.operands(), binding, TYPES)
         if len(self.options) > MOST_OPTIONS:
             number = len(self.options)
@@ -161,7 +160,7 @@ class Function:
     arguments: tuple[Operand, ...]
 
     def check(self, binding: Binding) -> None:
-        _check_distinct(self.name, self.arguments, binding)
+        check_distinct(self.name, self.arguments, binding)
         check_kinds(self.name, self.arguments, binding, _PREFIXED if self.name == "begins_with" else TYPES)
         if self.name == "attribute_type":
             _check_type_name(self.arguments[1], binding)
@@ -204,18 +203,6 @@ def _compared(compare: Callable[[Any, Any], bool], left: Value | None, right: Va
         return False
     kind = kind_of(left)
     return kind == kind_of(right) and kind in SORTABLE and compare(order_of(left), order_of(right))
-
-
-def _check_distinct(name: str, operands: tuple[Operand, ...], binding: Binding) -> None:
-    first = operands[0]
-    if not isinstance(first, Path):
-        return
-    steps = first.steps(binding)
-    if any(isinstance(other, Path) and other.steps(binding) == steps for other in operands[1:]):
-        raise Invalid(
-            "The first operand must be distinct from the remaining operands for this operator or function; "
-            f"operator: {name}, first operand: {shown(steps)}"
-        )
 
 
 def _check_type_name(operand: Operand, binding: Binding) -> None:

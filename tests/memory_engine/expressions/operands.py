@@ -102,6 +102,19 @@ def check_kinds(operator: str, operands: Iterable[Operand], binding: Binding, al
             raise wrong_type(operator, kind)
 
 
+def check_distinct(name: str, operands: tuple[Operand, ...], binding: Binding) -> None:
+    """Raises `Invalid` if the first operand is a path that is another operand too."""
+    first = operands[0]
+    if not isinstance(first, Path):
+        return
+    steps = first.steps(binding)
+    if any(isinstance(other, Path) and other.steps(binding) == steps for other in operands[1:]):
+        raise Invalid(
+            "The first operand must be distinct from the remaining operands for this operator or function; "
+            f"operator: {name}, first operand: {shown(steps)}"
+        )
+
+
 def wrong_type(operator: str, kind: str) -> Invalid:
     """What is said of an operand of a type that its operator does not take."""
     return Invalid(

@@ -10,7 +10,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from tests.memory_engine.expressions.operands import Binding, Operand, Path, Steps, check_kinds, value_at
+from tests.memory_engine.expressions.operands import (
+    Binding,
+    Operand,
+    Path,
+    Steps,
+    check_distinct,
+    check_kinds,
+    value_at,
+)
 from tests.memory_engine.expressions.paths import check_apart
 from tests.memory_engine.items.values import DEEPEST, Attributes, Value, added, canonical, depth_of, kind_of, too_deep
 from tests.memory_engine.refusals import Invalid, Unfit
@@ -37,7 +45,8 @@ class IfNotExists:
         return found if found is not None else self.default.value(binding, item)
 
     def kind(self, binding: Binding) -> None:
-        return None
+        check_distinct("if_not_exists", (self.path, self.default), binding)
+        self.default.kind(binding)
 
 
 @dataclass(frozen=True)
