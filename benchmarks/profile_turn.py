@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import copy
 import cProfile
-import json
 import pstats
 import sys
 import time
@@ -20,15 +19,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import boto3
-from botocore.awsrequest import AWSResponse
-from botocore.config import Config
 from langgraph.checkpoint.memory import InMemorySaver
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-from tests.instant_table import InstantClient, InstantTable
+from tests.memory_engine.bare import BareTable
+from tests.memory_engine.client import memory_client
 from tests.reference_chat import Prose, chat_graph, user_message
 
 CONFIG = {"configurable": {"thread_id": "chat", "user_id": "alice", "checkpoint_ns": ""}}
@@ -89,33 +86,14 @@ def play(saver: Any, calls: list[Call]) -> dict[str, float]:
     return {method: median(turn[method] for turn in turns) for method in ("get_tuple", "put", "put_writes")}
 
 
-def with_boto(table: InstantTable) -> Any:
-    """A boto3 client whose requests are answered before they are sent."""
-    client = boto3.client(
-        "dynamodb",
-        region_name="us-east-1",
-        aws_access_key_id="dummy",
-        aws_secret_access_key="dummy",
-        config=Config(max_pool_connections=32),
-    )
-
-    def answer(request: Any, **_: Any) -> AWSResponse:
-        operation = request.headers["X-Amz-Target"].decode().rpartition(".")[2]
-        body = json.dumps(table.answer(operation, json.loads(request.body))).encode()
-        response = AWSResponse(request.url, 200, {"Content-Type": "application/x-amz-json-1.0"}, None)
-        response._content = body
-        return response
-
-    client.meta.events.register("before-send.dynamodb", answer)
-    return client
-
-
 def savers() -> dict[str, Callable[[], Any]]:
     return {
-        "this saver, without botocore": lambda: DynamoDBConversationSaver("t", client=InstantClient(InstantTable())),
-        "this saver, with botocore": lambda: DynamoDBConversationSaver("t", client=with_boto(InstantTable())),
+        "this saver, without botocore": lambda: DynamoDBConversationSaver("table", client=BareTable().client()),
+        "this saver, with botocore": lambda: DynamoDBConversationSaver(
+            "table", client=memory_client(BareTable().service)
+        ),
         "the same, transcript off": lambda: DynamoDBConversationSaver(
-            "t", client=with_boto(InstantTable()), transcript=False
+            "table", client=memory_client(BareTable().service), transcript=False
         ),
         "InMemorySaver": InMemorySaver,
     }

@@ -19,18 +19,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
-from botocore.handlers import BUILTIN_HANDLERS
 from moto import mock_aws
 from moto.core.models import botocore_stubber
 
 from dev import DYNAMODB_LOCAL_VARIABLES, dynamodb_local_command
-from tests.memory_engine.client import http_answer
+from tests.memory_engine import client as memory
+from tests.memory_engine.bare import conversations_table
 from tests.memory_engine.service import Service
 
 if TYPE_CHECKING:
@@ -93,8 +92,8 @@ class Engine:
         """Let the caller decide what a client's requests come to; gives what answers a request."""
         events: Any = client.meta.events
         if self.name == "memory":
-            events.unregister("before-send.dynamodb", _answered_in_memory)
-            return lambda request: _answered_in_memory(request)  # type: ignore[return-value]
+            events.unregister(memory.EVENT, memory.answered_in_process)
+            return lambda request: memory.answered_in_process(request)  # type: ignore[return-value]
         if self.name == "moto":
             events.unregister("before-send", _one_request_at_a_time)
             return lambda request: _one_request_at_a_time("before-send", request)
@@ -105,11 +104,8 @@ class Engine:
 def running(name: str) -> Iterator[Engine]:
     """Start an engine and stop it at the end."""
     if name == "memory":
-        _services.append(Service())
-        try:
+        with memory.running(Service()):
             yield Engine(name, None)
-        finally:
-            _services.pop()
     elif name == "moto":
         with mock_aws():
             yield Engine(name, None)
@@ -161,44 +157,9 @@ def free_port() -> int:
 def create_table(client: DynamoDBClient) -> str:
     """Create the conversations table under a name of its own, as its users have it, and return the name."""
     name = f"conversations-{uuid.uuid4()}"
-    client.create_table(
-        TableName=name,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": "conversation_id", "AttributeType": "S"},
-            {"AttributeName": "user_id", "AttributeType": "S"},
-            {"AttributeName": "created_at", "AttributeType": "S"},
-        ],
-        KeySchema=[
-            {"AttributeName": "conversation_id", "KeyType": "HASH"},
-            {"AttributeName": "user_id", "KeyType": "RANGE"},
-        ],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": INDEX,
-                "KeySchema": [
-                    {"AttributeName": "user_id", "KeyType": "HASH"},
-                    {"AttributeName": "created_at", "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-        ],
-    )
+    client.create_table(**conversations_table(name))
     return name
 
-
-_services: list[Service] = []
-"""The running engine "memory", if it is running."""
-
-
-def _answered_in_memory(request: Any, **_: Any) -> AWSResponse | None:
-    """What the running engine "memory" answers; None where there is none, or the request is for another host."""
-    at_aws = str(urlsplit(request.url).hostname).endswith(".amazonaws.com")
-    return http_answer(_services[-1], request) if _services and at_aws else None
-
-
-# Of every client that is made from here on, also by the command line and the examples.
-BUILTIN_HANDLERS.append(("before-send.dynamodb", _answered_in_memory))
 
 _moto_lock = threading.Lock()
 

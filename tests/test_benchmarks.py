@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from benchmarks import contenders as savers
 from benchmarks.__main__ import FIGURES, ROOT, measure, write
 from benchmarks.contenders import CONTENDERS, FLOOR, OURS, PEERS, Place
+from benchmarks.deliberate_faults import FAULTS, PACKAGE, Fault, with_fault
 from benchmarks.document import TEMPLATE, write_document
 from benchmarks.entropy import bits_a_character
 from benchmarks.logical_time import LogicalTime
@@ -164,6 +165,25 @@ def test_checkpoint_ids_sort_by_time_and_repeat() -> None:
     assert ids == [second.uuid6(clock_seq=step) for step in range(-2, 100)]
     assert [str(made) for made in ids] == sorted(map(str, ids))
     assert {(made.version, made.variant) for made in ids} == {(6, uuid.RFC_4122)}
+
+
+def test_the_clock_of_a_saver_stands_still_within_a_turn() -> None:
+    clock = LogicalTime()
+    for _ in range(3):
+        clock.next_turn()
+        began = clock.seconds()
+        ids = [clock.uuid6() for _ in range(20)]
+        assert clock.seconds() == began < clock._now.timestamp(), ids
+    clock.next_turn()
+    assert clock.seconds() > began
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_deliberate_fault_still_has_its_place_in_the_code(fault: Fault) -> None:
+    right = (ROOT / PACKAGE / fault.file).read_text(encoding="utf-8")
+    wrong = with_fault(right, fault)
+    assert wrong != right
+    compile(wrong, fault.file, "exec")
 
 
 def test_a_price_is_that_of_write_and_read_units() -> None:

@@ -11,13 +11,16 @@ import uuid
 import zlib
 from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import contextmanager
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore import UNSIGNED
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
+from botocore.handlers import BUILTIN_HANDLERS
 
 from tests.memory_engine.refusals import Refused
 from tests.memory_engine.service import Service
@@ -27,12 +30,11 @@ if TYPE_CHECKING:
 
 _TYPE = "com.amazonaws.dynamodb.v20120810#"
 _OK, _REFUSED = 200, 400
-_EVENT = "before-send.dynamodb"
-_HANDLER = "memory-engine"
+EVENT = "before-send.dynamodb"
 
 
 def memory_client(service: Service, region: str = "us-east-1", **config: Any) -> DynamoDBClient:
-    """A new client of the service; keyword arguments are those of botocore's `Config`."""
+    """A new client of this service, whichever one is `running`; keyword arguments are those of botocore's `Config`."""
     options = {"signature_version": UNSIGNED, "max_pool_connections": 32, **config}
     client = boto3.client(
         "dynamodb",
@@ -41,20 +43,32 @@ def memory_client(service: Service, region: str = "us-east-1", **config: Any) ->
         aws_secret_access_key="dummy",
         config=Config(**options),
     )
-    return answering(client, service)
-
-
-def answering(client: DynamoDBClient, service: Service) -> DynamoDBClient:
-    """The client, which from now on sends nothing: the service answers it."""
     events: Any = client.meta.events
-    events.register(_EVENT, lambda request, **_: http_answer(service, request), unique_id=_HANDLER)
+    events.unregister(EVENT, answered_in_process)
+    events.register(EVENT, lambda request, **_: http_answer(service, request))
     return client
 
 
-def no_longer_answering(client: DynamoDBClient) -> None:
-    """Undo `answering`: whoever puts faults before the answers calls `http_answer`."""
-    events: Any = client.meta.events
-    events.unregister(_EVENT, unique_id=_HANDLER)
+_running: list[Service] = []
+
+
+@contextmanager
+def running(service: Service) -> Iterator[None]:
+    """Let the service answer every client of DynamoDB in this process, also those of a command line or an example."""
+    _running.append(service)
+    try:
+        yield
+    finally:
+        _running.pop()
+
+
+def answered_in_process(request: Any, **_: Any) -> AWSResponse | None:
+    """What the running service answers; None where there is none, or the request is for a host that is not AWS's."""
+    at_aws = str(urlsplit(request.url).hostname).endswith(".amazonaws.com")
+    return http_answer(_running[-1], request) if _running and at_aws else None
+
+
+BUILTIN_HANDLERS.append((EVENT, answered_in_process))
 
 
 def http_answer(service: Service, request: Any) -> AWSResponse:

@@ -30,7 +30,7 @@ from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._state.full import CHAIN_BYTES, SMALL_SEGMENT_BYTES, SMALL_SEGMENTS
 from tests.conftest import Report
 from tests.factories import USER, checkpoint_id, config
-from tests.instant_table import Counts, InstantClient, InstantTable
+from tests.memory_engine.bare import BareTable, Counts
 from tests.reference_chat import Prose
 
 TURNS = int(os.environ.get("BOUNDS_TURNS", "200"))
@@ -138,14 +138,13 @@ class Played:
         return sum(turn.written_bytes for turn in chosen) / len(chosen)
 
 
-def saver_on(table: InstantTable) -> DynamoDBConversationSaver:
-    client: Any = InstantClient(table)
-    return DynamoDBConversationSaver("table", client=client, transcript=False)
+def saver_on(table: BareTable) -> DynamoDBConversationSaver:
+    return DynamoDBConversationSaver("table", client=table.client(), transcript=False)
 
 
 def play(shape: Shape, turns: int, *, cold: bool = False) -> Played:
     """The puts and task writes of so many turns; `cold`: each turn in a process of its own."""
-    table, played, held = InstantTable(), Played(), {}
+    table, played, held = BareTable(), Played(), {}
     saver = saver_on(table)
     at = config("thread")
     states = shape(Prose())
@@ -187,7 +186,7 @@ def put_turn(saver: DynamoDBConversationSaver, at: Any, turn: int, state: Values
     return at
 
 
-def cold_read(table: InstantTable, state: Values) -> Read:
+def cold_read(table: BareTable, state: Values) -> Read:
     table.clear()
     saver = saver_on(table)
     found = saver.get_tuple(config("thread"))
@@ -309,9 +308,8 @@ GRAPHS: dict[str, Callable[[Prose], Any]] = {
 
 def play_graph(make: Callable[[Prose], Any], turns: int) -> tuple[list[Counts], list[Any]]:
     """So many turns of a graph, on a saver that keeps the transcript too; and its messages at the end."""
-    prose, table = Prose(), InstantTable()
-    client: Any = InstantClient(table)
-    with DynamoDBConversationSaver("table", client=client) as saver:
+    prose, table = Prose(), BareTable()
+    with DynamoDBConversationSaver("table", client=table.client()) as saver:
         graph = make(prose).compile(checkpointer=saver)
         played = []
         for _ in range(turns):

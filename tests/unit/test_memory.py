@@ -9,7 +9,6 @@ import gc
 import os
 import tracemalloc
 from pathlib import Path
-from typing import Any
 
 from langchain_core.messages import HumanMessage
 
@@ -17,7 +16,7 @@ import langgraph_dynamo_conv
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from tests.conftest import Report
 from tests.factories import config, put, read
-from tests.instant_table import InstantClient, InstantTable
+from tests.memory_engine.bare import BareTable
 
 TURNS = int(os.environ.get("MEMORY_TURNS", "1500"))
 FULL_AT = 1100
@@ -29,7 +28,7 @@ MOST_GROWTH_BYTES = 64 * 1024
 PACKAGE = str(Path(langgraph_dynamo_conv.__file__).parent / "*")
 
 
-def play(saver: DynamoDBConversationSaver, table: InstantTable, first: int, last: int) -> None:
+def play(saver: DynamoDBConversationSaver, table: BareTable, first: int, last: int) -> None:
     """Turns of conversations, two in each, after which the table forgets it."""
     for turn in range(first, last):
         thread, step = f"thread-{turn // 2:06}", turn % 2 + 1
@@ -51,9 +50,8 @@ def held() -> int:
 
 
 def test_memory_does_not_grow_with_the_turns(report: Report) -> None:
-    table = InstantTable()
-    client: Any = InstantClient(table)
-    with DynamoDBConversationSaver("table", client=client, cache_bytes=CACHE_BYTES) as saver:
+    table = BareTable()
+    with DynamoDBConversationSaver("table", client=table.client(), cache_bytes=CACHE_BYTES) as saver:
         tracemalloc.start()
         try:
             play(saver, table, 0, FULL_AT)

@@ -15,7 +15,7 @@ import pytest
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from langgraph_dynamo_conv._checkpoints.store import CHAIN_PAGE
 from tests.factories import USER, config, noise, put, read
-from tests.instant_table import InstantClient, InstantTable
+from tests.memory_engine.bare import BareTable
 
 WAIT_SECONDS = 10
 
@@ -23,8 +23,8 @@ WAIT_SECONDS = 10
 class Together:
     """A client that answers groups of requests, each group once all of it has been sent."""
 
-    def __init__(self, table: InstantTable) -> None:
-        self._client = InstantClient(table)
+    def __init__(self, table: BareTable) -> None:
+        self._client = table.client()
         self.meta = self._client.meta
         self._lock = threading.Lock()
         self._expected: list[threading.Barrier] | None = None
@@ -56,7 +56,7 @@ class Stage:
     """A conversation of some steps, the saver that wrote it, and a saver that has seen nothing."""
 
     def __init__(self, steps: int) -> None:
-        self.table = InstantTable()
+        self.table = BareTable()
         self.client = Together(self.table)
         self.warm, self.cold = self._saver(), self._saver()
         self.items: list[str] = []

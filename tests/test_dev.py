@@ -1,0 +1,71 @@
+"""`dev.py` ends what it has started, and installs for a folder of tests only what these need."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import dev
+
+WAIT_SECONDS = 20
+
+# A command that starts one that no Ctrl-C ends, says so, and waits.
+STARTS_ANOTHER = """
+import signal, subprocess, sys, time
+stubborn = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print(flush=True); time.sleep(600)"
+started = subprocess.Popen([sys.executable, "-c", stubborn], stdout=subprocess.PIPE)
+started.stdout.readline()
+print(started.pid, flush=True)
+time.sleep(600)
+"""
+RUNS_IT = f"""
+import sys, dev
+sys.argv = ["dev.py", "example"]
+dev.run_example = lambda *_: dev.call([sys.executable, "-c", {STARTS_ANOTHER!r}])
+sys.exit(dev.main())
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whatever_ends_a_command_ends_all_that_it_has_started(sent: signal.Signals) -> None:
+    command = [sys.executable, "-c", RUNS_IT]
+    with subprocess.Popen(command, cwd=dev.ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        started = int(process.stdout.readline())
+        process.send_signal(sent)
+        assert process.wait(WAIT_SECONDS) == 130
+    assert is_gone(started)
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended, or does within the time."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return True
+        if Path("/proc").exists() and "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_command_gives_its_exit_status() -> None:
+    assert dev.call([sys.executable, "-c", "raise SystemExit(3)"]) == 3
+
+
+def test_every_folder_of_tests_is_named_or_needs_everything() -> None:
+    assert all(Path(dev.ROOT, folder).is_dir() for folder in dev.TEST_NEEDS)
+    assert dev.needs_of([]) == dev.ALL_NEEDS
+    assert dev.needs_of(["tests/test_package.py"]) == dev.ALL_NEEDS
+    assert dev.needs_of(["tests/unit", "tests/cli/test_tree.py::test_one", "-x"]) == dev.Needs(
+        ("cli",), ("test",), True
+    )
+    assert dev.needs_of(["tests/unit/test_keys.py"]) == dev.TEST_NEEDS["tests/unit"]
