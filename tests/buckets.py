@@ -14,9 +14,8 @@ from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
-from moto.core.models import botocore_stubber
 
-from tests.engines import REGION, _one_request_at_a_time
+from tests.engines import REGION, answered_by_moto
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -49,13 +48,9 @@ class TestBucket:
 
 
 def s3_client(**options: Any) -> S3Client:
-    """A client of moto's S3 that sends a request once, and one at a time."""
+    """A client of moto's S3 that sends a request once."""
     config = Config(**{"retries": {"total_max_attempts": 1}, **options})
-    client = boto3.client("s3", region_name=REGION, config=config)
-    events: Any = client.meta.events
-    events.unregister("before-send", botocore_stubber)
-    events.register("before-send", _one_request_at_a_time)
-    return client
+    return boto3.client("s3", region_name=REGION, config=config)
 
 
 @contextmanager
@@ -129,7 +124,7 @@ class AttributeMap:
         if cut is None or number < cut:
             return None
         if number == cut and self._done:
-            _one_request_at_a_time("before-send", request)
+            answered_by_moto("before-send", request)
         raise EndpointConnectionError(endpoint_url=request.url)
 
 

@@ -3,7 +3,8 @@
 A test that uses `engine` (or `client`, `table_name`, `make_saver`, `saver`) runs on one engine in the default run: on
 the in-memory one, or on DynamoDB Local if it says that the engine matters to it (`@pytest.mark.engine_matters`: it is
 about requests, conditions, errors or concurrency). With `--all` it runs on the engines of its folder. A test that is
-for certain engines only, for instance because it counts capacity, names them: `@pytest.mark.engine("dynamodb-local")`.
+for certain engines only, for instance because it counts capacity, names them: `@pytest.mark.engine("dynamodb-local")`;
+of several, the default run takes the first.
 None is ever skipped: `--engine` is the way to narrow a run.
 """
 
@@ -12,7 +13,8 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +27,16 @@ from tests.engines import DUMMY_ENVIRONMENT, ENGINES, NO_DYNAMODB_LOCAL, Engine,
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+# Before anything imports them, so that their asserts say what differs.
+pytest.register_assert_rewrite("tests.integration.play", "tests.integration.transcripts")
+
 MakeSaver = Callable[..., DynamoDBConversationSaver]
 
 Report = Callable[[str], None]
 """Keeps figures that a test counted, for the end of the run."""
 
 _FIGURES = "figures"
+_HERE = Path(__file__).parent
 
 _WITH_ALL = {
     "conformance": ("dynamodb-local",),
@@ -42,6 +48,18 @@ _WITH_ALL = {
 }
 """The engines of a folder's tests with `--all`; of other folders the in-memory one."""
 
+_FOR_FIGURES = (
+    "contract",
+    "costs",
+    "faults",
+    "store/test_budgets.py",
+    "store/test_differential.py",
+    "test_benchmarks.py",
+    "unit/test_bounds.py",
+    "unit/test_memory.py",
+)
+"""Tests that repeat for many turns or requests what others do once: tracing them in the default run would double it."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine", choices=ENGINES, help="run on this engine only")
@@ -50,8 +68,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    # Before they are imported, so that their asserts say what differs.
-    pytest.register_assert_rewrite("tests.integration.play", "tests.integration.transcripts")
     for name in set(os.environ):
         if name.startswith(("AWS_", "DYNAMODB_TABLE_NAME", "LANGCHAIN_", "LANGSMITH_")):
             del os.environ[name]
@@ -75,13 +91,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def engines_for(test: pytest.Item) -> tuple[str, ...]:
     """The engines that a test runs on in this run."""
     only = test.get_closest_marker("engine")
-    if only:
-        return only.args
     chosen = test.config.getoption("--engine")
+    if only:
+        return only.args if chosen or test.config.getoption("--all") else only.args[:1]
     if chosen:
         return (chosen,)
     if test.config.getoption("--all"):
-        return _WITH_ALL.get(test.path.relative_to(Path(__file__).parent).parts[0], ("memory",))
+        return _WITH_ALL.get(test.path.relative_to(_HERE).parts[0], ("memory",))
     return ("dynamodb-local",) if test.get_closest_marker("engine_matters") else ("memory",)
 
 
@@ -99,6 +115,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Stop the coverage while a test of figures runs in the default run.
+
+    pytest-cov's marker `no_cover` does nothing in the processes of pytest-xdist.
+    """
+    is_for_figures = item.path.relative_to(_HERE).as_posix().startswith(_FOR_FIGURES)
+    if item.config.getoption("--all") or not is_for_figures:
+        return (yield)
+    ours, of_threads = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
+    try:
+        return (yield)
+    finally:
+        threading.settrace(of_threads)
+        sys.settrace(ours)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

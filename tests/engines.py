@@ -24,6 +24,7 @@ import boto3
 from botocore.awsrequest import AWSResponse
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
+from botocore.handlers import BUILTIN_HANDLERS
 from moto import mock_aws
 from moto.core.models import botocore_stubber
 
@@ -69,7 +70,7 @@ class Engine:
     def client(self, **config: Any) -> DynamoDBClient:
         """A new client of this engine; keyword arguments are those of botocore's `Config`."""
         options = {"connect_timeout": 2, "read_timeout": 20, "max_pool_connections": 32, **config}
-        client = boto3.client(
+        return boto3.client(
             "dynamodb",
             region_name=REGION,
             endpoint_url=self.endpoint_url,
@@ -77,16 +78,6 @@ class Engine:
             aws_secret_access_key="dummy",
             config=Config(**options),
         )
-        self.calm(client)
-        return client
-
-    def calm(self, client: Any) -> None:
-        """Let a client that was made elsewhere send moto one request at a time, as those made here do."""
-        if self.name == "moto":
-            # Instead of moto's own handler: botocore calls all that are registered, so both would act.
-            events: Any = client.meta.events
-            events.unregister("before-send", botocore_stubber)
-            events.register("before-send", _one_request_at_a_time)
 
     def taken_over(self, client: Any) -> Callable[[Any], AWSResponse]:
         """Let the caller decide what a client's requests come to; gives what answers a request."""
@@ -95,8 +86,8 @@ class Engine:
             events.unregister(memory.EVENT, memory.answered_in_process)
             return lambda request: memory.answered_in_process(request)  # type: ignore[return-value]
         if self.name == "moto":
-            events.unregister("before-send", _one_request_at_a_time)
-            return lambda request: _one_request_at_a_time("before-send", request)
+            events.unregister("before-send", answered_by_moto)
+            return lambda request: answered_by_moto("before-send", request)
         return lambda request: client._endpoint.http_session.send(request)
 
 
@@ -161,10 +152,14 @@ def create_table(client: DynamoDBClient) -> str:
     return name
 
 
-_moto_lock = threading.Lock()
+_moto_lock = threading.RLock()
 
 
-def _one_request_at_a_time(event_name: str, request: Any, **_: Any) -> Any:
-    # moto checks a condition and writes in two steps without a lock, which DynamoDB does in one.
+def answered_by_moto(event_name: str, request: Any, **_: Any) -> Any:
+    """What moto answers; one request at a time."""
     with _moto_lock:
         return botocore_stubber(event_name, request)
+
+
+# moto checks a condition and writes in two steps without a lock, which DynamoDB does in one.
+BUILTIN_HANDLERS[BUILTIN_HANDLERS.index(("before-send", botocore_stubber))] = ("before-send", answered_by_moto)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
-from langgraph_dynamo_conv.provision import TTL_ATTRIBUTE, table_definition
+from langgraph_dynamo_conv.provision import TTL_ATTRIBUTE, iam_policy, table_definition
 from tests.examples.api_events import Context, event
 from tests.store.test_permissions import Role, iam_enforced, role  # noqa: F401 (fixtures)
 
@@ -71,16 +72,10 @@ def test_conversations_outlive_mistakes() -> None:
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 
-def test_the_role_may_do_the_six_actions_on_table_and_index_and_nothing_else_with_dynamodb() -> None:
-    (statement,) = ROLE["conversations"]["Statement"]
+def test_the_role_may_do_what_iam_policy_says_and_nothing_else_with_dynamodb() -> None:
+    arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/conversations"
 
-    assert statement == {
-        "Effect": "Allow",
-        "Action": [
-            f"dynamodb:{action}" for action in ("PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan")
-        ],
-        "Resource": [{"GetAtt": "ConversationsTable.Arn"}, {"Sub": "${ConversationsTable.Arn}/index/*"}],
-    }
+    assert allowed(statements(arn)) == allowed(iam_policy(arn)["Statement"])
     others = json.dumps([ROLE["logs"], RESOURCES["ModelPolicy"]])
     assert "dynamodb" not in others
     assert '"*"' not in others
@@ -133,12 +128,23 @@ def test_every_alarm_wakes_somebody_who_finds_what_to_do(name: str, alarm: dict[
 @pytest.fixture
 def policy_only(role: Role) -> DynamoDBClient:  # noqa: F811
     """A client that may do what the template's policy says, of the test's table."""
-    (statement,) = ROLE["conversations"]["Statement"]
-    resources = [
-        role.table_arn if "GetAtt" in one else one["Sub"].replace("${ConversationsTable.Arn}", role.table_arn)
-        for one in statement["Resource"]
+    return role.put({**ROLE["conversations"], "Statement": statements(role.table_arn)})
+
+
+def statements(table_arn: str) -> list[dict[str, Any]]:
+    """The template's policy of a table."""
+    return [
+        {**one, "Resource": table_arn + one["Resource"].get("Sub", "").replace("${ConversationsTable.Arn}", "")}
+        for one in ROLE["conversations"]["Statement"]
     ]
-    return role.put({**ROLE["conversations"], "Statement": [{**statement, "Resource": resources}]})
+
+
+def allowed(policy: Sequence[Mapping[str, Any]]) -> dict[str, set[str]]:
+    """The actions that statements allow, by resource."""
+    assert all(one["Effect"] == "Allow" for one in policy)
+    return {
+        one["Resource"]: {one["Action"]} if isinstance(one["Action"], str) else set(one["Action"]) for one in policy
+    }
 
 
 @pytest.mark.engine("moto")

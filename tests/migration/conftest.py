@@ -40,14 +40,10 @@ def make_source(
         tables.append(f"{name}-{uuid.uuid4()}")
         create_source_table(client, tables[-1])
         if name == "aws":
-            aws = AwsSaver(tables[-1], region_name=REGION, endpoint_url=engine.endpoint_url)
-            engine.calm(aws.client)
-            return aws
+            return AwsSaver(tables[-1], region_name=REGION, endpoint_url=engine.endpoint_url)
         if engine.endpoint_url:
             monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint_url)
-        other = OtherSaver(tables[-1])
-        engine.calm(other.table.meta.client)
-        return other
+        return OtherSaver(tables[-1])
 
     yield make
     for connection in opened:

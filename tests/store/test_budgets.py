@@ -76,6 +76,7 @@ def test_a_turn_of_the_reference_chat_stays_within_its_budgets_and_costs_the_sam
     assert late / early <= 1.25
 
 
+@pytest.mark.engine("memory", "dynamodb-local")
 @pytest.mark.timeout(600)
 def test_turn_400_writes_about_as_much_as_turn_20_with_the_transcript_off(
     make_saver: MakeSaver, client: Any, report: Report
