@@ -188,8 +188,8 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         """The checkpoint that a config names, or the newest of its namespace; None if there is none.
 
         A config with a user and no `thread_id` means the user's newest conversation, or the one with that
-        `created_at`. `pending_writes` are in `writes_sort_key` order. Reads are strongly consistent unless the saver
-        was told otherwise; the index never is.
+        `created_at`. `pending_writes` are in `writes_sort_key` order. Reads are strongly consistent unless
+        `consistent=False`; the index never is.
 
         Raises:
             UserRequiredError: The config names no user and there is no default.

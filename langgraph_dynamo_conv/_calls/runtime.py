@@ -73,7 +73,7 @@ def table_of(
 
 @dataclass(frozen=True)
 class Options:
-    """What savers can be told; see `DynamoDBConversationSaver`.
+    """The options of a saver; see `DynamoDBConversationSaver`.
 
     Args:
         messages_channel: Name of the channel that holds the messages.

@@ -1,4 +1,4 @@
-"""When the row follows the state, and what it is told. One namespace alone counts: the root's.
+"""When the row follows the state, and what then changes in it. One namespace alone counts: the root's.
 
 The row follows when the user's message has arrived and when the run is over, is interrupted or fails; not at tool
 steps. Whether a run is over is read from LangGraph's own channels: no node is about to be triggered.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _BATCH = 256
-"""Calls of `all_of` that are held at once."""
+"""Calls of `all_of` that are in memory at once."""
 
 
 class Table:

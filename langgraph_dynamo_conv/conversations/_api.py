@@ -136,7 +136,7 @@ class Conversations:
     def get(
         self, conversation_id: str, user_id: str, *, limit: int | None = None, before: int | None = None
     ) -> Conversation:
-        """A conversation with its messages, oldest first. Strongly consistent unless the saver was told otherwise.
+        """A conversation with its messages, oldest first. Strongly consistent unless `consistent=False`.
 
         Args:
             conversation_id: LangGraph's `thread_id`.

@@ -1,8 +1,4 @@
-"""The conversations of a table: `Conversations`, what it gives, and three functions.
-
-`saver.conversations` for programs with a graph, `Conversations(...)` for others, and the functions for the table that
-the environment variable `DYNAMODB_TABLE_NAME` names.
-"""
+"""Functions for the table that the environment variable `DYNAMODB_TABLE_NAME` names; each call opens and closes a client."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ class Verifier:
         builders: Counter[str],
         segments: dict[str, Any],
     ) -> None:
-        """Rebuild a checkpoint; its image is kept as long as others build on it."""
+        """Rebuild a checkpoint, and keep it as long as others build on it."""
         record = CheckpointItem.from_attributes(item)
         before = None
         if record.kind == CHANGE:
