@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -72,7 +73,7 @@ def pytest_configure() -> None:
         if name.startswith(("AWS_", "DYNAMODB_TABLE_NAME", "LANGCHAIN_", "LANGSMITH_")):
             del os.environ[name]
     os.environ.update(DUMMY_ENVIRONMENT)
-    sys.addaudithook(refuse_other_hosts)
+    refuse_other_hosts()
     # No test fails for being slow, and CI tries the same examples every time.
     settings.register_profile(
         "here",
@@ -147,13 +148,24 @@ def engine_of(item: pytest.Item) -> str | None:
     return callspec.params.get("engine") if callspec else None
 
 
-def refuse_other_hosts(event: str, arguments: tuple[Any, ...]) -> None:
-    """An audit hook: no test connects to anything but this machine."""
-    if event != "socket.connect":
-        return
-    address = arguments[1]
-    if isinstance(address, tuple) and not is_loopback(address[0]):
-        raise PermissionError(f"a test tried to connect to {address[0]}")
+def refuse_other_hosts() -> None:
+    """Let no test connect to anything but this machine.
+
+    Not by an audit hook: one in Python lets other threads run while a thread begins to be traced, which fails then.
+    """
+    for name in ("connect", "connect_ex"):
+        setattr(socket.socket, name, to_this_machine(getattr(socket.socket, name)))
+
+
+def to_this_machine(connect: Callable[..., Any]) -> Callable[..., Any]:
+    """`socket.connect`, but only to this machine."""
+
+    def connected(self: socket.socket, address: Any) -> Any:
+        if isinstance(address, tuple) and not is_loopback(address[0]):
+            raise PermissionError(f"a test tried to connect to {address[0]}")
+        return connect(self, address)
+
+    return connected
 
 
 def is_loopback(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""Functions for the table that the environment variable `DYNAMODB_TABLE_NAME` names; each call opens and closes a client."""
+"""Functions for the table that the environment variable `DYNAMODB_TABLE_NAME` names, each with a client of its own."""
 
 from __future__ import annotations
 
