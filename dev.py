@@ -221,11 +221,12 @@ def run_tests(arguments: argparse.Namespace, rest: list[str]) -> int:
     options += ["--all"] if arguments.all else []
     if arguments.long:
         variables |= {name: os.environ.get(name, size) for name, size in LONG_SEARCHES.items()}
-        options += ["--timeout=0", *(rest or LONG_TESTS)]
+        options += ["--timeout=0"]
+        rest = rest or [*LONG_TESTS]
     elif not rest and not arguments.engine:
         least = COVERAGE["all" if arguments.all else "default"]
         options += [*PARALLEL, "--cov", "--cov-report=term", f"--cov-fail-under={least}"]
-    return call([CURRENT.python, "-m", "pytest", *options, *([] if arguments.long else rest)], variables)
+    return call([CURRENT.python, "-m", "pytest", *options, *rest], variables)
 
 
 def needs_of(arguments: Sequence[str]) -> Needs:

@@ -66,7 +66,7 @@ def new_bucket() -> Iterator[TestBucket]:
         bucket.client.close()
 
 
-class AttributeMap:
+class Wire:
     """Records what clients send, in order, and lets chosen requests fail.
 
     Args:
@@ -81,7 +81,7 @@ class AttributeMap:
         self._faults: dict[str, Fault] = {}
         self._events = [client.meta.events for client in clients]
 
-    def __enter__(self) -> AttributeMap:
+    def __enter__(self) -> Wire:
         for events in self._events:
             events.register_first("before-send", self._send)
         return self

@@ -4,8 +4,7 @@ A test that uses `engine` (or `client`, `table_name`, `make_saver`, `saver`) run
 the in-memory one, or on DynamoDB Local if it says that the engine matters to it (`@pytest.mark.engine_matters`: it is
 about requests, conditions, errors or concurrency). With `--all` it runs on the engines of its folder. A test that is
 for certain engines only, for instance because it counts capacity, names them: `@pytest.mark.engine("dynamodb-local")`;
-of several, the default run takes the first.
-None is ever skipped: `--engine` is the way to narrow a run.
+of several, the default run takes the first. None is ever skipped: `--engine` is the way to narrow a run.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ _FOR_FIGURES = (
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine", choices=ENGINES, help="run on this engine only")
-    parser.addoption("--all", action="store_true", help="run on all engines that a test is for, with longer searches")
+    parser.addoption("--all", action="store_true", help="run on all engines that a test is for")
     parser.addoption("--postgres", action="store_true", help="also run what needs a Postgres server's programs")
 
 

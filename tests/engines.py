@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 ENGINES = ("memory", "dynamodb-local", "moto")
 REGION = "us-east-1"
-INDEX = "user_id-created_at-index"
 START_SECONDS = 60
 DUMMY_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "dummy",

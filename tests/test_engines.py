@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.engines import INDEX
+from tests.memory_engine.bare import INDEX
 from tests.requests_log import RequestLog
 
 pytestmark = pytest.mark.engine("memory", "dynamodb-local", "moto")

@@ -14,9 +14,6 @@ MAX_PK_BYTES = 2048
 MAX_SK_BYTES = 1024
 """Sort key value. Guide, "Partition keys and sort keys"."""
 
-MAX_EXPRESSION_BYTES = 4096
-"""One expression string. Guide, "Expression parameters"."""
-
 READ_UNIT_BYTES = 4096
 """One strongly consistent read unit. Guide, "Read consumption"."""
 

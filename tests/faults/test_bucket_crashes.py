@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from langgraph_dynamo_conv._format.keys import Scope, object_name
 from langgraph_dynamo_conv.errors import DynamoConvError
-from tests.buckets import AttributeMap, TestBucket, new_bucket, s3_client
+from tests.buckets import TestBucket, Wire, new_bucket, s3_client
 from tests.conftest import MakeSaver
 from tests.engines import Engine
 from tests.factories import config, items_of, noise, put, values_of
@@ -40,7 +40,7 @@ class Stage:
         self._mortal_s3 = s3_client()
         self._mortal = engine.client(retries={"total_max_attempts": 1})
         self._clock = 1_700_000_000.0
-        self.wire = AttributeMap(self._mortal, self._mortal_s3)
+        self.wire = Wire(self._mortal, self._mortal_s3)
 
     def saver(self) -> DynamoDBConversationSaver:
         """A saver of a process that lives."""

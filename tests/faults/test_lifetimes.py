@@ -155,6 +155,8 @@ def test_a_call_that_is_cancelled_before_its_turn_does_nothing(engine: Engine, m
         second = asyncio.ensure_future(saver.aput(config("other"), checkpoint(1, {"a": 1}), {}, {}))
         await asyncio.sleep(0)
         second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
         gate.open()
         await first
 

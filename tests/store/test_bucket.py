@@ -18,7 +18,7 @@ from langgraph_dynamo_conv import Conversations, DynamoDBConversationSaver
 from langgraph_dynamo_conv._format.keys import Scope, object_name
 from langgraph_dynamo_conv._format.limits import BUCKET_BYTES
 from langgraph_dynamo_conv.errors import BucketRequiredError, CorruptDataError
-from tests.buckets import AttributeMap, TestBucket, new_bucket
+from tests.buckets import TestBucket, Wire, new_bucket
 from tests.conftest import MakeSaver
 from tests.factories import (
     checkpoint_id,
@@ -81,7 +81,7 @@ class TestStoring:
         self, make_s3_saver: MakeSaver, bucket: TestBucket
     ) -> None:
         savers = [make_s3_saver() for _ in range(4)]
-        with AttributeMap(bucket.client) as wire:
+        with Wire(bucket.client) as wire:
             for number in range(1, 41):
                 saver = savers[number // 11]
                 state = {"document": LARGE, "items": [number, LARGE], "step": number}
@@ -112,7 +112,7 @@ class TestStoring:
     def test_the_object_is_there_before_what_refers_to_it(
         self, make_s3_saver: MakeSaver, bucket: TestBucket, client: DynamoDBClient
     ) -> None:
-        with AttributeMap(client, bucket.client) as wire:
+        with Wire(client, bucket.client) as wire:
             put(make_s3_saver(transcript=False), 1, {"document": LARGE})
 
         objects = [operation for operation in wire.operations if operation not in ("Query", "GetItem")]
@@ -121,7 +121,7 @@ class TestStoring:
     def test_an_object_of_many_megabytes_is_read_in_ranges(self, make_s3_saver: MakeSaver, bucket: TestBucket) -> None:
         value = noise(33 * MB)
         put(make_s3_saver(), 1, {"document": value})
-        with AttributeMap(bucket.client) as wire:
+        with Wire(bucket.client) as wire:
             found = values_of(make_s3_saver())
 
         assert found["document"] == value
@@ -474,7 +474,7 @@ class TestRemoving:
     def test_a_copy_has_objects_of_its_own(self, make_s3_saver: MakeSaver, bucket: TestBucket) -> None:
         saver = make_s3_saver(s3_threshold_bytes=50_000)
         self.fill(saver, "one", "alice")
-        with AttributeMap(bucket.client) as wire:
+        with Wire(bucket.client) as wire:
             saver.copy_thread("one", "copy")
         assert set(wire.operations) == {"CopyObject"}  # no byte comes here
         before = saver.conversations.get("one", "alice").messages

@@ -23,7 +23,7 @@ from langgraph_dynamo_conv.errors import (
     ThrottledError,
 )
 from langgraph_dynamo_conv.provision import iam_policy
-from tests.buckets import AttributeMap, Fault, TestBucket, answered, s3_refusal
+from tests.buckets import Fault, TestBucket, Wire, answered, s3_refusal
 from tests.conftest import MakeSaver
 from tests.engines import REGION, free_port
 from tests.factories import config, noise, put, values_of
@@ -56,7 +56,7 @@ def error_of(make_s3_saver: MakeSaver, bucket: TestBucket, operation: str, fault
         "CopyObject": lambda: saver.copy_thread("thread", "copy"),
         "DeleteObject": lambda: saver.delete_thread("thread"),
     }[operation]
-    with AttributeMap(bucket.client) as wire:
+    with Wire(bucket.client) as wire:
         wire.fail(operation, fault)
         with pytest.raises(DynamoConvError) as caught:
             call()
@@ -221,7 +221,7 @@ class TestAnAnswerThatBreaksOff:
         return fault
 
     def test_is_asked_for_again(self, make_s3_saver: MakeSaver, bucket: TestBucket) -> None:
-        with AttributeMap(bucket.client) as wire:
+        with Wire(bucket.client) as wire:
             wire.fail("GetObject", self.cut(2))
             assert values_of(make_s3_saver()) == {"document": LARGE}
 

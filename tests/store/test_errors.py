@@ -29,9 +29,10 @@ from langgraph_dynamo_conv.errors import (
     UnknownFormatError,
     UserRequiredError,
 )
-from tests.engines import INDEX, Engine, free_port
+from tests.engines import Engine, free_port
 from tests.faults.failing import Deliver, FailingClient, Fault, error_500, refusal, throttled
 from tests.faults.graphs import take_turn
+from tests.memory_engine.bare import INDEX
 from tests.requests_log import RequestLog
 
 if TYPE_CHECKING:
