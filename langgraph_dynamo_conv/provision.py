@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from langgraph_dynamo_conv._format.items import EXPIRES_AT
 from langgraph_dynamo_conv._format.keys import INDEX, PK, SK, bucket_prefix
 from langgraph_dynamo_conv._storage import administration
 from langgraph_dynamo_conv._storage.administration import tag_list
@@ -18,7 +19,7 @@ from langgraph_dynamo_conv.errors import IndexNotReadyError, RequestFailedError,
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-TTL_ATTRIBUTE = "expires_at"
+TTL_ATTRIBUTE = EXPIRES_AT
 
 RUNTIME_ACTIONS = ("DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem")
 """What a runtime role, that of an agent, does with the table."""

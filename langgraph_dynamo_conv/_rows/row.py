@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Literal, get_args
 
 from langgraph_dynamo_conv._format.attributes import to_attribute
 from langgraph_dynamo_conv._format.items import EXPIRES_AT, LIVE_UNTIL, NEVER, AttributeMap, Times
 from langgraph_dynamo_conv._format.keys import PK, Scope
 from langgraph_dynamo_conv._transcript.folding import Message
 
-RUNNING, IDLE, WAITING, FAILED = "running", "idle", "waiting", "failed"
+Status = Literal["running", "idle", "waiting", "failed"]
+STATUSES = RUNNING, IDLE, WAITING, FAILED = get_args(Status)
 
 TIMES = {f"#{name}": name for name in (LIVE_UNTIL, EXPIRES_AT)}
 _LIVE = " AND ".join(f"(attribute_not_exists({name}) OR {name} > :time)" for name in TIMES)

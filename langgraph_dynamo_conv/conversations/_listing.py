@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from langgraph_dynamo_conv._format.items import AttributeMap
 from langgraph_dynamo_conv._format.keys import PK, SK, check_thread_id
-from langgraph_dynamo_conv._rows.row import Row, live
+from langgraph_dynamo_conv._rows.row import STATUSES, Row, live
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.conversations._records import ConversationPage, ConversationSummary
 
@@ -60,8 +60,8 @@ class ConversationQuery:
             raise ValueError(f"limit is 1 to 1000; got {self.limit!r}")
         if self.order_by not in (_CREATED, _UPDATED):
             raise ValueError(f"order_by is 'created_at' or 'updated_at'; got {self.order_by!r}")
-        if self.status not in (None, "running", "idle", "waiting", "failed"):
-            raise ValueError(f"status is running, idle, waiting or failed; got {self.status!r}")
+        if self.status not in (None, *STATUSES):
+            raise ValueError(f"status is one of {', '.join(STATUSES)}; got {self.status!r}")
 
     def admits(self, row: Row) -> bool:
         """Whether a conversation is among those asked for."""

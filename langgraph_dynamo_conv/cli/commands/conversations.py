@@ -9,18 +9,17 @@ import typer
 from rich.text import Text
 
 from langgraph_dynamo_conv._format.keys import Scope
+from langgraph_dynamo_conv._rows.row import FAILED, RUNNING, WAITING, Status
 from langgraph_dynamo_conv.cli.app import ConversationArgument, Run, UserOption, YesOption, command
 from langgraph_dynamo_conv.cli.output import counted, moment, one_line, table_of
 from langgraph_dynamo_conv.conversations import ConversationSummary
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
-_STYLES = {"running": "cyan", "waiting": "yellow", "failed": "red"}
+_STYLES = {RUNNING: "cyan", WAITING: "yellow", FAILED: "red"}
 
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help="The owner of the conversations.")]
 
-
 OrderBy = Literal["created_at", "updated_at"]
-Status = Literal["running", "idle", "waiting", "failed"]
 
 
 @command("list", "alice", "alice --status waiting --all", "alice --order-by updated_at --limit 5 --json")
