@@ -211,6 +211,14 @@ class Checkpoints:
             item = pages.get(item.parent_id)
         return ids
 
+    def first(self, namespace: Namespace, checkpoint_id: str) -> str | None:
+        """Id of the checkpoint without a parent that one goes back to; None if any between them is not there."""
+        pages = self.pages(namespace, last=checkpoint_id)
+        item = pages.get(checkpoint_id)
+        while item is not None and item.parent_id:
+            item = pages.get(item.parent_id)
+        return item.checkpoint_id if item is not None else None
+
     def _load(
         self, namespace: Namespace, checkpoint_id: str | None, known: StoredCheckpoint | None = None
     ) -> Loaded | None:

@@ -24,6 +24,7 @@ from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._transcript.folding import Message, fold
 from langgraph_dynamo_conv._transcript.ids import digest_of
+from langgraph_dynamo_conv._transcript.merging import fork_point
 
 _TASKS = "__pregel_tasks"
 _START = "__start__"
@@ -211,13 +212,26 @@ class RowUpdater:
         return self._checkpoints.ancestors(scope.namespace(), stored.checkpoint_id, oldest)
 
     def _forked_from(self, scope: Scope, stored: StoredCheckpoint, row: Row | None, now: str) -> list[Message] | None:
-        """The messages at the point where this state left the branch that the row shows, or None if it did not."""
+        """The messages at the point where this state left the branch that the row shows, or None if it did not.
+
+        That is before all messages where both have begun by themselves: two first turns at once.
+        """
         lineage = stored.lineage
         if row is None or row.head is None or row.head in lineage or row.head < lineage[0]:
             return None
         ancestors = [ancestor for ancestor in lineage[:-1] if ancestor < row.head]
-        before = self._checkpoints.get(scope.namespace(), ancestors[-1]) if ancestors else None
-        return None if before is None else fold(self._messages(scope, before, None), timestamp=now)
+        before = self._checkpoints.get(scope.namespace(), ancestors[-1]) if any(ancestors) else None
+        messages = [] if before is None else fold(self._messages(scope, before, None), timestamp=now)
+        # Only in a young conversation: later ones, whose messages have left the row, would cost more to tell.
+        is_young = not row.older and fork_point(row.messages, messages) is None
+        if is_young and self._began_apart(scope, stored.checkpoint_id, row.head):
+            return []
+        return None if before is None else messages
+
+    def _began_apart(self, scope: Scope, *checkpoint_ids: str) -> bool:
+        """Whether checkpoints go back to different first ones. Where one between is not there, they do not."""
+        firsts = {self._checkpoints.first(scope.namespace(), checkpoint_id) for checkpoint_id in checkpoint_ids}
+        return None not in firsts and len(firsts) > 1
 
 
 def _has_stopped(row: Row | None, stored: StoredCheckpoint) -> bool:

@@ -38,7 +38,7 @@ class StoredCheckpoint:
         segments: Serialized bytes of each segment that leaves of the tree are in.
         chain_items: How many changes lie between it and the last full checkpoint.
         chain_bytes: The bytes of these changes.
-        lineage: Ids of its newest ancestors and itself, oldest first.
+        lineage: Ids of its newest ancestors and itself, oldest first; opens with "" where it goes back to the first.
         fingerprint: Tells whether the stored item is still the one seen.
         full_check_at: `chain_items` at which a full checkpoint is considered next.
         expires_at: When DynamoDB may delete the item, or None. What it builds on may not go before.
@@ -80,8 +80,8 @@ def stored_full(
         segments: Serialized bytes of each segment that the tree refers to.
         ancestors: Ids of its ancestors as far as they are known; its parent's alone if None.
     """
-    parents = (item.parent_id,) if item.parent_id else ()
-    lineage = (*(parents if ancestors is None else ancestors), item.checkpoint_id)[-LINEAGE:]
+    known = (item.parent_id or "",) if ancestors is None else ancestors
+    lineage = (*known, item.checkpoint_id)[-LINEAGE:]
     return StoredCheckpoint(
         item.checkpoint_id,
         item.parent_id,

@@ -16,7 +16,8 @@ from langgraph.types import Command, interrupt
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from langgraph_dynamo_conv.errors import CorruptDataError
 from tests.conftest import MakeSaver
-from tests.factories import items_of
+from tests.factories import config as config_of
+from tests.factories import items_of, put
 from tests.store.test_concurrency import at_once
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine_matters
 
 RUNS = 4
+HERE = config_of(user_id="alice")
 
 
 def new_config() -> RunnableConfig:
@@ -225,6 +227,45 @@ for number in range(5):
 """
 
 
+def begin_apart(first: DynamoDBConversationSaver, second: DynamoDBConversationSaver) -> None:
+    """Two first turns in one conversation, neither of which has seen the other, step by step."""
+    turns = [[HumanMessage(f"{name} asks", id=f"{name} asks"), AIMessage("fine", id=f"{name} hears")] for name in "ab"]
+    for messages in (1, 2):
+        for saver, number, turn in ((first, 1, turns[0]), (second, 2, turns[1])):
+            parent = number if messages == 2 else None
+            put(saver, number + 2 * (messages - 1), {"messages": turn[:messages]}, parent=parent, at=HERE)
+
+
+@pytest.mark.parametrize("newest", [3, 4])
+def test_of_two_first_turns_at_once_the_one_that_is_gone_on_with_is_shown(make_saver: MakeSaver, newest: int) -> None:
+    begin_apart(make_saver(), make_saver())
+    messages = (
+        make_saver().get_tuple(config_of(number=newest, user_id="alice")).checkpoint["channel_values"]["messages"]
+    )  # type: ignore[union-attr]
+    put(make_saver(), 5, {"messages": [*messages, HumanMessage("next", id="next")]}, parent=newest, at=HERE)
+
+    assert held(make_saver(), HERE) == shown(make_saver(), HERE)
+    assert shown(make_saver(), HERE)[0] == f"{'ab'[newest - 3]} asks"
+
+
+def test_a_first_step_that_is_stored_again_takes_nothing_back(make_saver: MakeSaver) -> None:
+    question, answer = HumanMessage("question", id="1"), AIMessage("answer", id="2")
+    put(make_saver(), 1, {"messages": [question]}, at=HERE)
+    put(make_saver(), 2, {"messages": [question, answer]}, parent=1, at=HERE)
+    put(make_saver(), 1, {"messages": [question]}, at=HERE)
+
+    assert shown(make_saver(), HERE) == ["question", "answer"]
+
+
+def test_where_a_beginning_is_gone_nothing_is_taken_back(make_saver: MakeSaver) -> None:
+    begin_apart(make_saver(), make_saver())
+    before = shown(make_saver(), HERE)
+    make_saver().prune(["thread"])
+    put(make_saver(), 5, {"messages": [HumanMessage("anew", id="anew")]}, at=HERE)
+
+    assert shown(make_saver(), HERE) == [*before, "anew"]
+
+
 @pytest.mark.engine("dynamodb-local")
 @pytest.mark.parametrize("is_new", [False, True], ids=["goes on", "begins"])
 def test_two_processes_talk_in_one_conversation(
@@ -244,8 +285,4 @@ def test_two_processes_talk_in_one_conversation(
     ask(answering(make_saver()), config, "next")
     state, transcript = held(make_saver(), config), shown(make_saver(), config)
     assert len(set(state)) == len(state)
-    if is_new:
-        # Two first turns at once have no checkpoint in common. The transcript then keeps what either said.
-        assert set(state) <= set(transcript)
-    else:
-        assert state == transcript
+    assert state == transcript
