@@ -48,17 +48,18 @@ _WITH_ALL = {
 }
 """The engines of a folder's tests with `--all`; of other folders the in-memory one."""
 
-_FOR_FIGURES = (
-    "contract",
-    "costs",
-    "faults",
+_MEASURED = ("cli", "costs", "migration", "store", "unit")
+"""The folders whose tests count for the coverage: together they reach what all others reach, and tracing makes a test
+half as long again."""
+
+_NOT_MEASURED = (
+    "costs/test_estimate.py",
     "store/test_budgets.py",
     "store/test_differential.py",
-    "test_benchmarks.py",
     "unit/test_bounds.py",
     "unit/test_memory.py",
 )
-"""Tests that repeat for many turns or requests what others do once: tracing them in the default run would double it."""
+"""Tests in those folders that do for many turns what others do once."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -118,13 +119,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Stop the coverage while a test of figures runs in the default run.
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Stop the coverage while a test runs that does not count for it.
 
     pytest-cov's marker `no_cover` does nothing in the processes of pytest-xdist.
     """
-    is_for_figures = item.path.relative_to(_HERE).as_posix().startswith(_FOR_FIGURES)
-    if item.config.getoption("--all") or not is_for_figures:
+    if is_measured(item):
         return (yield)
     ours, of_threads = sys.gettrace(), threading.gettrace()
     sys.settrace(None)
@@ -136,7 +136,16 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
         sys.settrace(ours)
 
 
+def is_measured(item: pytest.Item) -> bool:
+    """Whether a test counts for the coverage: it is in one of the folders for it, and on the first of its engines."""
+    path = item.path.relative_to(_HERE).as_posix()
+    first = engine_of(item) in {None, engines_for(item)[0]}
+    return first and path.startswith(_MEASURED) and path not in _NOT_MEASURED
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workerinput"):
+        return  # pytest-xdist would hide the words; here the fixture says them
     used = {engine_of(item) for item in session.items}
     if "dynamodb-local" in used and not os.environ.get("DYNAMODB_LOCAL_HOME"):
         raise pytest.UsageError(NO_DYNAMODB_LOCAL)

@@ -69,6 +69,8 @@ class Engine:
     def client(self, **config: Any) -> DynamoDBClient:
         """A new client of this engine; keyword arguments are those of botocore's `Config`."""
         options = {"connect_timeout": 2, "read_timeout": 20, "max_pool_connections": 32, **config}
+        # botocore puts its own together anew for each request, letter by letter.
+        options.setdefault("user_agent", "tests")
         return boto3.client(
             "dynamodb",
             region_name=REGION,

@@ -24,8 +24,10 @@ started.stdout.readline()
 print(started.pid, flush=True)
 time.sleep(600)
 """
+# A job of a shell's background begins with Ctrl-C ignored; a person's terminal does not.
 RUNS_IT = f"""
-import sys, dev
+import signal, sys, dev
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.argv = ["dev.py", "example"]
 dev.run_example = lambda *_: dev.call([sys.executable, "-c", {STARTS_ANOTHER!r}])
 sys.exit(dev.main())
@@ -36,10 +38,13 @@ sys.exit(dev.main())
 def test_whatever_ends_a_command_ends_all_that_it_has_started(sent: signal.Signals) -> None:
     command = [sys.executable, "-c", RUNS_IT]
     with subprocess.Popen(command, cwd=dev.ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout is not None
-        started = int(process.stdout.readline())
-        process.send_signal(sent)
-        assert process.wait(WAIT_SECONDS) == 130
+        try:
+            assert process.stdout is not None
+            started = int(process.stdout.readline())
+            process.send_signal(sent)
+            assert process.wait(WAIT_SECONDS) == 130
+        finally:
+            process.kill()
     assert is_gone(started)
 
 

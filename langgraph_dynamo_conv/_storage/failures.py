@@ -203,9 +203,9 @@ _UNANSWERED: tuple[tuple[Any, type[DynamoConvError], str], ...] = (
 )
 """What happened and what to do, of a request that got no answer; the first line that fits counts."""
 
-_NO_INDEX = re.compile("specified index|invalid index|backfilling", re.IGNORECASE)
+NO_INDEX = re.compile("specified index|invalid index|backfilling", re.IGNORECASE)
 """What DynamoDB, DynamoDB Local and moto say of an index that is missing, or is being built."""
-_TOO_LARGE = re.compile("item size .*exceeded", re.IGNORECASE)
+ITEM_TOO_LARGE = re.compile("item size .*exceeded", re.IGNORECASE)
 _LISTING = "s3:ListBucket"
 """A role that may not list a bucket is refused the listing where an object is missing."""
 _READS_OBJECT = ("GetObject", "CopyObject")
@@ -254,9 +254,9 @@ def _refusal(error: ClientError, target: Target, where: dict[str, str]) -> Dynam
 
 
 def _kind_of(code: str, message: str, operation: str, status: int) -> type[DynamoConvError]:
-    if _NO_INDEX.search(message):
+    if NO_INDEX.search(message):
         return IndexNotReadyError
-    if _TOO_LARGE.search(message):
+    if ITEM_TOO_LARGE.search(message):
         return ItemTooLargeError
     if code == "AccessDenied" and _LISTING in message and operation in _READS_OBJECT:
         return CorruptDataError

@@ -14,18 +14,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from langgraph_dynamo_conv._storage.failures import ITEM_TOO_LARGE, NO_INDEX
 from tests.memory_engine.bare import BareClient, conversations_table
 from tests.memory_engine.client import memory_client
 from tests.memory_engine.service import Service
 
 Played = dict[str, Any]
 """An answer, or what was said instead, as it is compared."""
-
-WORDS = (
-    re.compile("specified index|invalid index|backfilling", re.IGNORECASE),
-    re.compile("item size .*exceeded", re.IGNORECASE),
-)
-"""Words of refusals by which the package tells one from another."""
 
 _ZEROS = re.compile(r"(-?[0-9]+)\.([0-9]*?)0*")
 _SETS = frozenset({"SS", "NS", "BS"})
@@ -116,7 +111,7 @@ def refusal(error: ClientError) -> Played:
         "status": answer["ResponseMetadata"]["HTTPStatusCode"],
         "item": plain(answer.get("Item")),
         "reasons": reasons,
-        "words": [bool(words.search(said)) for words in WORDS],
+        "words": [bool(words.search(said)) for words in (NO_INDEX, ITEM_TOO_LARGE)],
     }
 
 
