@@ -1,4 +1,4 @@
-"""How many of twenty faults the tests find: `python benchmarks/deliberate_faults.py`, an hour on two cores.
+"""How many of twenty faults the tests find: `python benchmarks/deliberate_faults.py`, twenty minutes on two cores.
 
 Each is a slip that a person could make, put into a copy of the package; then the tests run on the copy until one
 fails. Those that the default run does not find are given to `--all`, which is what CI runs too. The names of faults as
