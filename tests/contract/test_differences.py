@@ -136,3 +136,11 @@ def test_dynamodb_local_has_no_tags_and_no_backups(pair: Pair) -> None:
     assert both(pair, "describe_continuous_backups")[1]["code"] == "UnknownOperationException"
     assert played(pair.local, "list_tags_of_resource", {"ResourceArn": arn})["code"] == "UnknownOperationException"
     assert played(pair.memory, "list_tags_of_resource", {"ResourceArn": arn}) == {"Tags": []}
+
+
+def test_a_negative_zero_keeps_its_sign_in_dynamodb_local(pair: Pair) -> None:
+    zero: dict[str, Any] = {"UpdateExpression": "SET v = :v", "ExpressionAttributeValues": {":v": n("-0.0")}}
+
+    memory, local = both(pair, "update_item", Key=key(), ReturnValues="UPDATED_NEW", **zero)
+
+    assert (memory["Attributes"]["v"], local["Attributes"]["v"]) == (n(0), n("-0"))
