@@ -5,7 +5,7 @@
     python3 dev.py test               run every test once, on the engine that it needs, with coverage
     python3 dev.py test tests/unit    run some of them (all arguments of pytest work), without coverage
     python3 dev.py test --all         run them on all engines that they are for, as CI does
-    python3 dev.py test --long        run the searches for as long as a release deserves: hours
+    python3 dev.py test --long        run the searches for as long as a release deserves: 45 minutes
     python3 dev.py lint               check format, lint, types and CloudFormation templates
     python3 dev.py docs               build the site of the documents (--serve: look at it while you write)
     python3 dev.py hashes             write requirements-hashed.txt anew: the package's own dependencies with digests
