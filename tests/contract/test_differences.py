@@ -144,3 +144,25 @@ def test_a_negative_zero_keeps_its_sign_in_dynamodb_local(pair: Pair) -> None:
     memory, local = both(pair, "update_item", Key=key(), ReturnValues="UPDATED_NEW", **zero)
 
     assert (memory["Attributes"]["v"], local["Attributes"]["v"]) == (n(0), n("-0"))
+
+
+def test_dynamodb_local_takes_digits_of_other_scripts(pair: Pair) -> None:
+    memory, local = both(pair, "put_item", Item=item(v=n("\u0663")))
+
+    assert (memory["code"], local) == ("ValidationException", {})
+
+
+def test_dynamodb_local_starts_at_keys_that_are_too_long(pair: Pair) -> None:
+    at = {"KeyConditionExpression": "conversation_id = :p", "ExpressionAttributeValues": {":p": s("p")}}
+
+    memory, local = both(pair, "query", ExclusiveStartKey=key("x" * 1025), **at)
+
+    assert (memory["code"], local["Count"]) == ("ValidationException", 0)
+
+
+def test_dynamodb_local_fails_at_a_limit_of_more_than_31_bits(pair: Pair) -> None:
+    request: Any = {"TableName": pair.name, "Limit": 2**31}
+
+    with pytest.raises(NotImplementedError, match="Limit of more than 31 bits"):
+        pair.memory.scan(**request)
+    assert played(pair.local, "scan", request)["status"] == 500

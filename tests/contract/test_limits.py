@@ -15,11 +15,12 @@ from tests.memory_engine.items.sizes import ITEM_BYTES, PAGE_BYTES, READ_UNIT_BY
 
 pytestmark = pytest.mark.engine("dynamodb-local")
 
+KB = 1024
 NUMBERS = """
 0 -0 1 9 10 11 99 100 101 110 123 1000 1234 12345 -1 -10 -12 -123 0.1 0.01 0.12 0.012 1.1 1.12 10.1 123.4 -0.1
 -1.1 1E10 1E11 1.5E10 1.5E11 1E-10 1E-11 1E125 9.9999999999999999999999999999999999999E125 1E-130 -1E125
 1732530000 1732530001 00012.500 1e2 +5 .5 5. 0E5 1.50E1 123456789E30 11111111111111111111111111111111111111
-111111111111111111111111111111111111110
+111111111111111111111111111111111111110 0e2147483647 0e-2147483647
 """.split()
 
 NOT_NUMBERS = (
@@ -36,6 +37,10 @@ NOT_NUMBERS = (
     "1E",
     "1E126",
     "1E400",
+    "1E2147483647",
+    "1E99999999999",
+    "1E-99999999999",
+    "0E2147483648",
     "1E-131",
     "1" * 39,
 )
@@ -140,6 +145,59 @@ def test_lists_and_maps_are_within_each_other_31_times(pair: Pair, inner: Value)
         pair.call("update_item", Key=key("deep"), **more)
 
 
+@pytest.mark.parametrize("name", ["v", "longer"])
+def test_what_an_update_sets_is_measured_before_its_condition_is_looked_at(pair: Pair, name: str) -> None:
+    """The value and its name, without the rest of the item."""
+    room = ITEM_BYTES - len(name)
+    for size in (room, room + 1):
+        update: dict[str, Any] = {"UpdateExpression": f"SET {name} = :v", "ConditionExpression": "attribute_exists(q)"}
+        answer = pair.call("update_item", Key=key(), ExpressionAttributeValues={":v": s("x" * size)}, **update)
+        assert answer["code"] == ("ValidationException" if size > room else "ConditionalCheckFailedException")
+
+
+@pytest.mark.parametrize("condition", ["v = :v", "v = :v OR v = :w"])
+def test_a_condition_has_at_most_1_mb_with_its_values(pair: Pair, condition: str) -> None:
+    names = [name for name in (":v", ":w") if name in condition]
+    room = (1024 * KB - len(condition)) // len(names)
+    for size in (room, room + 1):
+        values = {name: s("x" * size) for name in names}
+        answer = pair.call("delete_item", Key=key(), ConditionExpression=condition, ExpressionAttributeValues=values)
+        assert answer["code"] == ("ValidationException" if size > room else "ConditionalCheckFailedException")
+
+
+def test_a_value_that_only_a_condition_names_may_be_larger_than_an_item(pair: Pair) -> None:
+    values = {":v": s("x"), ":w": s("x" * (ITEM_BYTES + 1))}
+    update: dict[str, Any] = {"UpdateExpression": "SET v = :v", "ConditionExpression": "q = :w"}
+
+    answer = pair.call("update_item", Key=key(), ExpressionAttributeValues=values, **update)
+
+    assert answer["code"] == "ConditionalCheckFailedException"
+
+
+@pytest.mark.parametrize("size", [36, 37])
+def test_the_token_of_a_transaction_has_at_most_36_characters(pair: Pair, size: int) -> None:
+    parts = [{"Put": {"TableName": pair.name, "Item": item()}}]
+
+    answer = pair.transact("transact_write_items", TransactItems=parts, ClientRequestToken="x" * size)
+
+    assert ("code" in answer) is (size > 36)
+
+
+@pytest.mark.parametrize("value", [n(1), s(""), s("x" * 1025)], ids=lambda value: str(value)[:20])
+@pytest.mark.parametrize("condition", ["attribute_exists(q)", "attribute_not_exists(q)"])
+def test_what_the_index_cannot_have_is_found_before_the_condition(pair: Pair, value: Value, condition: str) -> None:
+    put = {"Item": item("indexed", created_at=value), "ConditionExpression": condition}
+
+    assert pair.call("put_item", **put)["code"] == "ValidationException"
+    pair.transact("transact_write_items", TransactItems=[{"Put": {"TableName": pair.name, **put}}])
+
+
+def test_a_condition_check_has_a_condition(pair: Pair) -> None:
+    check = {"TableName": pair.name, "Key": key()}
+
+    assert "code" in pair.transact("transact_write_items", TransactItems=[{"ConditionCheck": check}])
+
+
 def test_an_item_has_at_most_400_kb(pair: Pair) -> None:
     room = ITEM_BYTES - StoredItem.of(item("large", v=s(""))).size
     for size in (room, room + 1):
@@ -186,9 +244,6 @@ def test_another_key_than_the_tables_is_refused(pair: Pair, given: Item) -> None
     for method in ("get_item", "delete_item", "update_item"):
         pair.call(method, Key=given)
     pair.call("put_item", Item=given)
-
-
-KB = 1024
 
 
 @pytest.mark.parametrize(

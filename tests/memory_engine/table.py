@@ -11,9 +11,8 @@ from tests.memory_engine.definitions import Definition, IndexDefinition
 from tests.memory_engine.items.collection import Collection
 from tests.memory_engine.items.item import Item
 from tests.memory_engine.items.keys import Position, index_position, position
-from tests.memory_engine.items.sizes import ITEM_BYTES
 from tests.memory_engine.items.values import Order
-from tests.memory_engine.refusals import Invalid, Unfit
+from tests.memory_engine.refusals import Invalid
 
 Key = tuple[Order, ...]
 
@@ -118,10 +117,8 @@ class Table:
             raise Invalid(f"The table does not have the specified index: {name}")
         return self.indexes[name]
 
-    def check(self, item: Item, *, updated: bool = False) -> None:
-        """Raises `Invalid` or `Unfit` for an item that is too large, or that an index cannot have."""
-        if item.size > ITEM_BYTES:
-            raise Unfit(f"Item size {'to update ' if updated else ''}has exceeded the maximum allowed size")
+    def check_indexed(self, item: Item, *, updated: bool = False) -> None:
+        """Raises `Unfit` for an item that an index cannot have."""
         for index in self.indexes.values():
             index.definition.schema.check_index(item.attributes, index.definition.name, updated=updated)
 

@@ -239,6 +239,8 @@ def _filters() -> Iterator[Case]:
     ):
         yield _case(PK, FilterExpression=text)
     yield _case("user_id = :u", IndexName=INDEX, FilterExpression="created_at = :c")
+    yield _case("user_id = :u", IndexName=INDEX, FilterExpression="size(created_at) > :n")
+    yield _case(PK, FilterExpression="n = :n OR size(conversation_id) > :n")
     yield _case("user_id = :u", IndexName=INDEX, FilterExpression="begins_with(conversation_id, :u)")
     for selection in SELECTIONS:
         yield _case(PK, **selection)

@@ -12,10 +12,15 @@ from tests.memory_engine.expressions.operands import Binding, Steps
 from tests.memory_engine.expressions.parser import parsed_condition, parsed_projection, parsed_update
 from tests.memory_engine.expressions.paths import check_apart
 from tests.memory_engine.expressions.updates import NO_LOOK_UP, Update
+from tests.memory_engine.items.sizes import value_size
 from tests.memory_engine.items.values import Attributes, Value, canonical
 from tests.memory_engine.refusals import Invalid
 
 NAMES, VALUES = "ExpressionAttributeNames", "ExpressionAttributeValues"
+
+_CONDITIONS = ("ConditionExpression", "FilterExpression", "KeyConditionExpression")
+_LARGEST_CONDITION = 1024 * 1024
+"""Bytes of a condition with the values in it, as DynamoDB Local counts."""
 
 _LONGEST_PLACEHOLDER = 255
 _LONGEST_NAME = 65535
@@ -45,6 +50,7 @@ class Expressions:
         _check_used(VALUES, self.binding.values, [(name, one.values) for name, one in given.items()])
         for name, one in given.items():
             _check_closed({self.binding.names.get(step, step) for step in one.opened} & set(keys))
+            self._check_size(name, request[name], one.values)
             self._nodes[name] = one.node
             self._check(name)
 
@@ -68,6 +74,11 @@ class Expressions:
         """The paths of the projection expression, or None."""
         paths = self._nodes.get("ProjectionExpression")
         return None if paths is None else [path.steps(self.binding) for path in paths]
+
+    def _check_size(self, name: str, text: str, values: Collection[str]) -> None:
+        size = len(text) + sum(value_size(self.binding.values[value]) for value in values)
+        if size > _LARGEST_CONDITION and name in _CONDITIONS:
+            raise Invalid(f"Invalid {name}: Expression size has exceeded the maximum allowed size")
 
     def _check(self, name: str) -> None:
         try:

@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.memory_engine.expressions.operands import (
     Binding,
+    Literal,
     Operand,
     Path,
     Steps,
@@ -20,6 +21,7 @@ from tests.memory_engine.expressions.operands import (
     value_at,
 )
 from tests.memory_engine.expressions.paths import check_apart
+from tests.memory_engine.items.sizes import attribute_size
 from tests.memory_engine.items.values import DEEPEST, Attributes, Value, added, canonical, depth_of, kind_of, too_deep
 from tests.memory_engine.refusals import Invalid, Unfit
 
@@ -128,6 +130,14 @@ class Update:
     def paths(self, binding: Binding) -> list[Steps]:
         """Where the item changes, in the order of the expression."""
         return [action.path.steps(binding) for action in self.actions]
+
+    def size(self, binding: Binding) -> int:
+        """Bytes of the values that are set as the request brings them, with their names."""
+        return sum(
+            attribute_size(str(action.path.steps(binding)[-1]), action.operand.value(binding, {}))
+            for action in self.actions
+            if action.section == "SET" and isinstance(action.operand, Literal)
+        )
 
     def changes(
         self, binding: Binding, item: Attributes, key: Collection[str], keys: Collection[str]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable, Iterable
-from decimal import Context, Decimal, InvalidOperation
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
@@ -29,10 +29,13 @@ DEEPEST = 31
 _LONGEST_NAME = 65535
 _DIGITS = 38
 _HIGHEST, _LOWEST = 125, -130
-EXACT = Context(prec=400)
+_HIGHEST_EXPONENT = 2**31 - 1
+"""As it is written: zero may have any, and numbers have other limits."""
+
+EXACT = Context(prec=400, Emin=MIN_EMIN, Emax=MAX_EMAX)
 """No number that DynamoDB takes is rounded in it."""
 
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE](?P<exponent>[+-]?[0-9]+))?")
 _PLAIN = re.compile(r"0|-?[1-9][0-9]{0,37}")
 _NOT_A_NUMBER = "A value provided cannot be converted into a number"
 _SET_NAMES = {"SS": "string", "NS": "number", "BS": "binary"}
@@ -58,7 +61,8 @@ def number(text: str) -> str:
     """A number in the one form. Raises `Invalid`."""
     if _PLAIN.fullmatch(text):
         return text
-    if not _NUMBER.fullmatch(text):
+    matched = _NUMBER.fullmatch(text)
+    if not matched or abs(int(matched["exponent"] or 0)) > _HIGHEST_EXPONENT:
         raise Invalid(_NOT_A_NUMBER)
     return _written(_decimal(text))
 

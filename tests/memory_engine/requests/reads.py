@@ -12,7 +12,7 @@ from tests.memory_engine.capacity import Consumed, mode_of
 from tests.memory_engine.definitions import refuse_unknown
 from tests.memory_engine.expressions.binding import NAMES, VALUES, Expressions
 from tests.memory_engine.expressions.conditions import Condition
-from tests.memory_engine.expressions.operands import Path
+from tests.memory_engine.expressions.operands import Path, Size
 from tests.memory_engine.expressions.paths import projected
 from tests.memory_engine.items.collection import Collection, Span
 from tests.memory_engine.items.item import Item
@@ -28,6 +28,7 @@ Answer = dict[str, Any]
 
 _ITEM = frozenset({"TableName", "ProjectionExpression", NAMES, "ConsistentRead", "ReturnConsumedCapacity"})
 _PAGE = _ITEM | {"IndexName", "FilterExpression", VALUES, "Limit", "ExclusiveStartKey", "Select"}
+_HIGHEST_LIMIT = 2**31 - 1
 _SELECTIONS = ("ALL_ATTRIBUTES", "ALL_PROJECTED_ATTRIBUTES", "COUNT", "SPECIFIC_ATTRIBUTES")
 
 
@@ -196,12 +197,14 @@ class _Reading:
     @property
     def _filtered(self) -> set[str]:
         condition: Condition | None = self.expressions.node("FilterExpression")
-        operands = condition.operands() if condition else ()
+        operands = [one.of if isinstance(one, Size) else one for one in (condition.operands() if condition else ())]
         return {str(one.steps(self.expressions.binding)[0]) for one in operands if isinstance(one, Path)}
 
     def _check(self) -> None:
         if self._limit is not None and self._limit < 1:
             raise Invalid("Limit must be greater than or equal to 1")
+        if self._limit is not None and self._limit > _HIGHEST_LIMIT:
+            raise NotImplementedError(f"a Limit of more than 31 bits, {self._limit}")
         if self.source.index is not None and self._consistent:
             raise Invalid("Consistent reads are not supported on global secondary indexes")
         self._check_selection()

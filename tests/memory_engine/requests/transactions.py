@@ -23,6 +23,7 @@ TableOf = Callable[[Request], Table]
 
 MOST_ITEMS = 100
 MOST_BYTES = 4 * 1024 * 1024
+LONGEST_TOKEN = 36
 _TIMES = 2
 
 _ACTIONS: dict[str, tuple[Callable[[Table, Request], Change], frozenset[str]]] = {
@@ -57,6 +58,8 @@ def transact_write_items(table_of: TableOf, request: Request, tokens: Tokens) ->
     """TransactWriteItems' answer. Raises `Refused`."""
     refuse_unknown("TransactWriteItems", request, ("TransactItems", "ReturnConsumedCapacity", "ClientRequestToken"))
     token = request.get("ClientRequestToken")
+    if token is not None and len(token) > LONGEST_TOKEN:
+        raise Invalid(f"ClientRequestToken must have length less than or equal to {LONGEST_TOKEN}")
     mode = mode_of(request)
     if tokens.is_done(token, request):
         if mode != "NONE":

@@ -6,16 +6,16 @@ Transactions take the same steps, for all of their items before any of them is w
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.memory_engine.capacity import mode_of
 from tests.memory_engine.definitions import refuse_unknown
 from tests.memory_engine.expressions.binding import NAMES, VALUES, Expressions
 from tests.memory_engine.items.item import Item
-from tests.memory_engine.items.sizes import ITEM_BYTES, value_size
+from tests.memory_engine.items.sizes import ITEM_BYTES
 from tests.memory_engine.items.values import Attributes
-from tests.memory_engine.refusals import ConditionFailed, Invalid
+from tests.memory_engine.refusals import ConditionFailed, Invalid, Unfit
 from tests.memory_engine.table import Key, Table, Write
 
 Request = Mapping[str, Any]
@@ -25,6 +25,7 @@ CONDITIONAL = frozenset({"TableName", "ConditionExpression", NAMES, VALUES, "Ret
 """The parameters that every write may have, in a transaction too."""
 
 _REPORTED = CONDITIONAL | {"ReturnValues", "ReturnConsumedCapacity"}
+_TOO_LARGE = "Item size {}has exceeded the maximum allowed size"
 _OLD = ("NONE", "ALL_OLD")
 _ANY = ("NONE", "ALL_OLD", "UPDATED_OLD", "ALL_NEW", "UPDATED_NEW")
 
@@ -39,6 +40,7 @@ class Change:
         expressions: Those of the request.
         tells: Whether a failed condition tells the item.
         result: Gives what the item becomes from what it is. Raises `Unfit`.
+        check: Is called before the condition is looked at. Raises `Unfit`.
     """
 
     table: Table
@@ -46,9 +48,11 @@ class Change:
     expressions: Expressions
     tells: bool
     result: Callable[[Item | None], Item | None]
+    check: Callable[[], None] = lambda: None
 
     def write(self) -> Write:
         """What is to be written. Raises `ConditionFailed` or `Unfit`."""
+        self.check()
         before = self.table.get(self.key)
         attributes = before.attributes if before else {}
         if not self.expressions.holds("ConditionExpression", attributes):
@@ -60,8 +64,9 @@ def put_of(table: Table, request: Request) -> Change:
     """The change of a Put. Raises `Invalid`."""
     item = Item.of(request["Item"])
     key = table.definition.schema.in_item(item.attributes)
-    table.check(item)
-    return _change(table, request, key, lambda _: item)
+    if item.size > ITEM_BYTES:
+        raise Invalid(_TOO_LARGE.format(""))
+    return replace(_change(table, request, key, lambda _: item), check=lambda: table.check_indexed(item))
 
 
 def delete_of(table: Table, request: Request) -> Change:
@@ -71,6 +76,8 @@ def delete_of(table: Table, request: Request) -> Change:
 
 def check_of(table: Table, request: Request) -> Change:
     """The "change" of a ConditionCheck: none. Raises `Invalid`."""
+    if "ConditionExpression" not in request:
+        raise Invalid("A ConditionCheck's ConditionExpression must not be null")
     return _change(table, request, _key(table, request)[1], lambda item: item)
 
 
@@ -78,14 +85,16 @@ def update_of(table: Table, request: Request) -> Change:
     """The change of an Update. Raises `Invalid`."""
     attributes, key = _key(table, request)
     update = Expressions(request, table.definition.keys)
-    if any(value_size(value) > ITEM_BYTES for value in update.binding.values.values()):
-        raise Invalid("Item size to update has exceeded the maximum allowed size")
+    if update.update.size(update.binding) > ITEM_BYTES:
+        raise Invalid(_TOO_LARGE.format("to update "))
 
     def result(before: Item | None) -> Item:
         item = before or Item.of(attributes)
         changes = update.update.changes(update.binding, item.attributes, attributes, table.definition.keys)
         after = item.replaced(changes)
-        table.check(after, updated=True)
+        if after.size > ITEM_BYTES:
+            raise Unfit(_TOO_LARGE.format("to update "))
+        table.check_indexed(after, updated=True)
         return after
 
     return _change(table, request, key, result, update)
