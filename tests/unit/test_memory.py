@@ -30,6 +30,9 @@ CACHE_BYTES = 256 * 1024
 MOST_MORE = 100
 """Objects and entries: one that is kept in every fourth turn is found in 400 turns."""
 
+MOST_GROWTH_BYTES = 64 * 1024
+"""Of objects without their entries, so that a text that grows is found too."""
+
 CONTAINERS = (dict, list, set, deque)
 PACKAGE = langgraph_dynamo_conv.__name__
 FOLDER = str(Path(langgraph_dynamo_conv.__file__).parent)
@@ -49,8 +52,9 @@ def play(saver: DynamoDBConversationSaver, table: BareTable, first: int, last: i
         table.forget(f"run#run-{turn:06}")
 
 
-def held() -> Counter[str]:
-    """The package's objects that are still there and their entries, by the line that made them or by their type.
+def held() -> tuple[Counter[str], int]:
+    """The package's objects that are still there and their entries, by the line that made them or by their type;
+    and the bytes of those that have no entries.
 
     They are looked for one by one: the sums of `tracemalloc` also have blocks that are free again, and the
     dictionary of a full cache, which Python enlarges at some time.
@@ -59,6 +63,7 @@ def held() -> Counter[str]:
     modules = [(name, vars(module)) for name, module in sys.modules.items() if name.startswith(PACKAGE)]
     lasting = {id(value): f"{name}.{own}" for name, names in modules for own, value in names.items()}
     found: Counter[str] = Counter()
+    size = 0
     seen: set[int] = set()
     waiting = [*gc.get_objects(), *(value for _, names in modules for value in names.values())]
     while waiting:
@@ -70,7 +75,8 @@ def held() -> Counter[str]:
         where = maker(one) or lasting.get(id(one))
         if where:
             found[where] += 1 + (len(one) if isinstance(one, CONTAINERS) else 0)
-    return found
+            size += 0 if isinstance(one, CONTAINERS) else sys.getsizeof(one)
+    return found, size
 
 
 def maker(one: object) -> str:
@@ -83,7 +89,7 @@ def maker(one: object) -> str:
 
 @pytest.fixture
 def traced() -> Iterator[None]:
-    """Traces allocations; what was there before is none of `held`'s business."""
+    """Traces allocations; of what was there before, `held` looks at the package's modules alone."""
     gc.freeze()
     tracemalloc.start()
     yield
@@ -95,9 +101,10 @@ def test_memory_does_not_grow_with_the_turns(traced: None, report: Report) -> No
     table = BareTable()
     with DynamoDBConversationSaver("table", client=table.client(), cache_bytes=CACHE_BYTES) as saver:
         play(saver, table, 0, FULL_AT)
-        early = held()
+        early, early_bytes = held()
         play(saver, table, FULL_AT, TURNS)
-        late = held()
-    figures = f"{early.total()} after {FULL_AT} turns, {late.total()} after {TURNS}"
-    report(f"objects of the package and their entries: {figures}")
+        late, late_bytes = held()
+    figures = [f"{count.total()} ({size / 1024:.0f} KB)" for count, size in ((early, early_bytes), (late, late_bytes))]
+    report(f"objects of the package and their entries: {figures[0]} after {FULL_AT} turns, {figures[1]} after {TURNS}")
     assert late.total() - early.total() <= MOST_MORE, (late - early).most_common(10)
+    assert late_bytes - early_bytes <= MOST_GROWTH_BYTES

@@ -76,8 +76,9 @@ class Expressions:
         return None if paths is None else [path.steps(self.binding) for path in paths]
 
     def _check_size(self, name: str, text: str, values: Collection[str]) -> None:
-        size = len(text) + sum(value_size(self.binding.values[value]) for value in values)
-        if size > _LARGEST_CONDITION and name in _CONDITIONS:
+        if name not in _CONDITIONS:
+            return
+        if len(text) + sum(value_size(self.binding.values[value]) for value in values) > _LARGEST_CONDITION:
             raise Invalid(f"Invalid {name}: Expression size has exceeded the maximum allowed size")
 
     def _check(self, name: str) -> None:
