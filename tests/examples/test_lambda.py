@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import json
 import sys
 import threading
@@ -789,5 +790,32 @@ def test_a_cold_start_is_measured(engine: Engine, capsys: pytest.CaptureFixture[
     assert cold_start.main(["--endpoint-url", str(engine.endpoint_url), "--runs", "1", "--imports"]) == 0
 
     printed = capsys.readouterr().out
-    for phase in (*cold_start.PHASES, "langchain_core", "botocore"):
+    for phase in (*cold_start.PHASES, "imports, measured one by one"):
         assert phase in printed
+    # Which ten packages are the slowest is up to the machine; that they were imported is not.
+    packages = [line.split()[0] for line in printed.splitlines() if line.startswith("  ")]
+    assert len(packages) == 10
+    assert all(importlib.util.find_spec(package) for package in packages)
+
+
+@pytest.mark.engine("moto")
+def test_the_slowest_imports_are_summed_by_package(capsys: pytest.CaptureFixture[str]) -> None:
+    small = [f"import time:      {1000 + each} |      9000 | small{each}.part" for each in range(10)]
+    report = [
+        "import time: self [us] | cumulative | imported package",
+        *small,
+        "import time:    400000 |    400000 |   botocore.client",
+        "import time:    200000 |    600000 | botocore",
+        "import time:    389955 |    389955 |     langchain_core.messages",
+        "a warning | of another program",
+    ]
+
+    cold_start.print_imports("\n".join(report))
+
+    first, *packages = capsys.readouterr().out.splitlines()
+    assert first == "imports, measured one by one: 1000 ms"
+    assert [line.split() for line in packages[:2]] == [
+        ["botocore", "600", "ms", "60%"],
+        ["langchain_core", "390", "ms", "39%"],
+    ]
+    assert [line.split()[0] for line in packages[2:]] == [f"small{each}" for each in range(9, 1, -1)]
