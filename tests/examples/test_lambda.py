@@ -792,7 +792,7 @@ def test_a_cold_start_is_measured(engine: Engine, capsys: pytest.CaptureFixture[
     printed = capsys.readouterr().out
     for phase in (*cold_start.PHASES, "imports, measured one by one"):
         assert phase in printed
-    # Which ten packages are the slowest is up to the machine; that they were imported is not.
+    # Which ten packages are the slowest is up to the machine; that they are packages is not.
     packages = [line.split()[0] for line in printed.splitlines() if line.startswith("  ")]
     assert len(packages) == 10
     assert all(importlib.util.find_spec(package) for package in packages)
