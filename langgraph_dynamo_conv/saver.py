@@ -26,7 +26,6 @@ from langgraph_dynamo_conv._calls.config import Target, config_for, user_of
 from langgraph_dynamo_conv._calls.runtime import Options, Runtime, Shared, table_of
 from langgraph_dynamo_conv._format.keys import Scope, check_text, check_thread_id, check_user_id
 from langgraph_dynamo_conv._format.limits import BUCKET_BYTES
-from langgraph_dynamo_conv._rows.rows import ROW_BYTES
 from langgraph_dynamo_conv._rows.titles import TitleFunction
 from langgraph_dynamo_conv._storage.bucket import bucket_of
 from langgraph_dynamo_conv.conversations._api import Conversations
@@ -62,7 +61,8 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
             was one. All that is written is encrypted. Whoever can write to the table can then forge state and messages.
         title: Makes a conversation's title from its first exchange, given as messages in the table's documented form;
             called in a thread of the saver's after the answer is stored. If it fails, the first message's title stays.
-        row_bytes: The most bytes of messages that a row holds, at least 512; older ones move to message items.
+        row_bytes: The most bytes of messages that a row holds, at least 512, whoever began it. If None, a row is whole
+            up to 16 KB, and one that another program began up to 300 KB; above that it holds the newest exchange.
         cache_bytes: Memory for what was last seen of each conversation; 0 to read everything every time.
         consistent: Whether reads of the table are strongly consistent. False halves their cost, and may miss the
             newest step.
@@ -94,7 +94,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         encrypt_transcript: bool = True,
         accept_plaintext: bool = False,
         title: TitleFunction | None = None,
-        row_bytes: int = ROW_BYTES,
+        row_bytes: int | None = None,
         cache_bytes: int = 64 * 1024 * 1024,
         consistent: bool = True,
         ttl: timedelta | None = None,

@@ -120,10 +120,10 @@ def _replayed(runtime: Runtime, scope: Scope, loaded: Loaded) -> Iterator[Any]:
 
 
 def _checkpoint_of_row(runtime: Runtime, scope: Scope) -> Checkpoint | None:
-    row = runtime.rows.get(scope)
-    if row is None or not row.message_count or runtime.rows.is_refused(row):
+    transcript = runtime.rows.transcript(scope)
+    if transcript is None or not transcript.messages or runtime.rows.is_refused(transcript.row):
         return None
-    messages = to_langchain(runtime.rows.messages(row, 0, row.message_count))
+    row, messages = transcript.row, to_langchain(transcript.messages)
     channel = runtime.row_updater.channel
     return {
         "v": 4,

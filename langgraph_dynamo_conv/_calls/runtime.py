@@ -31,8 +31,10 @@ from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.keys import Namespace, Scope
 from langgraph_dynamo_conv._rows import rows, updates
-from langgraph_dynamo_conv._rows.message_items import MessageItems
-from langgraph_dynamo_conv._rows.rows import ROW_BYTES, KnownRows, Rows
+from langgraph_dynamo_conv._rows.large_messages import LargeMessages
+from langgraph_dynamo_conv._rows.pages import Pages
+from langgraph_dynamo_conv._rows.placement import RowLimits
+from langgraph_dynamo_conv._rows.rows import KnownRows, Rows
 from langgraph_dynamo_conv._rows.titles import TitleFunction, Titler
 from langgraph_dynamo_conv._rows.updates import EarlyStatuses, RowUpdater
 from langgraph_dynamo_conv._state.checkpoint_tree import CheckpointTree
@@ -80,7 +82,7 @@ class Options:
         transcript: Whether rows follow the messages.
         encrypt_transcript: Whether transcripts are encrypted where states are.
         title: Makes a title of the first exchange, or None.
-        row_bytes: Bytes of messages in a row.
+        row_bytes: The most bytes of messages in a row; None for the defaults of `RowLimits`.
         cache_bytes: Bytes that the cache of checkpoints may hold.
         ttl: How long a conversation lives after its last turn, or None.
         clock: Seconds since the epoch.
@@ -91,14 +93,14 @@ class Options:
     transcript: bool = True
     encrypt_transcript: bool = True
     title: TitleFunction | None = None
-    row_bytes: int = ROW_BYTES
+    row_bytes: int | None = None
     cache_bytes: int = 64 * 1024 * 1024
     ttl: timedelta | None = None
     clock: Callable[[], float] = time.time
     accept_plaintext: bool = False
 
     def __post_init__(self) -> None:
-        if self.row_bytes < 512 or self.cache_bytes < 0:
+        if (self.row_bytes is not None and self.row_bytes < 512) or self.cache_bytes < 0:
             raise ValueError("row_bytes is at least 512, and cache_bytes at least 0")
 
 
@@ -171,8 +173,10 @@ class Runtime:
         self.copying = Copying(table, self.blobs, expiry)
         self.runs = Runs(table, self.removal, expiry, shared.runs)
         transcript_codec = serializer.codec if options.encrypt_transcript else shared.codec
-        self.message_items = MessageItems(table, transcript_codec, self.blobs, expiry)
-        self.rows = Rows(table, transcript_codec, self.message_items, expiry, options.row_bytes, shared.rows, now)
+        transcript_blobs = Blobs(table, transcript_codec, expiry, shared.bucket, shared.blobs)
+        large, limits = LargeMessages(transcript_codec, transcript_blobs), RowLimits(options.row_bytes)
+        self.pages = Pages(table, transcript_codec, expiry)
+        self.rows = Rows(table, transcript_codec, self.pages, large, expiry, limits, shared.rows, now)
         self.directory = Directory(table, self.rows)
         self.row_updater = RowUpdater(
             self.rows,

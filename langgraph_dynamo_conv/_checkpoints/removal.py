@@ -20,7 +20,7 @@ from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
 from langgraph_dynamo_conv._checkpoints.history import replayed_channels
 from langgraph_dynamo_conv._checkpoints.store import Checkpoints
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
-from langgraph_dynamo_conv._format.items import CHANGE, AttributeMap, CheckpointItem, WritesItem, key_of, parse_blob_ref
+from langgraph_dynamo_conv._format.items import CHANGE, AttributeMap, CheckpointItem, WritesItem, blob_refs, key_of
 from langgraph_dynamo_conv._format.keys import PK, SK, Key, Namespace, Scope, parse_sk
 from langgraph_dynamo_conv._format.tree import BlobRef
 from langgraph_dynamo_conv._state.chain import CheckpointPages
@@ -176,12 +176,13 @@ class Removal:
                 self._delete_all(key_of(item) for item in old if not is_needed(item))
 
     def _referred_blobs(self, scope: Scope) -> set[str]:
-        """Digests of the blobs that items themselves refer to: frames, older messages, and values of task writes."""
+        """Digests of the blobs that items themselves refer to: frames, large messages, and values of task writes."""
         refs: list[BlobRef] = []
         for page in self._table.query(scope.thread_id, scope.prefix("c")):
             refs += [item.blob for item in map(CheckpointItem.from_attributes, page) if item.blob]
         for page in self._table.query(scope.thread_id, scope.prefix("m")):
-            refs += [parse_blob_ref(item["v"]["S"]) for item in page if "v" in item]
+            refs += [ref for item in page for ref in blob_refs(item)]
+        refs += blob_refs(self._table.get(scope.row()) or {})
         for page in self._table.query(scope.thread_id, scope.prefix("w")):
             for item in map(WritesItem.from_attributes, page):
                 refs += self._writes.refs(scope, item)

@@ -28,8 +28,8 @@ from langgraph_dynamo_conv._format.items import (
     CheckpointItem,
     Times,
     WritesItem,
+    blob_refs,
     key_of,
-    parse_blob_ref,
 )
 from langgraph_dynamo_conv._format.keys import PK, Key, Namespace, Scope, after_prefix, parse_sk
 from langgraph_dynamo_conv._format.tree import BlobRef
@@ -97,7 +97,8 @@ class Renewal:
             self._add_writes(needs, head)
         for page in self._table.query(scope.thread_id, scope.prefix("m")):
             needs.others |= {key_of(item) for item in page}
-            needs.add_blobs(parse_blob_ref(item["v"]["S"]) for item in page if "v" in item)
+            needs.add_blobs(ref for item in page for ref in blob_refs(item))
+        needs.add_blobs(blob_refs(self._table.get(scope.row()) or {}))
         if any(self._expiry.is_late(item.times.expires_at) for item in needs.checkpoints.values()):
             self._table.all_of(partial(self._stamp, key, times) for key in self._late(scope) if key not in needs.others)
         self._table.all_of(partial(self._stamp, key, times) for key in needs.others)

@@ -31,6 +31,9 @@ EXPIRES_AT = "expires_at"
 LIVE_UNTIL = "live_until"
 """The attribute of a row that says, in epoch seconds, when the conversation is over."""
 
+BLOBS = "blobs"
+"""The attribute of a row or page that lists the blobs to which its messages refer."""
+
 CHANGE, FULL = "c", "f"
 _TIMES = ("u", EXPIRES_AT, "l")
 
@@ -174,6 +177,11 @@ def parse_blob_ref(text: str) -> BlobRef:
     """The reference in an attribute."""
     digest, size, parts = text.split(":")
     return BlobRef(digest, int(size), int(parts))
+
+
+def blob_refs(item: AttributeMap) -> Iterator[BlobRef]:
+    """The blobs to which the messages of a row or page refer."""
+    return (parse_blob_ref(ref["S"]) for ref in item.get(BLOBS, {}).get("L", ()))
 
 
 def bytes_item(key: Key, data: bytes) -> AttributeMap:

@@ -29,11 +29,12 @@ class Row:
         messages: The newest messages, oldest first; those too large for the row are shortened.
         created_at: ISO 8601 in UTC; never changes.
         updated_at: When messages last changed.
-        message_count: All messages, those in message items included.
+        first: The number (from 0) of the first of `messages`; those before it are in pages.
         status: `running`, `idle`, `waiting` or `failed`; None in rows of other programs.
         version: Counts our writes; 0 in rows of other programs.
+        incarnation: Tells conversations apart that have one id, one after the other; pages have it too.
+        is_foreign: Whether another program began the row: then it stays whole as long as an item can be.
         head: The checkpoint it was last derived from, or None.
-        replaced: Messages with smaller numbers may also be in message items of an earlier branch, or as older copies.
         times: When the conversation is over, and when DynamoDB may delete the row.
         attributes: All attributes as they were read, those of other programs too.
     """
@@ -43,18 +44,34 @@ class Row:
     messages: list[Message]
     created_at: str
     updated_at: str
-    message_count: int
+    first: int
     status: str | None = None
     version: int = 0
     head: str | None = None
-    replaced: int = 0
+    incarnation: str = ""
+    is_foreign: bool = False
     times: Times = NEVER
     attributes: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
-    def older(self) -> int:
-        """How many messages have left the row."""
-        return max(self.message_count - len(self.messages), 0)
+    def message_count(self) -> int:
+        """All messages, those in pages included."""
+        return self.first + len(self.messages)
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """Messages of a conversation, and the row as it was then.
+
+    Args:
+        row: The row.
+        first: The number of the first message.
+        messages: Whole, oldest first.
+    """
+
+    row: Row
+    first: int = 0
+    messages: list[Message] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -67,7 +84,8 @@ class RowUpdate:
         head: The checkpoint, or None.
         now: The time, in ISO 8601.
         forked_from: The messages of the state that this one forked from, folded; None if it did not fork.
-        may_move_later: A full checkpoint was just written: move messages out of the row in a later, cheaper turn.
+        may_edit: Whether any message may have changed, not only those of the row.
+        may_cut: Whether messages may leave the row now; if not, they leave it in a later turn, if the row holds them.
     """
 
     folded: list[Message]
@@ -75,7 +93,8 @@ class RowUpdate:
     head: str | None
     now: str
     forked_from: list[Message] | None = None
-    may_move_later: bool = False
+    may_edit: bool = False
+    may_cut: bool = True
 
 
 def iso(seconds: float) -> str:
@@ -87,37 +106,7 @@ def first_of_user(messages: Sequence[Message]) -> Message | None:
     return next((message for message in messages if message.get("role") == "user"), None)
 
 
-def replaced(row: Row | None, change: RowUpdate, merged: list[Message]) -> int:
-    """Below which number there may be copies that no longer count: of a branch that was left, of an edited message."""
-    if row is None:
-        return 0
-    is_edited = any("shortened" in message and message not in merged for message in row.messages)
-    return max(row.replaced, row.message_count) if change.forked_from is not None or is_edited else row.replaced
-
-
-def stored_beside(
-    row: Row | None, base: Row, merged: list[Message], leaving: int, in_row: list[Message]
-) -> list[tuple[int, Message]]:
-    """Messages that go to message items: those that leave the row, and whole copies of those that are shortened.
-
-    What is there already is left alone: messages that had left before, and whole copies whose digest the row has.
-    """
-    in_row_before = row.older if row is not None else 0
-    unchanged = {id(message) for message in base.messages}
-    numbered = []
-    for number, message in enumerate(merged[:leaving], base.older):
-        had_left = number < in_row_before and id(message) in unchanged
-        if not had_left and "shortened" not in message:
-            numbered.append((number, message))
-    was_in_row = dict(enumerate(row.messages, row.older)) if row is not None else {}
-    for number, (message, short) in enumerate(zip(merged[leaving:], in_row, strict=True), base.older + leaving):
-        digest = was_in_row.get(number, {}).get("shortened")
-        if "shortened" in short and "shortened" not in message and short["shortened"] != digest:
-            numbered.append((number, message))
-    return numbered
-
-
-def unchanged_since(before: Row | None) -> tuple[str, dict[str, str], dict[str, Any]]:
+def _unchanged_since(before: Row | None) -> tuple[str, dict[str, str], dict[str, Any]]:
     """The condition that nobody, also no program that ignores `version`, wrote messages since `before` was read."""
     if before is None:
         return "attribute_not_exists(#pk)", {"#pk": PK}, {}
@@ -130,6 +119,20 @@ def unchanged_since(before: Row | None) -> tuple[str, dict[str, str], dict[str, 
         else:
             terms.append(f"attribute_not_exists(#{name})")
     return " AND ".join(terms), names, values
+
+
+def update_of(before: Row | None, changed: dict[str, Any], gone: list[str]) -> dict[str, Any]:
+    """The update that sets and removes attributes of a row, if it is as it was."""
+    names = {f"#{name}": name for name in (*changed, *gone)}
+    values = {f":{name}": to_attribute(value) for name, value in changed.items()}
+    condition, more_names, more_values = _unchanged_since(before)
+    removed = " REMOVE " + ", ".join(f"#{name}" for name in gone) if gone else ""
+    return {
+        "UpdateExpression": "SET " + ", ".join(f"#{name} = :{name}" for name in changed) + removed,
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": {**names, **more_names},
+        "ExpressionAttributeValues": {**values, **more_values},
+    }
 
 
 def times_of(item: AttributeMap) -> Times:

@@ -1,56 +1,61 @@
 """The conversation row: the one item of a conversation that others read, derived from its state.
 
-It is written when the user's message has arrived and when the run ends, is interrupted or fails; conditional on what
-was read, so that writers at the same time neither lose nor double a message; state first, so that a crash leaves it
-behind the state, and the next turn mends it. Messages that leave the row move to message items before it is written.
+It is the record of what is committed of a transcript: every write of it is conditional on its version and raises it, so
+that writers at the same time neither lose nor double a message. State first, so that a crash leaves the row behind the
+state, and the next turn mends it.
+
+A row is whole as long as its messages fit into `ROW_BYTES`. Above that only the newest exchange stays, and pages hold
+the rest. A row that another program began is whole as long as an item can hold it, since its own page reads it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
-from langgraph_dynamo_conv._format.attributes import from_attribute, to_attribute
+from langgraph_dynamo_conv._checkpoints.blobs import PendingBlobs
+from langgraph_dynamo_conv._format.attributes import from_attribute
 from langgraph_dynamo_conv._format.frames import Codec
-from langgraph_dynamo_conv._format.items import EXPIRES_AT, LIVE_UNTIL, NEVER, AttributeMap, bytes_of
+from langgraph_dynamo_conv._format.items import (
+    BLOBS,
+    EXPIRES_AT,
+    LIVE_UNTIL,
+    NEVER,
+    AttributeMap,
+    bytes_of,
+    key_attributes,
+)
 from langgraph_dynamo_conv._format.keys import PK, SK, Scope
-from langgraph_dynamo_conv._rows.message_items import MessageItems, packed, unpacked
+from langgraph_dynamo_conv._rows.large_messages import LargeMessages, packed, refs_of, unpacked
+from langgraph_dynamo_conv._rows.pages import Pages
+from langgraph_dynamo_conv._rows.placement import Placement, RowLimits, RowPlan, dated_plan, updated
 from langgraph_dynamo_conv._rows.row import (
     IDLE,
     TIMES,
     Row,
     RowUpdate,
-    first_of_user,
+    Transcript,
     iso,
     live,
-    replaced,
-    stored_beside,
     times_of,
-    unchanged_since,
+    update_of,
 )
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._storage.failures import ConditionFailed
 from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._storage.table import Table
-from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE, shorten, split, title_of
+from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE
 from langgraph_dynamo_conv._transcript.folding import Message
+from langgraph_dynamo_conv._transcript.ids import ids_of
 from langgraph_dynamo_conv._transcript.merging import fork_point, merge
 from langgraph_dynamo_conv.errors import ConflictError
 
-ROW_BYTES = 4608
-"""Default of the most bytes of messages in a row: each of its writes is billed twice, for the table and the index."""
-
 ENCRYPTED_TITLE = "(encrypted)"
 """What a row whose transcript is encrypted shows as its title."""
-
-_USUAL_SHARE = 2 / 3
-"""Messages leave a row that is fuller than this, but for a turn that has written more than others already."""
-
-_KEPT_SHARE = 1 / 3
-"""What stays in the row when messages leave it."""
 
 _TRIES = 8
 
@@ -61,15 +66,20 @@ KnownRows = Recent[Scope, "Row | None"]
 """Rows as this process last saw them."""
 
 
+class _Stale(Exception):
+    """The row is older than its pages: it must be read again."""
+
+
 class Rows:
     """Reads and writes conversation rows. Safe to share between threads.
 
     Args:
         table: The table.
         codec: Frames, and encrypts, what is not to be read by others; without an encryptor rows are plain.
-        message_items: The messages that have left their rows.
+        pages: The messages that have left their rows.
+        large: The messages that are too large for a row.
         expiry: How long conversations live.
-        row_bytes: The most bytes of messages that a row holds.
+        limits: How many bytes of messages a row holds.
         known: Rows as this process last saw them; None where it saw that there was none.
         now: The time as rows hold it; the clock's if None.
     """
@@ -78,17 +88,19 @@ class Rows:
         self,
         table: Table,
         codec: Codec,
-        message_items: MessageItems,
+        pages: Pages,
+        large: LargeMessages,
         expiry: Expiry,
-        row_bytes: int,
+        limits: RowLimits,
         known: KnownRows,
         now: Callable[[], str] | None = None,
     ) -> None:
         self._table = table
         self._codec = codec
-        self._message_items = message_items
+        self._pages = pages
+        self._large = large
         self._expiry = expiry
-        self._row_bytes = row_bytes
+        self._limits = limits
         self._known = known
         self.now = now or (lambda: iso(expiry.clock()))
 
@@ -103,6 +115,11 @@ class Rows:
         self._known.put(scope, row)
         return row
 
+    def listed(self, item: AttributeMap) -> Row:
+        """The record of an item that was read without its messages, for a list."""
+        count = item.get("message_count", {}).get("N", "0")
+        return replace(self.from_attributes(item), messages=[], first=int(float(count)))
+
     def from_attributes(self, item: AttributeMap) -> Row:
         """The record of an item that was read, also one that another program wrote."""
         plain = {name: from_attribute(value) for name, value in item.items()}
@@ -111,18 +128,19 @@ class Rows:
             title, messages = unpacked(self._codec.unframe(bytes_of(item, "sealed"), plain[SK]))
         elif messages or title not in (None, DEFAULT_TITLE, ENCRYPTED_TITLE):
             self._codec.refuse_plaintext(plain[SK])
-        count, created = plain.get("message_count"), str(plain.get("created_at", ""))
+        created, version = str(plain.get("created_at", "")), int(plain.get("version", 0))
         return Row(
             Scope(plain[PK], plain[SK]),
             str(title or DEFAULT_TITLE),
             list(messages),
             created,
             str(plain.get("updated_at") or created),
-            count if isinstance(count, int) else len(messages),
+            int(plain.get("first", 0)),
             plain.get("status"),
-            int(plain.get("version", 0)),
+            version,
             plain.get("head"),
-            int(plain.get("replaced", 0)),
+            str(plain.get("incarnation") or _digest(created)),
+            bool(plain.get("foreign", not version and bool(messages))),
             times_of(item),
             plain,
         )
@@ -154,9 +172,9 @@ class Rows:
     def create(self, scope: Scope, title: str | None = None) -> bool:
         """Write a row without messages, unless there is one; whether it was written."""
         now = self.now()
-        row = Row(scope, title or DEFAULT_TITLE, [], now, now, 0, IDLE, 1, times=self._expiry.fresh())
+        row = replace(self._new(scope, now), title=title or DEFAULT_TITLE, status=IDLE, version=1)
         try:
-            self._write(None, row)
+            self._write(None, RowPlan(row))
         except ConditionFailed as refused:
             if self._deleted_expired(scope, refused):
                 return self.create(scope, title)
@@ -178,22 +196,12 @@ class Rows:
         Cost: one UpdateItem, billed for table and index by the size of the row; one GetItem if this process did not
         write the row last.
         """
-        row = self.known(scope) if scope in self._known else self.get(scope)
-        for _ in range(_TRIES):
+
+        def planned(row: Row | None) -> RowPlan | None:
             after = changed(row)
-            if after is None or after is row:
-                return after
-            try:
-                return self._write(row, after)
-            except ConditionFailed as refused:
-                self._deleted_expired(scope, refused)
-                row = self.get(scope)
-        raise ConflictError(
-            f"the row of conversation {scope.thread_id} was changed by others {_TRIES} times in a row; repeat the call",
-            operation="UpdateItem",
-            table=self._table.name,
-            key=str(scope.row()),
-        )
+            return None if after is None or after is row else RowPlan(replace(after, version=after.version + 1))
+
+        return self._commit(scope, planned)[0]
 
     def prolong(self, scope: Scope) -> None:
         """Restart the clock of a row that does not follow the messages.
@@ -202,95 +210,128 @@ class Rows:
         """
         row = self.known(scope)
         if self._expiry.is_on or (row is not None and row.times != NEVER):
-            self.change(scope, self._prolonged)
+            self.change(scope, lambda now: None if now is None else replace(now, times=self._expiry.fresh()))
 
     def apply(self, scope: Scope, update_of: Callable[[Row | None], RowUpdate]) -> Row | None:
         """Bring the row up to a state; `update_of` says what the state is, given the row that there is.
 
-        Cost: nothing if the row says it already, else that of `change`, and one PutItem for the messages that leave.
+        Cost: nothing if the row says it already, else that of `change`, and one PutItem for each page of messages that
+        leave the row; twice the units where older messages change, or more come at once than the row holds.
         """
+        row, is_complete = self._commit(scope, lambda row: self._planned(scope, row, update_of(row)))
+        while not is_complete:
+            row, is_complete = self._commit(scope, lambda row: self._planned(scope, row, update_of(row)))
+        return row
 
-        def changed(row: Row | None) -> Row | None:
-            after, leaving = self._applied(scope, row, update_of(row))
-            self._message_items.put(scope, leaving, after.replaced)
-            return after
+    def transcript(
+        self, scope: Scope, select: Callable[[int], tuple[int, int]] = lambda count: (0, count)
+    ) -> Transcript | None:
+        """Messages of a conversation, whole; None if there is no conversation.
 
-        return self.change(scope, changed)
+        Args:
+            scope: Conversation and user.
+            select: Gives, from the number of messages, which are asked for: from this number to before that.
 
-    def messages(self, row: Row, first: int, last: int) -> list[Message]:
-        """The transcript from number `first` to before `last`, whole, oldest first."""
-        in_row = dict(enumerate(row.messages, row.older))
-        whole = {number: message for number, message in in_row.items() if "shortened" not in message}
-        missing = [number for number in range(first, min(last, row.message_count)) if number not in whole]
-        if missing:
-            stored = self._message_items.read(row.scope, missing[0], missing[-1] + 1)
-            whole = {**in_row, **stored, **whole}
-        return [whole[number] for number in range(first, min(last, row.message_count)) if number in whole]
+        Cost: one GetItem; what `Pages.read` and `LargeMessages.whole` cost.
+        """
+        before: Row | None = None
+        for _ in range(_TRIES):
+            row = self.get(scope)
+            if row is None:
+                return None
+            first, last = select(row.message_count)
+            stored = self._stored(row, first, last)
+            if stored is not None and (len(stored) == max(last - first, 0) or _is_same(before, row)):
+                return Transcript(row, first, self._large.whole(scope, stored))
+            before = row
+        raise self._conflict(scope, "GetItem")
 
-    def _prolonged(self, row: Row | None) -> Row | None:
-        return None if row is None else replace(row, times=self._expiry.fresh(), version=row.version + 1)
+    def _stored(self, row: Row, first: int, last: int) -> list[Message] | None:
+        """Messages by number, as row and pages have them and as far as they do; None: the row must be read again."""
+        older = self._pages.read(row, first, last)
+        newer = row.messages[max(first - row.first, 0) : max(last - row.first, 0)]
+        return None if older is None else [*older.values(), *newer]
 
-    def _applied(self, scope: Scope, row: Row | None, update: RowUpdate) -> tuple[Row, list[tuple[int, Message]]]:
-        """The row after an update (the same object if nothing changed), and the messages that are stored beside it."""
-        base = row or Row(scope, DEFAULT_TITLE, [], update.now, update.now, 0)
-        base = self._reaching_fork(base, update)
-        merged = merge(base.messages, update.folded, forked_from=update.forked_from)
-        same = [self._shown(message) for message in merged] == base.messages and row is not None
-        status = update.status or base.status or IDLE
-        if same and base.status == status and base.times.until == self._expiry.until():
-            return row or base, []
-        most = int(self._row_bytes * (1 if update.may_move_later else _USUAL_SHARE))
-        leaving, kept = split(merged, max_bytes=most, keep_bytes=int(self._row_bytes * _KEPT_SHARE))
-        in_row = [self._shown(message) for message in kept]
-        title = base.title if base.title != DEFAULT_TITLE else title_of(first_of_user(merged))
-        after = replace(
-            base,
-            title=title,
-            messages=in_row,
-            updated_at=base.updated_at if same else update.now,
-            message_count=base.older + len(merged),
-            status=status,
-            version=base.version + 1,
-            head=update.head or base.head,
-            replaced=replaced(row, update, merged),
-            times=self._expiry.fresh(),
+    def _commit(self, scope: Scope, planned: Callable[[Row | None], RowPlan | None]) -> tuple[Row | None, bool]:
+        """Write what is planned for the row as it is; gives the row, and whether it then shows all of the state."""
+        row = self.known(scope) if scope in self._known else self.get(scope)
+        for _ in range(_TRIES):
+            try:
+                plan = planned(row)
+                if plan is None:
+                    return row, True
+                if row is not None and plan.cut:
+                    self._pages.cut(row, plan.cut)
+                return self._write(row, plan), plan.is_complete
+            except ConditionFailed as refused:
+                self._deleted_expired(scope, refused)
+                row = self.get(scope)
+            except _Stale:
+                row = self.get(scope)
+        raise self._conflict(scope, "UpdateItem")
+
+    def _conflict(self, scope: Scope, operation: str) -> ConflictError:
+        return ConflictError(
+            f"the row of conversation {scope.thread_id} was changed by others {_TRIES} times in a row; repeat the call",
+            operation=operation,
+            table=self._table.name,
+            key=str(scope.row()),
         )
-        return after, stored_beside(row, base, merged, len(leaving), in_row)
 
-    def _reaching_fork(self, base: Row, update: RowUpdate) -> Row:
-        """The row with all of its messages, where a fork's point has left it."""
-        if update.forked_from is None or not base.older:
-            return base
-        if update.forked_from and fork_point(base.messages, update.forked_from) is not None:
-            return base
-        return replace(base, messages=self.messages(base, 0, base.message_count))
+    def _planned(self, scope: Scope, row: Row | None, update: RowUpdate) -> RowPlan | None:
+        """What an update makes of the row, its large messages stored; None if nothing."""
+        base, stored = self._reaching(row, update) if row is not None else (self._new(scope, update.now), [])
+        merged = merge(base.messages, update.folded, forked_from=update.forked_from)
+        after = updated(base, merged, update, self._expiry.fresh())
+        pending: PendingBlobs = {}
 
-    def _shown(self, message: Message) -> Message:
-        """A message as the row shows it; a shortened one has the digest of the whole."""
-        if "shortened" in message:
-            return message
-        short = shorten(message, int(self._row_bytes * _USUAL_SHARE))
-        if short is message:
-            return message
-        return {**short, "shortened": blake2b(packed(message), digest_size=6).hexdigest()}
+        def shorten(messages: Sequence[Message], max_bytes: int) -> list[Message]:
+            return self._large.shorten(messages, max_bytes, stored, pending)
 
-    def _write(self, before: Row | None, after: Row) -> Row:
+        placement = Placement(after, row, base, self._limits, shorten, update.may_cut)
+        plan = placement.placed(merged) if update.forked_from is None else placement.forked(merged)
+        dated = dated_plan(plan, row, update)
+        if dated is not None:
+            self._table.side_by_side(*self._large.requests(scope, pending))
+        return dated
+
+    def _reaching(self, row: Row, update: RowUpdate) -> tuple[Row, list[Message]]:
+        """The row, with all messages, whole, where the update may reach those that have left it; and these as stored.
+
+        Cost: nothing, or a read of the whole transcript.
+        """
+        if not row.first:
+            return row, row.messages
+        if update.forked_from is not None:
+            is_near = bool(update.forked_from) and fork_point(row.messages, update.forked_from) is not None
+        else:
+            in_row = {name for message in row.messages for name in ids_of(message)}
+            is_near = not update.may_edit or all(in_row.issuperset(ids_of(one)) for one in update.folded)
+        if is_near:
+            return row, row.messages
+        stored = self._stored(row, 0, row.message_count)
+        if stored is None or len(stored) < row.message_count:
+            raise _Stale
+        return replace(row, first=0, messages=self._large.whole(row.scope, stored)), stored
+
+    def _new(self, scope: Scope, now: str) -> Row:
+        incarnation = secrets.token_hex(_INCARNATION_BYTES)
+        return Row(scope, DEFAULT_TITLE, [], now, now, 0, incarnation=incarnation, times=self._expiry.fresh())
+
+    def _write(self, before: Row | None, plan: RowPlan) -> Row:
         """Write the row if it is still as `before` (None: not there); gives it as it is now stored."""
-        fields = self._fields(before, after)
+        after = plan.row
         was = before.attributes if before is not None else {}
+        fields = self._fields(before, after)
         changed = {n: value for n, value in fields.items() if value is not None and was.get(n, _MISSING) != value}
         gone = [name for name, value in fields.items() if value is None and name in was]
-        names = {f"#{name}": name for name in (*changed, *gone)}
-        values = {f":{name}": to_attribute(value) for name, value in changed.items()}
-        condition, more_names, more_values = unchanged_since(before)
-        removed = " REMOVE " + ", ".join(f"#{name}" for name in gone) if gone else ""
-        self._table.update(
-            after.scope.row(),
-            UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in changed) + removed,
-            ConditionExpression=condition,
-            ExpressionAttributeNames={**names, **more_names},
-            ExpressionAttributeValues={**values, **more_values},
-        )
+        update = update_of(before, changed, gone)
+        if plan.pages:
+            pages = [self._pages.put_of(after.scope, page) for page in plan.pages]
+            row_update = {"Update": {"Key": key_attributes(after.scope.row()), **update}}
+            self._table.transact(after.scope.row(), [*pages, row_update])
+        else:
+            self._table.update(after.scope.row(), **update)
         kept = {name: value for name, value in was.items() if name not in gone}
         written = replace(after, attributes={**kept, **changed})
         self._known.put(after.scope, written)
@@ -302,10 +343,13 @@ class Rows:
             "messages": after.messages,
             "updated_at": after.updated_at,
             "message_count": after.message_count,
+            "first": after.first or None,
             "status": after.status,
             "version": after.version,
             "head": after.head,
-            "replaced": after.replaced or None,
+            "incarnation": after.incarnation,
+            "foreign": after.is_foreign or None,
+            BLOBS: refs_of(after.messages) or None,
             LIVE_UNTIL: after.times.until,
             EXPIRES_AT: after.times.expires_at,
         }
@@ -320,7 +364,7 @@ class Rows:
         """Delete an expired row that refused a write, and its messages; True if it was expired."""
         if refused.item is None or not self._is_over(refused.item):
             return False
-        self._message_items.remove(scope)
+        self._pages.remove(scope)
         with suppress(ConditionFailed):  # somebody else has deleted it, and perhaps begun anew
             self._table.delete(
                 scope.row(),
@@ -335,3 +379,14 @@ class Rows:
 
 
 _MISSING = object()
+
+_INCARNATION_BYTES = 4
+
+
+def _is_same(before: Row | None, row: Row) -> bool:
+    """Whether a row that was read again is as before: what is missing then, is missing."""
+    return before is not None and (before.version, before.updated_at) == (row.version, row.updated_at)
+
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode(), digest_size=_INCARNATION_BYTES).hexdigest()

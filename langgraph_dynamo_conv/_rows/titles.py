@@ -36,7 +36,7 @@ class Titler:
 
     def consider(self, row: Row) -> None:
         """Make a title if the row has just had its first answer and the title that the first message gave."""
-        if self._function is None or row.status != IDLE or row.older:
+        if self._function is None or row.status != IDLE or row.first:
             return
         answers = [message for message in row.messages if message.get("role") == "assistant"]
         question = next((message for message in row.messages if message.get("role") == "user"), None)
@@ -57,4 +57,4 @@ def _titled(now: Row | None, was: str, title: str) -> Row | None:
     """The row with a title, unless somebody gave it another in the meantime."""
     if now is None or now.title != was or title == was:
         return now
-    return replace(now, title=title, version=now.version + 1)
+    return replace(now, title=title)

@@ -149,9 +149,7 @@ class RowUpdater:
                 newest = _newest_of(newest, row)
             status_shown = None if is_guess and _has_stopped(row, stored) else status
             folded = fold(newest, timestamp=now)
-            return RowUpdate(
-                folded, status_shown, stored.checkpoint_id, now, forked_from, may_move_later=stored.is_fresh
-            )
+            return RowUpdate(folded, status_shown, stored.checkpoint_id, now, forked_from, whole, not stored.is_full)
 
         return self._rows.apply(scope, update_of)
 
@@ -223,7 +221,7 @@ class RowUpdater:
         before = self._checkpoints.get(scope.namespace(), ancestors[-1]) if any(ancestors) else None
         messages = [] if before is None else fold(self._messages(scope, before, None), timestamp=now)
         # Only in a young conversation: later ones, whose messages have left the row, would cost more to tell.
-        is_young = not row.older and fork_point(row.messages, messages) is None
+        is_young = not row.first and fork_point(row.messages, messages) is None
         if is_young and self._began_apart(scope, stored.checkpoint_id, row.head):
             return []
         return None if before is None else messages

@@ -17,9 +17,6 @@ from langgraph_dynamo_conv._state.message_digests import MessagesDigest
 CHAIN_ITEMS = 24
 """No chain is stored anew before it has so many items; a reader takes all of them in one page."""
 
-FRESH_ITEMS = 5
-"""Steps of a turn with one tool call."""
-
 LINEAGE = 40
 """Ids of ancestors that are remembered of a checkpoint."""
 
@@ -58,9 +55,9 @@ class StoredCheckpoint:
     message_digests: Mapping[str, MessagesDigest] = field(default_factory=dict)
 
     @property
-    def is_fresh(self) -> bool:
-        """Whether a full checkpoint was written within the last few steps."""
-        return self.chain_items < FRESH_ITEMS
+    def is_full(self) -> bool:
+        """Whether it is stored full, and not as a change."""
+        return not self.chain_items
 
     @cached_property
     def weight(self) -> int:

@@ -145,6 +145,16 @@ _OF_SHORTAGE = (
 _OF_CONFLICT = ("ReplicatedWriteConflictException", "TransactionConflictException", "TransactionInProgressException")
 _OF_ACCESS = ("AccessDenied", "AccessDeniedException", "AccountProblem", "AllAccessDisabled")
 
+_CANCELLED = {
+    "ValidationError": "ValidationException",
+    "ItemCollectionSizeLimitExceeded": "ItemCollectionSizeLimitExceededException",
+    "ConditionalCheckFailed": "ConditionalCheckFailedException",
+    "TransactionConflict": "ConditionalCheckFailedException",
+    "ProvisionedThroughputExceeded": "ProvisionedThroughputExceededException",
+    "ThrottlingError": "ThrottlingException",
+}
+"""Why a transaction was cancelled, and the code of a single write that is refused for the same; the first counts."""
+
 _BY_CODE: dict[str, type[DynamoConvError]] = {
     "ConditionalCheckFailedException": ConditionFailed,
     "ItemCollectionSizeLimitExceededException": ItemTooLargeError,
@@ -238,7 +248,7 @@ def translated(target: Target, operation: str, key: str) -> Iterator[None]:
 
 def _refusal(error: ClientError, target: Target, where: dict[str, str]) -> DynamoConvError:
     answer: Any = error.response
-    code, message = answer["Error"].get("Code", ""), answer["Error"].get("Message", "")
+    code, message = _reason(answer)
     operation, key = where["operation"], where["key"]
     kind = _kind_of(code, message, operation, answer["ResponseMetadata"].get("HTTPStatusCode", 0))
     if kind is ConditionFailed:
@@ -251,6 +261,15 @@ def _refusal(error: ClientError, target: Target, where: dict[str, str]) -> Dynam
     if kind is AccessDeniedError and operation in _READS_OBJECT:
         remedy += _MAYBE_MISSING
     return kind(f"{remedy} ({code}: {message})", **where)
+
+
+def _reason(answer: Any) -> tuple[str, str]:
+    """Code and message of a refusal; of a cancelled transaction those of what stood in its way."""
+    code, message = answer["Error"].get("Code", ""), answer["Error"].get("Message", "")
+    reasons = {one.get("Code"): one.get("Message", "") for one in answer.get("CancellationReasons") or ()}
+    return next(
+        ((known, reasons[name] or message) for name, known in _CANCELLED.items() if name in reasons), (code, message)
+    )
 
 
 def _kind_of(code: str, message: str, operation: str, status: int) -> type[DynamoConvError]:

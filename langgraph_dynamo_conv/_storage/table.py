@@ -7,7 +7,7 @@ without harm. Failures are translated in `failures`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from itertools import islice
@@ -101,6 +101,19 @@ class Table:
     def delete(self, key: Key, **condition: Any) -> None:
         """Delete an item, if it is there. Raises `ConditionFailed`."""
         self.send("delete_item", key, Key=key_attributes(key), **condition)
+
+    def transact(self, key: Key, writes: Sequence[dict[str, Any]]) -> None:
+        """Do several writes or none; each as TransactWriteItems takes it, but for the table. Costs twice their units.
+
+        Args:
+            key: What the transaction is about, for the `key` of errors.
+            writes: At most 100, of at most 4 MB.
+
+        Raises:
+            ConditionFailed: A condition did not hold, or another writer was at one of the items.
+        """
+        items = [{name: {"TableName": self.name, **write}} for one in writes for name, write in one.items()]
+        self.send("transact_write_items", key, TransactItems=items)
 
     def query(
         self,
@@ -196,8 +209,8 @@ class Table:
             params: Its parameters.
         """
         operation = "".join(word.capitalize() for word in method.split("_"))
-        # tag_resource alone names the table by its ARN
-        place = {} if "ResourceArn" in params else {"TableName": self.name}
+        # tag_resource names the table by its ARN, a transaction in each of its writes
+        place = {} if "ResourceArn" in params or "TransactItems" in params else {"TableName": self.name}
         if "ConditionExpression" in params:  # a failed condition is charged anyway: let it at least tell what it found
             params["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         try:

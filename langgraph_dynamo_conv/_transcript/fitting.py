@@ -1,8 +1,8 @@
 """What of the messages fits into the row: titles, shortened messages, and which messages leave it.
 
 The rule: the row stays below its limit whatever a tool returns. What the row leaves out it names, by a marker with the
-number of characters or elements, and nothing is lost: messages that left, and the whole of shortened ones, are in
-message items.
+number of characters or elements, and nothing is lost: messages that left are in pages,
+and shortened ones are whole in blobs.
 """
 
 from __future__ import annotations
@@ -44,19 +44,17 @@ def title_of(message: Mapping[str, Any] | None, limit: int = 80) -> str:
     return (whole_words or head).rstrip() + "…"
 
 
-def split(messages: Sequence[Message], *, max_bytes: int, keep_bytes: int) -> tuple[list[Message], list[Message]]:
-    """The messages that leave the row, and those that stay in it; each list oldest first.
+def newest_exchange(messages: Sequence[Message], max_bytes: int) -> int:
+    """The position from which on messages are the newest exchange: from the last message of the user on.
 
-    No message leaves while all fit into `max_bytes`. When they do not, the oldest leave until the others have at most
-    `keep_bytes`, so that the next turns need not move any. The newest stays even if it is larger by itself: `shorten`
-    is for that.
+    Of an exchange that is larger than `max_bytes`, as many of the newest messages as fit, and at least one.
     """
-    sizes = [1 + size_of(message) for message in messages]
-    rest, first = sum(sizes), 0
-    if rest > max_bytes:
-        while first < len(messages) - 1 and rest > keep_bytes:
-            rest, first = rest - sizes[first], first + 1
-    return list(messages[:first]), list(messages[first:])
+    starts = [position for position, message in enumerate(messages) if message.get("role") == "user"]
+    start = starts[-1] if starts else 0
+    rest = size_of(messages[start:])
+    while rest > max_bytes and start < len(messages) - 1:
+        rest, start = rest - 1 - size_of(messages[start]), start + 1
+    return start
 
 
 def shorten(message: Message, max_bytes: int) -> Message:

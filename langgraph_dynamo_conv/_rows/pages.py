@@ -1,0 +1,182 @@
+"""Pages: items of the messages that left the conversation row.
+
+The rule: "number n had content c at version v of the row" is a fact, and the latest fact counts. A page holds a few
+consecutive messages, keyed by the number of the first, and the version of the row at which they had that content. What
+the row holds counts first; then the page of the greatest version that covers a number. So what a fork or a crash has
+left behind needs no deleting.
+
+A page is made in one of two ways. A *cut* moves messages that the row holds, as it holds them, at the row's version:
+whoever else cuts at that version writes the same. An edit of older messages, and more new messages than the row takes,
+go into one transaction with the row, at the version that the row then gets. So no page has messages that were never
+committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph_dynamo_conv._format.attributes import from_attribute, size_of, to_attribute
+from langgraph_dynamo_conv._format.frames import Codec
+from langgraph_dynamo_conv._format.items import EXPIRES_AT, AttributeMap, bytes_of, key_attributes, stamp
+from langgraph_dynamo_conv._format.keys import PK, SK, Scope, parse_sk
+from langgraph_dynamo_conv._rows.large_messages import packed, refs_attribute, unpacked
+from langgraph_dynamo_conv._rows.row import Row
+from langgraph_dynamo_conv._state.expiry import Expiry
+from langgraph_dynamo_conv._storage.failures import ConditionFailed
+from langgraph_dynamo_conv._storage.table import Table
+from langgraph_dynamo_conv._transcript.folding import Message
+
+PAGE_MESSAGES = 8
+"""The most messages of a page: a range of numbers is found by keys from this many before it."""
+
+_PAGE_BYTES = 256 * 1024
+"""The most bytes of a page, but for a single message."""
+
+_NAMES = {"#pk": PK, "#version": "version", "#count": "count", "#incarnation": "incarnation"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """Consecutive messages, as they were at a version of the row.
+
+    Args:
+        first: The number of the first.
+        version: The row's version.
+        incarnation: Which conversation of this id it is of.
+        messages: As the row had them.
+    """
+
+    first: int
+    version: int
+    incarnation: str
+    messages: list[Message]
+
+
+class Pages:
+    """Stores and reads pages. Safe to share between threads."""
+
+    def __init__(self, table: Table, codec: Codec, expiry: Expiry) -> None:
+        self._table = table
+        self._codec = codec
+        self._expiry = expiry
+
+    def cut(self, row: Row, count: int) -> None:
+        """Store the first `count` messages that the row holds, so that it can do without them. Can be repeated.
+
+        Raises:
+            ConditionFailed: The row is no longer as it was read.
+
+        Cost: one PutItem for each page.
+        """
+        for page in pages_of(row, row.first, row.messages[:count]):
+            try:
+                self._table.put(self._item(row.scope, page), **_unless_longer(page))
+            except ConditionFailed as refused:
+                if not _has(refused.item or {}, page):
+                    raise
+
+    def put_of(self, scope: Scope, page: Page) -> dict[str, Any]:
+        """The write that stores a page in a transaction with the row that gets the page's version."""
+        return {"Put": {"Item": self._item(scope, page), **_unless_longer(page)}}
+
+    def read(self, row: Row, first: int, last: int) -> dict[int, Message] | None:
+        """The messages from number `first` to before `last` that left the row, by number, as far as they are stored.
+
+        Returns:
+            None if the row is older than the pages are: read it again.
+
+        Cost: one Query, and half a read unit for each 4 KB of the messages, for each MB.
+        """
+        last = min(last, row.first)
+        if first >= last:
+            return {}
+        low, high = row.scope.messages(max(first - PAGE_MESSAGES + 1, 0)), row.scope.messages(last - 1)
+        answers = self._table.query(row.scope.thread_id, row.scope.prefix("m"), first=low.sk, last=high.sk)
+        items = [item for items in answers for item in items if not self._is_past(item)]
+        pages = [page for page in map(self.page_of, items) if page.incarnation == row.incarnation]
+        if any(page.version > row.version for page in pages):
+            return None
+        return latest(pages, first, last)
+
+    def remove(self, scope: Scope) -> None:
+        """Delete all pages of a conversation. Cost: one Query for each MB, and one DeleteItem for each page."""
+        for items in self._table.query(scope.thread_id, scope.prefix("m"), keys_only=True):
+            for item in items:
+                self._table.delete(scope.messages(_number(item)))
+
+    def page_of(self, item: AttributeMap) -> Page:
+        """The page in an item that was read."""
+        if "sealed" in item:
+            messages = unpacked(self._codec.unframe(bytes_of(item, "sealed"), item[SK]["S"]))
+        else:
+            self._codec.refuse_plaintext(item[SK]["S"])
+            messages = from_attribute(item["messages"])
+        return Page(_number(item), int(item["version"]["N"]), item["incarnation"]["S"], messages)
+
+    def _is_past(self, item: AttributeMap) -> bool:
+        return EXPIRES_AT in item and self._expiry.is_past(int(item[EXPIRES_AT]["N"]))
+
+    def _item(self, scope: Scope, page: Page) -> AttributeMap:
+        key = scope.messages(page.first)
+        if self._codec.encryptor is None:
+            content = {"messages": to_attribute(page.messages)}
+        else:
+            content = {"sealed": {"B": self._codec.frame(packed(page.messages), key.sk)}}
+        version, count = {"N": str(page.version)}, {"N": str(len(page.messages))}
+        facts: AttributeMap = {"version": version, "count": count, "incarnation": {"S": page.incarnation}}
+        refs = refs_attribute(page.messages)
+        return {**key_attributes(key), **content, **facts, **refs, **stamp(self._expiry.expires_at())}
+
+
+def pages_of(row: Row, first: int, messages: Iterable[Message]) -> Iterator[Page]:
+    """Consecutive messages as pages of the row's version, each small enough for an item."""
+    batch: list[Message] = []
+    size = 0
+    for message in messages:
+        weight = size_of(message)
+        if batch and (len(batch) == PAGE_MESSAGES or size + weight > _PAGE_BYTES):
+            yield Page(first, row.version, row.incarnation, batch)
+            first, batch, size = first + len(batch), [], 0
+        batch.append(message)
+        size += weight
+    if batch:
+        yield Page(first, row.version, row.incarnation, batch)
+
+
+def latest(pages: Iterable[Page], first: int, last: int) -> dict[int, Message]:
+    """The messages from number `first` to before `last`, by number: of each what the page of the greatest version has.
+
+    Of two pages of one version the longer one is later; both have the same of a number.
+    """
+    messages: dict[int, Message] = {}
+    for page in sorted(pages, key=lambda page: page.version):
+        messages |= {
+            number: message for number, message in enumerate(page.messages, page.first) if first <= number < last
+        }
+    return dict(sorted(messages.items()))
+
+
+def _unless_longer(page: Page) -> dict[str, Any]:
+    """The condition that there is nothing later at the page's key."""
+    is_earlier = "#version < :version OR (#version = :version AND #count < :count) OR #incarnation <> :incarnation"
+    return {
+        "ConditionExpression": f"attribute_not_exists(#pk) OR {is_earlier}",
+        "ExpressionAttributeNames": _NAMES,
+        "ExpressionAttributeValues": {
+            ":version": {"N": str(page.version)},
+            ":count": {"N": str(len(page.messages))},
+            ":incarnation": {"S": page.incarnation},
+        },
+    }
+
+
+def _has(item: Mapping[str, Any], page: Page) -> bool:
+    """Whether an item that refused a cut was made by another cut of the same, at least as long."""
+    is_same = item.get("incarnation") == {"S": page.incarnation} and item.get("version") == {"N": str(page.version)}
+    return is_same and int(item["count"]["N"]) >= len(page.messages)
+
+
+def _number(item: AttributeMap) -> int:
+    return int(parse_sk(item[SK]["S"]).parts[0])

@@ -1,0 +1,190 @@
+"""Where messages stand once a state has changed a transcript: in the row, or in pages. Pure.
+
+The rule: what leaves the row as the row held it is cut, a page at a time, before the row is written. What is new, and
+more than the row takes, and what changed among older messages, goes into pages that are written with the row or not at
+all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from langgraph_dynamo_conv._format.attributes import size_of
+from langgraph_dynamo_conv._format.items import Times
+from langgraph_dynamo_conv._rows.pages import PAGE_MESSAGES, Page, pages_of
+from langgraph_dynamo_conv._rows.row import IDLE, Row, RowUpdate, first_of_user
+from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE, newest_exchange, title_of
+from langgraph_dynamo_conv._transcript.folding import Message
+
+ROW_BYTES = 16 * 1024
+"""Default of the most bytes of messages in a row that this package began."""
+
+FOREIGN_ROW_BYTES = 300 * 1024
+"""The same of a row that another program began: what an item can hold, with room for its other attributes."""
+
+MESSAGE_BYTES = 3 * 1024
+"""Default of the most bytes of one message, in a row that does not hold all messages."""
+
+_MOST_PAGES = 90
+_MOST_PAGE_BYTES = 3 * 1024 * 1024
+"""Pages that are written with a row: DynamoDB takes 100 items and 4 MB."""
+
+Shorten = Callable[[Sequence[Message], int], "list[Message]"]
+"""Gives messages as the row shows them, none larger than so many bytes."""
+
+
+@dataclass(frozen=True)
+class RowLimits:
+    """How many bytes of messages a row holds.
+
+    Args:
+        row_bytes: What the option `row_bytes` says, for every row; None for the defaults.
+    """
+
+    row_bytes: int | None = None
+
+    def most(self, row: Row) -> int:
+        """The most bytes in a row that holds all messages."""
+        return self.row_bytes or (FOREIGN_ROW_BYTES if row.is_foreign else ROW_BYTES)
+
+    @property
+    def exchange(self) -> int:
+        """The most bytes in a row that does not."""
+        return self.row_bytes or ROW_BYTES
+
+    @property
+    def message(self) -> int:
+        """The most bytes of a message in such a row."""
+        return self.row_bytes * 2 // 3 if self.row_bytes else MESSAGE_BYTES
+
+
+@dataclass(frozen=True)
+class RowPlan:
+    """A write of the row.
+
+    Args:
+        row: As it becomes.
+        cut: How many of its first messages are stored in pages before.
+        pages: What is written with it.
+        is_complete: Whether the row then shows all of the state; else there was more than one write takes.
+    """
+
+    row: Row
+    cut: int = 0
+    pages: tuple[Page, ...] = ()
+    is_complete: bool = True
+
+
+def updated(base: Row, merged: Sequence[Message], update: RowUpdate, times: Times) -> Row:
+    """The row after an update, but for its messages and what depends on them.
+
+    A title that was made from the first message of the user follows it; any other stays.
+    """
+    title = base.title
+    if not base.first and title in (DEFAULT_TITLE, title_of(first_of_user(base.messages))):
+        title = title_of(first_of_user(merged))
+    return replace(
+        base, title=title, status=update.status or base.status or IDLE, version=base.version + 1, times=times
+    )
+
+
+def dated_plan(plan: RowPlan, row: Row | None, update: RowUpdate) -> RowPlan | None:
+    """The plan with the row's time and head; None if nothing is to be written, since the row says it already."""
+    after, is_same = plan.row, False
+    if row is not None and not plan.pages:
+        is_same = (after.first, after.messages) == (row.first, row.messages)
+        if is_same and after.status == row.status and after.times.until == row.times.until:
+            return None
+    moved = row is not None and plan.cut and after.message_count == row.message_count
+    is_same = is_same or bool(moved and row is not None and after.messages == row.messages[plan.cut :])
+    updated_at = row.updated_at if is_same and row is not None else update.now
+    head = update.head if plan.is_complete and update.head else after.head
+    return replace(plan, row=replace(after, updated_at=updated_at, head=head))
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Places the messages of a transcript.
+
+    Args:
+        after: The row as it becomes, but for `first` and `messages`.
+        row: The row as it is; None if there is none.
+        base: The same with as many older messages as may have changed, whole.
+        limits: How much a row holds.
+        shorten: Shortens messages.
+        may_cut: Whether messages may leave the row now, if it can hold them.
+    """
+
+    after: Row
+    row: Row | None
+    base: Row
+    limits: RowLimits
+    shorten: Shorten
+    may_cut: bool = True
+
+    def placed(self, merged: list[Message]) -> RowPlan:
+        """Place the messages from number `base.first` on, as they become. The row holds those that it has held."""
+        start = self.base.first
+        first = min(self.row.first if self.row is not None else 0, start + len(merged))
+        older = merged[: first - start]
+        pairs = zip(self.base.messages, older, strict=False)
+        changed = {number for number, (old, new) in enumerate(pairs, start) if new is not old}
+        return self._fitted(first, merged[first - start :], tuple(self._edit_pages(changed, older)))
+
+    def forked(self, merged: list[Message]) -> RowPlan:
+        """The same after a fork: what it left as it was stays where it is, the row holds all that follows."""
+        common = 0
+        while common < min(len(self.base.messages), len(merged)) and merged[common] is self.base.messages[common]:
+            common += 1
+        first = self.base.first + common
+        first = min(first, self.row.first) if self.row is not None else first
+        return self._fitted(first, merged[first - self.base.first :], ())
+
+    def _fitted(self, first: int, messages: list[Message], pages: tuple[Page, ...]) -> RowPlan:
+        """Let the row hold what it can of the messages from number `first` on."""
+        row = replace(self.after, first=first)
+        if not first and size_of(messages) <= self.limits.most(row):
+            return RowPlan(replace(row, messages=messages), pages=pages)
+        shown = self.shorten(messages, self.limits.message)
+        start = newest_exchange(shown, self.limits.exchange)
+        cut = self._to_cut(first, messages, shown, start)
+        if size_of(shown[cut:]) > self.limits.exchange:
+            return _with_new_pages(row, shown, cut, start, pages)
+        return RowPlan(replace(row, first=first + cut, messages=shown[cut:]), cut, pages)
+
+    def _to_cut(self, first: int, messages: list[Message], shown: list[Message], start: int) -> int:
+        """How many messages leave the row, of those before the newest exchange that it holds unchanged."""
+        before = self.row.messages if self.row is not None and self.row.first == first else []
+        count = 0
+        while count < min(start, len(before)) and before[count] in (messages[count], shown[count]):
+            count += 1
+        is_turn = self.may_cut and shown[-1].get("role") == "user"
+        may_wait = first and size_of(shown) <= self.limits.exchange
+        return 0 if may_wait and not is_turn else count
+
+    def _edit_pages(self, changed: set[int], older: list[Message]) -> Iterator[Page]:
+        """Pages of the changed messages, each with those that follow it: a page that is at its key has no others."""
+        start = self.base.first
+        done = start
+        for number in sorted(changed):
+            if number >= done:
+                done = min(number + PAGE_MESSAGES, start + len(older))
+                shown = self.shorten(older[number - start : done - start], self.limits.message)
+                yield from pages_of(self.after, number, shown)
+
+
+def _with_new_pages(row: Row, shown: list[Message], cut: int, start: int, pages: tuple[Page, ...]) -> RowPlan:
+    """Store new messages before the newest exchange with the row, as many as one transaction takes."""
+    first, size = row.first + cut, 0
+    added = list(pages)
+    for page in pages_of(row, first, shown[cut:start]):
+        size += size_of(page.messages)
+        if len(added) >= _MOST_PAGES or size > _MOST_PAGE_BYTES:
+            break
+        added.append(page)
+        first += len(page.messages)
+    is_complete = first == row.first + start
+    rest = shown[first - row.first :]
+    kept = rest if is_complete else rest[:1]
+    return RowPlan(replace(row, first=first, messages=kept), cut, tuple(added), is_complete)
