@@ -16,6 +16,7 @@ from langgraph.checkpoint.base.id import uuid6
 
 from langgraph_dynamo_conv._calls.config import config_for
 from langgraph_dynamo_conv._calls.runtime import Runtime
+from langgraph_dynamo_conv._calls.unreadable import surviving_the_row
 from langgraph_dynamo_conv._checkpoints.store import Loaded
 from langgraph_dynamo_conv._format.keys import Namespace, Scope
 from langgraph_dynamo_conv._rows.row import Row
@@ -120,7 +121,9 @@ def _replayed(runtime: Runtime, scope: Scope, loaded: Loaded) -> Iterator[Any]:
 
 
 def _checkpoint_of_row(runtime: Runtime, scope: Scope) -> Checkpoint | None:
-    row = runtime.rows.get(scope)
+    row = None
+    with surviving_the_row(scope):
+        row = runtime.rows.get(scope)
     if row is None or not row.message_count or runtime.rows.is_refused(row):
         return None
     messages = to_langchain(runtime.rows.messages(row, 0, row.message_count))

@@ -13,11 +13,13 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Any
 
-from langgraph_dynamo_conv._format.attributes import from_attribute, to_attribute
+from langgraph_dynamo_conv._format.attributes import to_attribute
 from langgraph_dynamo_conv._format.frames import Codec
-from langgraph_dynamo_conv._format.items import EXPIRES_AT, LIVE_UNTIL, NEVER, AttributeMap, bytes_of
-from langgraph_dynamo_conv._format.keys import PK, SK, Scope
-from langgraph_dynamo_conv._rows.message_items import MessageItems, packed, unpacked
+from langgraph_dynamo_conv._format.items import EXPIRES_AT, LIVE_UNTIL, NEVER, AttributeMap
+from langgraph_dynamo_conv._format.keys import PK, Scope
+from langgraph_dynamo_conv._rows.message_items import MessageItems, packed
+from langgraph_dynamo_conv._rows.reading import ENCRYPTED_TITLE, is_count_certain, read_row, read_summary
+from langgraph_dynamo_conv._rows.recount import recounted
 from langgraph_dynamo_conv._rows.row import (
     IDLE,
     TIMES,
@@ -42,9 +44,6 @@ from langgraph_dynamo_conv.errors import ConflictError
 
 ROW_BYTES = 4608
 """Default of the most bytes of messages in a row: each of its writes is billed twice, for the table and the index."""
-
-ENCRYPTED_TITLE = "(encrypted)"
-"""What a row whose transcript is encrypted shows as its title."""
 
 _USUAL_SHARE = 2 / 3
 """Messages leave a row that is fuller than this, but for a turn that has written more than others already."""
@@ -100,32 +99,18 @@ class Rows:
         """The row as it is now; None if there is none, or its conversation is over."""
         item = self._table.get(scope.row())
         row = self.from_attributes(item) if item and not self._is_over(item) else None
+        if item is not None and row is not None and not is_count_certain(item, row):
+            row = recounted(row, self._table, self._message_items)
         self._known.put(scope, row)
         return row
 
     def from_attributes(self, item: AttributeMap) -> Row:
-        """The record of an item that was read, also one that another program wrote."""
-        plain = {name: from_attribute(value) for name, value in item.items()}
-        title, messages = plain.get("title"), plain.get("messages") or []
-        if "sealed" in plain:
-            title, messages = unpacked(self._codec.unframe(bytes_of(item, "sealed"), plain[SK]))
-        elif messages or title not in (None, DEFAULT_TITLE, ENCRYPTED_TITLE):
-            self._codec.refuse_plaintext(plain[SK])
-        count, created = plain.get("message_count"), str(plain.get("created_at", ""))
-        return Row(
-            Scope(plain[PK], plain[SK]),
-            str(title or DEFAULT_TITLE),
-            list(messages),
-            created,
-            str(plain.get("updated_at") or created),
-            count if isinstance(count, int) else len(messages),
-            plain.get("status"),
-            int(plain.get("version", 0)),
-            plain.get("head"),
-            int(plain.get("replaced", 0)),
-            times_of(item),
-            plain,
-        )
+        """The record of an item that was read, also one that another program wrote. Raises what `read_row` does."""
+        return read_row(item, self._codec)
+
+    def summary_from_attributes(self, item: AttributeMap) -> Row:
+        """What a list shows of an item that was read, whatever it is like. Raises what `read_summary` does."""
+        return read_summary(item, self._codec)
 
     def is_refused(self, row: Row) -> bool:
         """Whether a row is not encrypted where all should be."""
