@@ -15,6 +15,7 @@ from langgraph.checkpoint.base import Checkpoint, CheckpointTuple
 from langgraph.checkpoint.base.id import uuid6
 
 from langgraph_dynamo_conv._calls.config import config_for
+from langgraph_dynamo_conv._calls.row_failures import surviving_an_unreadable_row
 from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._checkpoints.store import Loaded
 from langgraph_dynamo_conv._format.keys import Namespace, Scope
@@ -120,7 +121,9 @@ def _replayed(runtime: Runtime, scope: Scope, loaded: Loaded) -> Iterator[Any]:
 
 
 def _checkpoint_of_row(runtime: Runtime, scope: Scope) -> Checkpoint | None:
-    transcript = runtime.rows.transcript(scope)
+    transcript = None
+    with surviving_an_unreadable_row(scope):
+        transcript = runtime.rows.transcript(scope)
     if transcript is None or not transcript.messages or runtime.rows.is_refused(transcript.row):
         return None
     row, messages = transcript.row, to_langchain(transcript.messages)

@@ -18,6 +18,7 @@ from langgraph.checkpoint.base import (
 
 from langgraph_dynamo_conv._calls import adoption
 from langgraph_dynamo_conv._calls.config import Target, config_for
+from langgraph_dynamo_conv._calls.row_failures import surviving_the_row
 from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._checkpoints.history import HistoryQuery
 from langgraph_dynamo_conv._checkpoints.store import Loaded
@@ -88,9 +89,10 @@ def put(
         parent = adoption.materialize(runtime, scope, parent_id)
     stored = runtime.store_checkpoint(namespace, checkpoint_id, parent_id, parent, sections, run_id)
     if is_root:
-        row = runtime.row_updater.saved(scope, stored, checkpoint["channel_values"], merged.get("source"))
-        if row is not None:
-            runtime.titler.consider(row)
+        with surviving_the_row(scope):
+            row = runtime.row_updater.saved(scope, stored, checkpoint["channel_values"], merged.get("source"))
+            if row is not None:
+                runtime.titler.consider(row)
     return config_for(scope, namespace.ns, checkpoint_id)
 
 
@@ -104,7 +106,8 @@ def put_writes(
     task_id, task_path = check_text("task_id", task_id), check_text("task_path", task_path)
     runtime.store_writes(scope.namespace(ns), target.checkpoint_id, task_id, task_path, writes)
     if ns == "":
-        runtime.row_updater.wrote(scope, target.checkpoint_id, writes)
+        with surviving_the_row(scope):
+            runtime.row_updater.wrote(scope, target.checkpoint_id, writes)
 
 
 def delta_history(runtime: Runtime, target: Target, channels: Sequence[str]) -> dict[str, DeltaChannelHistory]:

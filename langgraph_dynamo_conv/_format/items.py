@@ -13,6 +13,7 @@ Attribute names of our own items are one letter, since every item pays for its n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -36,6 +37,9 @@ BLOBS = "blobs"
 
 CHANGE, FULL = "c", "f"
 _TIMES = ("u", EXPIRES_AT, "l")
+
+
+_BLOB_REF = re.compile(r"[0-9a-f]+:\d+:\d+")
 
 
 class Times(NamedTuple):
@@ -180,8 +184,9 @@ def parse_blob_ref(text: str) -> BlobRef:
 
 
 def blob_refs(item: AttributeMap) -> Iterator[BlobRef]:
-    """The blobs to which the messages of a row or page refer."""
-    return (parse_blob_ref(ref["S"]) for ref in item.get(BLOBS, {}).get("L", ()))
+    """The blobs to which the messages of a row or page refer. In a row, `blobs` can be another program's attribute."""
+    texts = (ref.get("S", "") for ref in item.get(BLOBS, {}).get("L", ()))
+    return (parse_blob_ref(text) for text in texts if _BLOB_REF.fullmatch(text))
 
 
 def bytes_item(key: Key, data: bytes) -> AttributeMap:

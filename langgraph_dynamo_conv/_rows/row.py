@@ -11,12 +11,17 @@ from langgraph_dynamo_conv._format.attributes import to_attribute
 from langgraph_dynamo_conv._format.items import EXPIRES_AT, LIVE_UNTIL, NEVER, AttributeMap, Times
 from langgraph_dynamo_conv._format.keys import PK, Scope
 from langgraph_dynamo_conv._transcript.folding import Message
+from langgraph_dynamo_conv._transcript.langchain import speaker_of
 
 Status = Literal["running", "idle", "waiting", "failed"]
 STATUSES = RUNNING, IDLE, WAITING, FAILED = get_args(Status)
 
+INCARNATION_BYTES = 4
+"""Bytes of a row's incarnation, which is written as hexadecimal digits."""
+
 TIMES = {f"#{name}": name for name in (LIVE_UNTIL, EXPIRES_AT)}
-_LIVE = " AND ".join(f"(attribute_not_exists({name}) OR {name} > :time)" for name in TIMES)
+# Other programs may have a time of another type, which no comparison meets: such a row is live.
+_LIVE = " AND ".join(f"(attribute_not_exists({name}) OR NOT {name} <= :time)" for name in TIMES)
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ def iso(seconds: float) -> str:
 
 
 def first_of_user(messages: Sequence[Message]) -> Message | None:
-    return next((message for message in messages if message.get("role") == "user"), None)
+    return next((message for message in messages if speaker_of(message) == "user"), None)
 
 
 def _unchanged_since(before: Row | None) -> tuple[str, dict[str, str], dict[str, Any]]:

@@ -14,11 +14,9 @@ import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from hashlib import blake2b
 from typing import Any
 
 from langgraph_dynamo_conv._checkpoints.blobs import PendingBlobs
-from langgraph_dynamo_conv._format.attributes import from_attribute
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import (
     BLOBS,
@@ -26,15 +24,16 @@ from langgraph_dynamo_conv._format.items import (
     LIVE_UNTIL,
     NEVER,
     AttributeMap,
-    bytes_of,
     key_attributes,
 )
-from langgraph_dynamo_conv._format.keys import PK, SK, Scope
-from langgraph_dynamo_conv._rows.large_messages import LargeMessages, packed, refs_of, unpacked
+from langgraph_dynamo_conv._format.keys import PK, Scope
+from langgraph_dynamo_conv._rows.large_messages import LargeMessages, packed, refs_of
 from langgraph_dynamo_conv._rows.pages import Pages
 from langgraph_dynamo_conv._rows.placement import Placement, RowLimits, RowPlan, dated_plan, updated
+from langgraph_dynamo_conv._rows.reading import ENCRYPTED_TITLE, read_row, read_summary
 from langgraph_dynamo_conv._rows.row import (
     IDLE,
+    INCARNATION_BYTES,
     TIMES,
     Row,
     RowUpdate,
@@ -53,9 +52,6 @@ from langgraph_dynamo_conv._transcript.folding import Message
 from langgraph_dynamo_conv._transcript.ids import ids_of
 from langgraph_dynamo_conv._transcript.merging import fork_point, merge
 from langgraph_dynamo_conv.errors import ConflictError
-
-ENCRYPTED_TITLE = "(encrypted)"
-"""What a row whose transcript is encrypted shows as its title."""
 
 _TRIES = 8
 
@@ -115,35 +111,13 @@ class Rows:
         self._known.put(scope, row)
         return row
 
-    def listed(self, item: AttributeMap) -> Row:
-        """The record of an item that was read without its messages, for a list."""
-        count = item.get("message_count", {}).get("N", "0")
-        return replace(self.from_attributes(item), messages=[], first=int(float(count)))
-
     def from_attributes(self, item: AttributeMap) -> Row:
-        """The record of an item that was read, also one that another program wrote."""
-        plain = {name: from_attribute(value) for name, value in item.items()}
-        title, messages = plain.get("title"), plain.get("messages") or []
-        if "sealed" in plain:
-            title, messages = unpacked(self._codec.unframe(bytes_of(item, "sealed"), plain[SK]))
-        elif messages or title not in (None, DEFAULT_TITLE, ENCRYPTED_TITLE):
-            self._codec.refuse_plaintext(plain[SK])
-        created, version = str(plain.get("created_at", "")), int(plain.get("version", 0))
-        return Row(
-            Scope(plain[PK], plain[SK]),
-            str(title or DEFAULT_TITLE),
-            list(messages),
-            created,
-            str(plain.get("updated_at") or created),
-            int(plain.get("first", 0)),
-            plain.get("status"),
-            version,
-            plain.get("head"),
-            str(plain.get("incarnation") or _digest(created)),
-            bool(plain.get("foreign", not version and bool(messages))),
-            times_of(item),
-            plain,
-        )
+        """The record of an item that was read, also one that another program wrote. Raises what `read_row` does."""
+        return read_row(item, self._codec)
+
+    def summary_from_attributes(self, item: AttributeMap) -> Row:
+        """What a list shows of an item that was read, whatever it is like. Raises what `read_summary` does."""
+        return read_summary(item, self._codec)
 
     def is_refused(self, row: Row) -> bool:
         """Whether a row is not encrypted where all should be."""
@@ -315,7 +289,7 @@ class Rows:
         return replace(row, first=0, messages=self._large.whole(row.scope, stored)), stored
 
     def _new(self, scope: Scope, now: str) -> Row:
-        incarnation = secrets.token_hex(_INCARNATION_BYTES)
+        incarnation = secrets.token_hex(INCARNATION_BYTES)
         return Row(scope, DEFAULT_TITLE, [], now, now, 0, incarnation=incarnation, times=self._expiry.fresh())
 
     def _write(self, before: Row | None, plan: RowPlan) -> Row:
@@ -380,13 +354,7 @@ class Rows:
 
 _MISSING = object()
 
-_INCARNATION_BYTES = 4
-
 
 def _is_same(before: Row | None, row: Row) -> bool:
     """Whether a row that was read again is as before: what is missing then, is missing."""
     return before is not None and (before.version, before.updated_at) == (row.version, row.updated_at)
-
-
-def _digest(text: str) -> str:
-    return blake2b(text.encode(), digest_size=_INCARNATION_BYTES).hexdigest()

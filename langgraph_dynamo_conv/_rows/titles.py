@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from langgraph_dynamo_conv._format.attributes import clean_text, plain
-from langgraph_dynamo_conv._rows.row import IDLE, Row
+from langgraph_dynamo_conv._rows.row import IDLE, Row, first_of_user
 from langgraph_dynamo_conv._rows.rows import Rows
 from langgraph_dynamo_conv._transcript.fitting import title_of
 from langgraph_dynamo_conv._transcript.folding import Message
+from langgraph_dynamo_conv._transcript.langchain import speaker_of
 
 TitleFunction = Callable[[list[Message]], str]
 """Gives a title for the first exchange of a conversation: its messages, in the table's documented form."""
@@ -38,8 +39,8 @@ class Titler:
         """Make a title if the row has just had its first answer and the title that the first message gave."""
         if self._function is None or row.status != IDLE or row.first:
             return
-        answers = [message for message in row.messages if message.get("role") == "assistant"]
-        question = next((message for message in row.messages if message.get("role") == "user"), None)
+        answers = [message for message in row.messages if speaker_of(message) == "assistant"]
+        question = first_of_user(row.messages)
         if len(answers) == 1 and question is not None and row.title == title_of(question):
             self._submit(lambda: self._make(row))
 

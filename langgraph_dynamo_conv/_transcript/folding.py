@@ -152,7 +152,7 @@ def _coerced(messages: Any) -> Iterator[BaseMessage]:
 
 def role_of(name: Any) -> str:
     """The documented role for any name of a role: every speaker but the user and the system is the assistant."""
-    return _ROLES.get(str(name).removesuffix("MessageChunk").lower(), "assistant")
+    return _ROLES.get(str(name).removesuffix("Chunk").removesuffix("Message").strip().lower(), "assistant")
 
 
 def _calls_made(message: BaseMessage) -> Iterator[tuple[Message, str]]:

@@ -13,13 +13,17 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
 
 from langgraph_dynamo_conv._format.attributes import plain
+from langgraph_dynamo_conv._transcript.content import text_of
 from langgraph_dynamo_conv._transcript.folding import Message, role_of
-from langgraph_dynamo_conv._transcript.ids import adopted_bases, adopted_call_id, digest_of
+from langgraph_dynamo_conv._transcript.ids import adopted_bases, adopted_call_id, digest_of, ids_of
 
 NO_RESULT = "(The result of this call is not recorded.)"
 """The text that a model reads where a stored call has no result: providers refuse a call that was not answered."""
 
 _TYPES = {"user": HumanMessage, "system": SystemMessage, "assistant": AIMessage}
+
+_CONTENTS = ("content", "text", "parts")
+"""Where the content of a message may be, the documented name first."""
 
 # Enough of the text to tell messages of one second apart, and so little that a shortened message still has it.
 _NAMED_BY_CHARACTERS = 40
@@ -53,9 +57,12 @@ def _with_bases(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping
 def _name_of(message: Mapping[str, Any]) -> str:
     """The text that a message's adopted ids are derived from. Shortening the message does not change it."""
     if message.get("ids"):
-        return str(message["ids"])
-    text = _content(message)[:_NAMED_BY_CHARACTERS]
-    return json.dumps([str(message.get("role")), str(message.get("timestamp")), text])
+        return str(plain(message["ids"]))
+    content = message.get("content")
+    # Of blocks the stored form: their text may change with the rules that read it.
+    text = content if isinstance(content, str) else json.dumps(plain(content), ensure_ascii=False, sort_keys=True)
+    text = "" if content is None else text[:_NAMED_BY_CHARACTERS]
+    return json.dumps([str(plain(message.get("role"))), str(plain(message.get("timestamp"))), text])
 
 
 def _part_names(message: Mapping[str, Any]) -> Iterator[str]:
@@ -117,28 +124,81 @@ def meaning_of(message: Mapping[str, Any]) -> tuple[str, str, list[Message]]:
 
     Ids, timestamps and the keys of other programs are left out.
     """
-    return role_of(message.get("role")), _content(message), [_meaning_of_call(call) for call in _stored_calls(message)]
+    return speaker_of(message), _content(message), [_meaning_of_call(call) for call in _stored_calls(message)]
+
+
+def speaker_of(message: Mapping[str, Any]) -> str:
+    """The documented role of a stored message. Some programs call it `type`."""
+    role = message.get("role")
+    return role_of(message.get("type") if role is None else role)
+
+
+def public_ids(messages: Sequence[Mapping[str, Any]]) -> list[str]:
+    """For each message the id that a page can use as a key: its first one, or the base of those that it is adopted by.
+
+    Args:
+        messages: All messages up to some number: equal ones that have no ids are told apart by those before them.
+    """
+    return [next(iter(ids_of(message)), base) for message, base in _with_bases(messages)]
+
+
+def has_ids(message: Mapping[str, Any]) -> bool:
+    """Whether a message has an id of its own: other programs' have none."""
+    return bool(ids_of(message))
 
 
 def _content(message: Mapping[str, Any]) -> str:
-    content = message.get("content")
+    content = next((message[name] for name in _CONTENTS if message.get(name) is not None), None)
     if content is None or isinstance(content, str):
         return content or ""
+    if isinstance(content, Mapping) and ("text" in content or "type" in content):
+        content = [content]
+    if isinstance(content, list):
+        return text_of([block for block in content if block is not None])
     return json.dumps(plain(content), ensure_ascii=False)
 
 
 def _stored_calls(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     calls = message.get("tool_calls")
-    if role_of(message.get("role")) != "assistant" or not isinstance(calls, list):
+    if speaker_of(message) != "assistant":
         return []
-    return [call for call in calls if isinstance(call, Mapping)]
+    calls = [calls] if isinstance(calls, Mapping) else calls if isinstance(calls, list) else []
+    return [_documented_call(call) for call in calls if isinstance(call, Mapping)]
+
+
+def _documented_call(call: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A call as the table documents it; OpenAI and LangChain have other names for the tool and its arguments."""
+    function = call.get("function")
+    other = {**call, **function} if isinstance(function, Mapping) else call
+    tool = call.get("tool") or other.get("name") or (function if isinstance(function, str) else None)
+    args = next((other[name] for name in ("args", "arguments", "input") if other.get(name) is not None), None)
+    return {**call, "tool": tool, "args": _parsed(args) if "args" not in call else args}
+
+
+def _parsed(args: Any) -> Any:
+    """Arguments that were stored as JSON, as a map; others as they are."""
+    try:
+        parsed = json.loads(args) if isinstance(args, str) else args
+    except (ValueError, RecursionError):
+        return args
+    return parsed if isinstance(parsed, Mapping) else args
 
 
 def _meaning_of_call(call: Mapping[str, Any]) -> Message:
-    args = call.get("args")
+    args, tool = call.get("args"), call.get("tool")
     if not isinstance(args, Mapping):
         args = {} if args is None else {"_raw": args}
-    meaning: Message = {"tool": str(call.get("tool") or "unknown"), "args": plain(args)}
+    meaning: Message = {"tool": str(plain(tool or "unknown")), "args": plain(args)}
     if "result" in call:
         meaning["result"] = plain(call["result"])
     return {**meaning, "status": "error"} if call.get("status") == "error" else meaning
+
+
+def calls_of(message: Mapping[str, Any]) -> list[Message]:
+    """The tool calls of a stored message as it is shown: what they mean, and the model's ids where they are stored."""
+    ids = [call.get("id") for call in _stored_calls(message)]
+    meanings = meaning_of(message)[2]
+    return [
+        {**meaning, "id": name} if isinstance(name, str) else meaning
+        for meaning, name in zip(meanings, ids, strict=True)
+    ]

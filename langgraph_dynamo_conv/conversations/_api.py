@@ -27,13 +27,12 @@ from langgraph_dynamo_conv.conversations._records import (
     Conversation,
     ConversationPage,
     ConversationSummary,
-    Message,
     Removed,
     stored_message,
-    summary_of,
 )
+from langgraph_dynamo_conv.conversations._transcripts import all_transcripts, transcript
 from langgraph_dynamo_conv.conversations._verification import Verification, Verifier
-from langgraph_dynamo_conv.errors import ConflictError, ConversationNotFoundError
+from langgraph_dynamo_conv.errors import ConflictError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -108,7 +107,8 @@ class Conversations:
         """A page of a user's conversations, through `user_id-created_at-index`.
 
         The index follows the table in less than a second; it can't be read consistently. A page is short only if it is
-        the last, whatever the filters.
+        the last, whatever the filters. A row that another program wrote is listed whatever it holds; its
+        `message_count` is shown as it is stored, 0 if that is no count.
 
         Args:
             user_id: The owner.
@@ -117,21 +117,24 @@ class Conversations:
             created_after: Only those created later than this ISO 8601 time.
             created_before: Only those created earlier.
             newest_first: Newest or oldest first.
-            order_by: "created_at", or "updated_at": there is no index of that, so the user's newest 2,000
-                conversations are read and sorted for every page.
+            order_by: "created_at", or "updated_at": there is no index of that, so 2,000 conversations, the newest by
+                `created_at` (or the oldest), are read and sorted for every page. Once their pages are through, the
+                cursor goes on with the next 2,000, sorted by themselves.
             status: Only those with this status.
             title_contains: Only those with this in their title, upper or lower case.
 
         Raises:
             ValueError: An argument is out of range, or the cursor is broken or of another list.
+            CorruptDataError: A title is in plain text where a `serde` encrypts, without `accept_plaintext`.
 
         Cost: one Query and half a read unit for each 4 KB of rows in the page; with a filter, of the rows passed over
-        too; ordered by `updated_at`, of all rows up to 2,000.
+        too; ordered by `updated_at`, of 2,000 rows, or of all if there are fewer, and of 2,000
+        more for a page that goes on with the next.
         """
         bounds = limit, created_after, created_before
         now = self._runtime.expiry.clock()
         query = ConversationQuery(check_user_id(user_id), *bounds, newest_first, order_by, status, title_contains, now)
-        return _listing.page(self._runtime.table, query, cursor, self._read)
+        return _listing.page(self._runtime.table, query, cursor, self._runtime.rows.summary_from_attributes)
 
     def get(
         self, conversation_id: str, user_id: str, *, limit: int | None = None, before: int | None = None
@@ -146,22 +149,26 @@ class Conversations:
 
         Raises:
             ConversationNotFoundError: The user has no such conversation.
+            CorruptDataError: The row or a page can't be read; the error's key names it.
 
         Cost: one GetItem; if the page reaches messages that have left the row, one Query for each MB of them, half a
         read unit for each 4 KB; one Query more for each message that is too large for the row.
         """
-        if limit is not None and limit < 0 or before is not None and before < 0:
-            raise ValueError("limit and before are at least 0")
-        scope = Scope.checked(conversation_id, user_id)
+        return transcript(self._runtime, Scope.checked(conversation_id, user_id), limit, before)
 
-        def select(count: int) -> tuple[int, int]:
-            last = count if before is None else min(before, count)
-            return (0 if limit is None else max(last - limit, 0)), last
+    def owner(self, conversation_id: str) -> str:
+        """The user of a conversation. For administration only: a request is never authorised by it.
 
-        found = self._runtime.rows.transcript(scope, select)
-        if found is None:
-            raise self._runtime.directory.not_found(scope)
-        return Conversation(*summary_of(found.row), messages=tuple(map(Message._of, found.messages)), first=found.first)
+        Args:
+            conversation_id: LangGraph's `thread_id`.
+
+        Raises:
+            ConversationNotFoundError: Nobody has such a conversation.
+            ValueError: Several users have one.
+
+        Cost: three Queries of one item at most.
+        """
+        return self._runtime.directory.scope_of(conversation_id, None).user_id
 
     def latest(self, user_id: str) -> ConversationSummary | None:
         """The user's newest conversation, or None. Cost: one Query."""
@@ -297,6 +304,7 @@ class Conversations:
 
         Raises:
             ConversationNotFoundError: The user has no such conversation.
+            CorruptDataError: A conversation can't be read; of several, all others are given first.
 
         Cost: that of `get` for each conversation, and of listing them.
         """
@@ -305,7 +313,7 @@ class Conversations:
         check_user_id(user_id)
         if conversation_id is not None:
             return _export.export([self.get(conversation_id, user_id)], format)
-        return _export.export(self._all_of(user_id), format)
+        return _export.export(all_transcripts(self._runtime, user_id), format)
 
     def verify(self, conversation_id: str, user_id: str | None = None) -> Verification:
         """Read everything of a conversation and say what of it is damaged or missing. Changes nothing.
@@ -333,6 +341,10 @@ class Conversations:
     ) -> Conversation:
         """Async `get`."""
         return await self._runtime.run(partial(self.get, conversation_id, user_id, limit=limit, before=before))
+
+    async def aowner(self, conversation_id: str) -> str:
+        """Async `owner`."""
+        return await self._runtime.run(partial(self.owner, conversation_id))
 
     async def alatest(self, user_id: str) -> ConversationSummary | None:
         """Async `latest`."""
@@ -375,15 +387,3 @@ class Conversations:
         pieces = await self._runtime.run(partial(self.export, user_id, conversation_id, format=format))
         while (piece := await self._runtime.run(partial(next, pieces, None))) is not None:
             yield piece
-
-    def _all_of(self, user_id: str) -> Iterator[Conversation]:
-        for row in _listing.all_rows(
-            self._runtime.table, ConversationQuery(user_id, 1000, now=self._runtime.expiry.clock()), self._read
-        ):
-            try:
-                yield self.get(row.scope.thread_id, user_id)
-            except ConversationNotFoundError:
-                continue  # deleted since it was listed
-
-    def _read(self, item: dict[str, Any]) -> Row:
-        return self._runtime.rows.listed(item)

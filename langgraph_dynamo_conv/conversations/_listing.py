@@ -1,7 +1,7 @@
 """Lists of a user's conversations: pages, filters, cursors.
 
-By creation time a list is one range of the index. By `updated_at` there is no index, so the user's newest conversations
-are read and sorted here, at most `SORTED_AT_MOST` of them.
+By creation time a list is one range of the index. By `updated_at` there is no index, so conversations are read
+by creation time and sorted here, in windows of `SORTED_AT_MOST`, one after the other.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from langgraph_dynamo_conv._format.items import AttributeMap
-from langgraph_dynamo_conv._format.keys import PK, SK, check_thread_id
+from langgraph_dynamo_conv._format.keys import PK, SK
 from langgraph_dynamo_conv._rows.row import STATUSES, Row, live
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.conversations._records import ConversationPage, ConversationSummary
 
 SORTED_AT_MOST = 2000
-"""Conversations that are read to be sorted by `updated_at`: the newest by `created_at`."""
+"""Conversations that are read to be sorted by `updated_at`: the newest by `created_at`, or the oldest."""
 
-_LONGEST_TIME = 64
-"""Characters of a time in a row, whoever wrote it; more can't be a key of the index."""
+_LONGEST_TIME = 1024
+"""Characters of a time that count, whoever wrote it. Developer Guide, "Quotas": a sort key has at most 1024 bytes."""
+
+_LONGEST_ID = 2048
+"""Characters of an id, whoever made it. Developer Guide, "Quotas": a partition key has at most 2048 bytes."""
 
 Read = Callable[[AttributeMap], Row]
 """Gives the record of a row that was read."""
@@ -34,11 +37,26 @@ _SHOWN = (PK, "title", _CREATED, _UPDATED, "message_count", "status", "version",
 """Attributes of a row that a list needs, beside the user."""
 
 
-class _Position(NamedTuple):
-    """A place in a list: a conversation's time, and its id where several have the same."""
+class _Place(NamedTuple):
+    """A place in an order: a conversation's time, and its id where several have the same."""
 
     at: str
     thread_id: str
+
+
+class _Position(NamedTuple):
+    """What a cursor says: a place in the list and, if it is sorted here, after which place the window begins."""
+
+    at: str
+    thread_id: str
+    window: _Place | None = None
+
+
+class _Entry(NamedTuple):
+    """A row of a list, and after which place its window begins."""
+
+    row: Row
+    window: _Place | None = None
 
 
 @dataclass(frozen=True)
@@ -85,44 +103,60 @@ def page(table: Table, query: ConversationQuery, cursor: str | None, read: Read)
     """
     position = _position(query, cursor)
     by = _by_created if query.order_by == _CREATED else _by_updated
-    rows = list(islice(by(table, query, position, read), query.limit + 1))
-    summaries = tuple(map(ConversationSummary._of, rows[: query.limit]))
+    entries = list(islice(by(table, query, position, read), query.limit + 1))
+    summaries = tuple(ConversationSummary._of(entry.row) for entry in entries[: query.limit])
     # One more than the page holds tells that there is a next one.
-    return ConversationPage(summaries, _cursor(query, rows[-2]) if len(rows) > query.limit else None)
+    return ConversationPage(summaries, _cursor(query, entries[-2]) if len(entries) > query.limit else None)
 
 
 def all_rows(table: Table, query: ConversationQuery, read: Read) -> Iterator[Row]:
     """Every conversation asked for, by creation time."""
-    return _by_created(table, query, None, read)
+    return (entry.row for entry in _by_created(table, query, None, read))
 
 
-def _by_created(table: Table, query: ConversationQuery, position: _Position | None, read: Read) -> Iterator[Row]:
-    request = _range(query)
-    if position is not None:
-        key = {PK: position.thread_id, SK: query.user_id, _CREATED: position.at}
-        request["ExclusiveStartKey"] = {name: {"S": value} for name, value in key.items()}
+def _by_created(table: Table, query: ConversationQuery, position: _Position | None, read: Read) -> Iterator[_Entry]:
     filters = query.status or query.title_contains
-    for answer in table.query_index(query.user_id, None if filters else query.limit + 1, **request):
-        yield from filter(query.admits, map(read, answer.get("Items", [])))
+    limit = None if filters else query.limit + 1
+    start = position and _Place(position.at, position.thread_id)
+    for answer in table.query_index(query.user_id, limit, **_range(query, start)):
+        yield from (_Entry(row) for row in map(read, answer.get("Items", [])) if query.admits(row))
 
 
-def _by_updated(table: Table, query: ConversationQuery, position: _Position | None, read: Read) -> Iterator[Row]:
+def _by_updated(table: Table, query: ConversationQuery, position: _Position | None, read: Read) -> Iterator[_Entry]:
+    start, place = (position.window, _Place(position.at, position.thread_id)) if position else (None, None)
+    while True:
+        rows, after = _window(table, query, start, read)
+        for row in filter(query.admits, sorted(rows, key=_updated, reverse=query.newest_first)):
+            at = _updated(row)
+            if place is None or (at < place if query.newest_first else at > place):
+                yield _Entry(row, start)
+        if after is None:
+            return
+        start, place = after, None
+
+
+def _window(
+    table: Table, query: ConversationQuery, start: _Place | None, read: Read
+) -> tuple[list[Row], _Place | None]:
+    """The next conversations by creation time, as many as are sorted at once, and where those after them begin."""
     rows: list[Row] = []
-    for answer in table.query_index(query.user_id, None, **{**_range(query), "ScanIndexForward": False}):
+    is_last = True
+    for answer in table.query_index(query.user_id, None, **_range(query, start)):
         rows += map(read, answer.get("Items", []))
+        is_last = "LastEvaluatedKey" not in answer
         if len(rows) >= SORTED_AT_MOST:
             break
-    for row in filter(query.admits, sorted(rows[:SORTED_AT_MOST], key=_updated, reverse=query.newest_first)):
-        place = _updated(row)
-        if position is None or (place < position if query.newest_first else place > position):
-            yield row
+    window = rows[:SORTED_AT_MOST]
+    is_end = is_last and len(rows) == len(window)
+    return window, None if is_end else _Place(window[-1].created_at, window[-1].scope.thread_id)
 
 
-def _updated(row: Row) -> _Position:
-    return _Position(row.updated_at, row.scope.thread_id)
+def _updated(row: Row) -> _Place:
+    return _Place(row.updated_at[:_LONGEST_TIME], row.scope.thread_id)
 
 
-def _range(query: ConversationQuery) -> dict[str, Any]:
+def _range(query: ConversationQuery, start: _Place | None) -> dict[str, Any]:
+    """The request for what is asked for, after a place in the index."""
     names = {f"#{name}": name for name in _SHOWN}
     after, before = query.created_after, query.created_before
     values = {name: {"S": time} for name, time in ((":after", after), (":before", before)) if time is not None}
@@ -136,12 +170,18 @@ def _range(query: ConversationQuery) -> dict[str, Any]:
         request["created"] = " AND #created_at BETWEEN :after AND :before"
     elif values:
         request["created"] = " AND #created_at > :after" if after is not None else " AND #created_at < :before"
+    if start is not None:
+        key = {PK: start.thread_id, SK: query.user_id, _CREATED: start.at}
+        request["ExclusiveStartKey"] = {name: {"S": value} for name, value in key.items()}
     return live(request, query.now)
 
 
-def _cursor(query: ConversationQuery, last: Row) -> str:
-    at = last.created_at if query.order_by == _CREATED else last.updated_at
-    body = {"u": query.user_id, "o": query.order_by, "n": query.newest_first, "id": last.scope.thread_id, "at": at}
+def _cursor(query: ConversationQuery, last: _Entry) -> str:
+    row = last.row
+    at = row.created_at if query.order_by == _CREATED else _updated(row).at
+    body = {"u": query.user_id, "o": query.order_by, "n": query.newest_first, "id": row.scope.thread_id, "at": at}
+    if last.window is not None:
+        body["w"] = last.window
     return base64.urlsafe_b64encode(json.dumps(body).encode()).decode()
 
 
@@ -152,11 +192,18 @@ def _position(query: ConversationQuery, cursor: str | None) -> _Position | None:
         body = json.loads(base64.urlsafe_b64decode(cursor))
         if (body["u"], body["o"], body["n"]) != (query.user_id, query.order_by, query.newest_first):
             raise ValueError("it belongs to another list")
-        if not isinstance(body["at"], str) or not 0 < len(body["at"]) <= _LONGEST_TIME:
-            raise ValueError("it names no time")
-        return _Position(body["at"], check_thread_id(body["id"]))
+        window = body.get("w")
+        return _Position(*_place(body["at"], body["id"]), None if window is None else _place(*window))
     except (binascii.Error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             "the cursor is broken, or is of another user or order: give the one that the page before came with, and "
             "the same arguments"
         ) from error
+
+
+def _place(at: object, thread_id: object) -> _Place:
+    if not isinstance(at, str) or not 0 < len(at) <= _LONGEST_TIME:
+        raise ValueError("it names no time")
+    if not isinstance(thread_id, str) or not 0 < len(thread_id) <= _LONGEST_ID:
+        raise ValueError("it names no conversation")
+    return _Place(at, thread_id)

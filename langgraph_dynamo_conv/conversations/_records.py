@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
-from langgraph_dynamo_conv._format.attributes import clean_text, plain, storable
+from langgraph_dynamo_conv._format.attributes import clean_text, storable
+from langgraph_dynamo_conv._rows.reading import time_of
 from langgraph_dynamo_conv._rows.row import Row
 from langgraph_dynamo_conv._transcript.folding import Message as StoredMessage
+from langgraph_dynamo_conv._transcript.langchain import calls_of, meaning_of
 
 _ROLES = ("user", "assistant", "system")
 
@@ -34,15 +36,9 @@ class ToolCall:
     pending: bool = False
 
     @classmethod
-    def _of(cls, stored: dict[str, Any]) -> ToolCall:
-        return cls(
-            str(stored.get("tool", "unknown")),
-            plain(stored.get("args") or {}),
-            plain(stored.get("result")),
-            stored.get("id"),
-            stored.get("status"),
-            "result" not in stored,
-        )
+    def _of(cls, call: Mapping[str, Any]) -> ToolCall:
+        result, is_pending = call.get("result"), "result" not in call
+        return cls(call["tool"], call["args"], result, call.get("id"), call.get("status"), is_pending)
 
     def to_dict(self) -> dict[str, Any]:
         """As in the table: `result` is absent while the call is pending."""
@@ -62,29 +58,28 @@ class Message:
         content: Its text.
         timestamp: When it was first seen, ISO 8601 in UTC.
         tool_calls: What the assistant called on the way to this answer, in order.
+        id: A name that stays the message's, unlike those of all others of the conversation: a key for a page. An
+            answer keeps it while its tool calls and its text come.
     """
 
     role: str
     content: str
     timestamp: str
     tool_calls: tuple[ToolCall, ...] = ()
+    id: str = ""
 
     @classmethod
-    def _of(cls, stored: dict[str, Any]) -> Message:
-        calls = tuple(ToolCall._of(call) for call in stored.get("tool_calls") or ())
-        return cls(
-            str(stored.get("role", "assistant")),
-            str(stored.get("content", "")),
-            str(stored.get("timestamp", "")),
-            calls,
-        )
+    def _of(cls, stored: Mapping[str, Any], id: str) -> Message:
+        role, content, _ = meaning_of(stored)
+        calls = tuple(map(ToolCall._of, calls_of(stored)))
+        return cls(role, content, time_of(stored.get("timestamp")), calls, id)
 
     def to_dict(self) -> dict[str, Any]:
-        """As in the table."""
+        """As in the table, and the `id`."""
         attributes: dict[str, Any] = {"role": self.role, "content": self.content, "timestamp": self.timestamp}
         if self.tool_calls:
             attributes["tool_calls"] = [call.to_dict() for call in self.tool_calls]
-        return attributes
+        return attributes | {"id": self.id}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from typing import Any
 from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._checkpoints.blobs import missing_refs
 from langgraph_dynamo_conv._format.items import (
-    BLOBS,
     CHANGE,
     EXPIRES_AT,
     AttributeMap,
@@ -20,10 +19,10 @@ from langgraph_dynamo_conv._format.items import (
     WritesItem,
     blob_refs,
     key_of,
-    parse_blob_ref,
 )
 from langgraph_dynamo_conv._format.keys import SK, Key, Scope, parse_sk
 from langgraph_dynamo_conv._format.tree import BlobRef
+from langgraph_dynamo_conv._rows.reading import counted, oddities
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv.errors import CorruptDataError
 
@@ -114,12 +113,14 @@ class Verifier:
         transcript = self._runtime.rows.transcript(self._scope)
         if transcript is None:
             raise self._runtime.directory.not_found(self._scope)
-        refs = map(parse_blob_ref, transcript.row.attributes.get(BLOBS, ()))
-        self._fetch(refs, self._runtime.blobs.fetch_frames)
+        key, stored = str(self._scope.row()), self._runtime.table.get(self._scope.row()) or {}
+        self._damage |= {Damage(key, oddity) for oddity in oddities(stored)}
+        self._fetch(blob_refs(stored), self._runtime.blobs.fetch_frames)
         self._messages, count = len(transcript.messages), transcript.row.message_count
+        if counted(transcript.row.attributes.get("message_count")) not in (None, count):
+            self._damage.add(Damage(key, f"'message_count' is not {count}, as there are messages"))
         if self._messages < count:
-            missing = count - self._messages
-            self._damage.add(Damage(str(self._scope.row()), f"{missing} of {count} messages are missing"))
+            self._damage.add(Damage(key, f"{count - self._messages} of {count} messages are missing"))
 
     def _older(self, item: AttributeMap) -> None:
         self._runtime.pages.page_of(item)

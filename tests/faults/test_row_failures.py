@@ -1,0 +1,82 @@
+"""The row never harms the run: what keeps it from following a state is logged, and the next turn mends it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from langchain_core.messages import AIMessage
+from langgraph.graph import START, MessagesState, StateGraph
+
+from langgraph_dynamo_conv import DynamoDBConversationSaver
+from langgraph_dynamo_conv.errors import AccessDeniedError, TableNotFoundError
+from tests.conftest import MakeSaver
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {}}, "UpdateItem")  # type: ignore[typeddict-item]
+
+
+GOES_ON = [
+    refused("ThrottlingException"),
+    refused("ConditionalCheckFailedException"),
+    refused("InternalServerError"),
+    refused("ValidationException"),
+    EndpointConnectionError(endpoint_url="nowhere"),
+    KeyError("a fault of this package"),
+]
+STOPS = {"AccessDeniedException": AccessDeniedError, "ResourceNotFoundException": TableNotFoundError}
+
+
+class RowWrites:
+    """Lets writes of rows fail."""
+
+    def __init__(self, client: DynamoDBClient) -> None:
+        self.error: Exception | None = None
+        client.meta.events.register("before-call.dynamodb.UpdateItem", self._before)
+
+    def _before(self, params: dict[str, Any], **_: Any) -> None:
+        if self.error is not None and b'"message_count"' in params["body"]:
+            raise self.error
+
+
+@pytest.fixture
+def row_writes(client: DynamoDBClient) -> RowWrites:
+    return RowWrites(client)
+
+
+def ask(saver: DynamoDBConversationSaver, config: Any, question: str) -> None:
+    builder = StateGraph(MessagesState).add_node("a", lambda _: {"messages": [AIMessage(f"to {question}")]})
+    builder.add_edge(START, "a").compile(checkpointer=saver).invoke({"messages": [("user", question)]}, config)
+
+
+@pytest.mark.engine("moto", "dynamodb-local")
+@pytest.mark.parametrize("error", GOES_ON, ids=lambda error: str(getattr(error, "response", error))[:40])
+def test_a_run_goes_on_without_its_row_and_the_next_turn_mends_it(
+    make_saver: MakeSaver, row_writes: RowWrites, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    saver = make_saver()
+    config = saver.new_conversation("alice")
+    ask(saver, config, "one")
+    row_writes.error = error
+    with caplog.at_level(logging.WARNING):
+        ask(saver, config, "two")
+    assert "stays behind its state" in caplog.text
+    row_writes.error = None
+    ask(saver, config, "three")
+    shown = saver.conversations.get(config["configurable"]["thread_id"], "alice").messages
+    assert [message.content for message in shown] == ["one", "to one", "two", "to two", "three", "to three"]
+
+
+@pytest.mark.engine("moto", "dynamodb-local")
+@pytest.mark.parametrize("code", STOPS)
+def test_what_needs_a_person_is_raised(make_saver: MakeSaver, row_writes: RowWrites, code: str) -> None:
+    saver = make_saver()
+    row_writes.error = refused(code)
+    with pytest.raises(STOPS[code]):
+        ask(saver, saver.new_conversation("alice"), "one")
