@@ -220,6 +220,11 @@ class Rows:
             before = row
         raise self._conflict(scope, "GetItem")
 
+    def last_whole(self, row: Row | None) -> Message | None:
+        """The newest message of a row, whole; None if there is none."""
+        newest = row.messages[-1:] if row is not None else []
+        return self._large.whole(row.scope, newest)[0] if row is not None and newest else None
+
     def _stored(self, row: Row, first: int, last: int) -> list[Message] | None:
         """Messages by number, as row and pages have them and as far as they do; None: the row must be read again."""
         older = self._pages.read(row, first, last)

@@ -22,7 +22,7 @@ from langgraph_dynamo_conv._state.checkpoint_tree import metadata_of
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.recent import Recent
-from langgraph_dynamo_conv._transcript.folding import Message, fold
+from langgraph_dynamo_conv._transcript.folding import Message, fold, named
 from langgraph_dynamo_conv._transcript.ids import digest_of
 from langgraph_dynamo_conv._transcript.merging import fork_point
 
@@ -144,11 +144,13 @@ class RowUpdater:
 
         def update_of(row: Row | None) -> RowUpdate:
             newest = flat(messages) if messages is not None else self._messages(scope, stored, row)
+            is_whole = messages is not None or self.channel in stored.tree["channel_values"]
             forked_from = self._forked_from(scope, stored, row, now)
             if row is not None and forked_from is None and not whole:
                 newest = _newest_of(newest, row)
             status_shown = None if is_guess and _has_stopped(row, stored) else status
-            folded = fold(newest, timestamp=now)
+            last = None if is_whole or forked_from is not None else self._rows.last_whole(row)
+            folded = fold(newest, timestamp=now, after=last)
             return RowUpdate(folded, status_shown, stored.checkpoint_id, now, forked_from, whole, not stored.is_full)
 
         return self._rows.apply(scope, update_of)
@@ -193,15 +195,18 @@ class RowUpdater:
         if self.channel not in stored.tree.get("channel_versions", ()):
             return []
         oldest = row.head if row is not None and row.head is not None else ""
+        if oldest and oldest not in stored.lineage:  # another run's: what this one brought since it left that
+            oldest = max((ancestor for ancestor in stored.lineage[:-1] if ancestor < oldest), default="")
         path = self._path(scope, stored, oldest)
         writes = self._writes.between(scope.namespace(), oldest, stored.checkpoint_id)
-        brought = [
-            write
-            for checkpoint_id in sorted(path & writes.keys())
-            for write in writes[checkpoint_id]
-            if write.channel == self.channel
-        ]
-        return [message for _, _, value in self._writes.to_python(scope, brought) for message in flat(value)]
+        origins, brought = [], []
+        for checkpoint_id in sorted(path & writes.keys()):
+            for write in writes[checkpoint_id]:
+                if write.channel == self.channel:
+                    origins.append(f"{checkpoint_id}.{write.task_id}.{write.idx}")
+                    brought.append(write)
+        values = (value for _, _, value in self._writes.to_python(scope, brought))
+        return [message for value, origin in zip(values, origins, strict=True) for message in named(value, origin)]
 
     def _path(self, scope: Scope, stored: StoredCheckpoint, oldest: str) -> set[str]:
         """Ancestors of a checkpoint since `oldest`."""

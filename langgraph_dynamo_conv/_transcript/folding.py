@@ -6,7 +6,7 @@ their results, belongs to that answer. A message of the user or the system ends 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -31,7 +31,7 @@ Message = dict[str, Any]
 _ROLES = {"user": "user", "human": "user", "system": "system", "developer": "system"}
 
 
-def fold(messages: Any, *, timestamp: str) -> list[Message]:
+def fold(messages: Any, *, timestamp: str, after: Message | None = None) -> list[Message]:
     """The conversation messages of a state, oldest first.
 
     Tool calls and results become `tool_calls` of the answer that they led to; calls that have led to no answer yet are
@@ -44,14 +44,31 @@ def fold(messages: Any, *, timestamp: str) -> list[Message]:
             a middleware with `lc_source`).
         timestamp: ISO 8601 in UTC with `Z`, given to every message. `merge` keeps the older one of a message that is
             stored already.
+        after: The stored message that these follow, whole. If it is an answer that still lacks its text or a result,
+            they go on with it, and it is the first message that is given.
 
     Returns:
         New dicts, in types that an item can hold.
     """
     folding = _Folding(timestamp)
+    if after is not None:
+        folding.go_on(after)
     for message in _coerced(messages):
         folding.add(message)
     return folding.messages
+
+
+def named(messages: Any, origin: str) -> list[BaseMessage]:
+    """The messages of one write; those without an id get one by where they came from, whatever they say.
+
+    Args:
+        messages: The value that was written, as for `fold`.
+        origin: Names the write: its checkpoint, task and number.
+    """
+    return [
+        message if message.id else message.model_copy(update={"id": f"{origin}.{place}"})
+        for place, message in enumerate(_coerced(messages))
+    ]
 
 
 class _Folding:
@@ -66,8 +83,19 @@ class _Folding:
         self._timestamp = timestamp
         self._open: Message | None = None  # the answer that still lacks its text
         self._base: str | None = None  # of the adopted message whose parts are being added
-        self._calls: dict[str, tuple[Message, Message]] = {}  # by call id: the answer, the call
+        self._calls: defaultdict[str, list[tuple[Message, Message]]] = defaultdict(list)  # by id: answer and call
         self._seen: Counter[str] = Counter()
+
+    def go_on(self, answer: Message) -> None:
+        """Go on with a stored answer, if it lacks its text or a result."""
+        calls = answer.get("tool_calls") or ()
+        is_open = not answer.get("content")
+        if answer.get("role") == "assistant" and calls and (is_open or any("result" not in call for call in calls)):
+            copy = {**answer, "tool_calls": [dict(call) for call in calls]}
+            self.messages.append(copy)
+            self._open = copy if is_open else None
+            for call in copy["tool_calls"]:
+                self._calls[str(call.get("id") or "")].append((copy, call))
 
     def add(self, message: BaseMessage) -> None:
         """Fold the next message in."""
@@ -100,7 +128,7 @@ class _Folding:
         answer = self._join(message)
         for call, call_id in calls:
             answer.setdefault("tool_calls", []).append(call)
-            self._calls[call_id] = answer, call
+            self._calls[call_id].append((answer, call))
         if text.strip() or not calls:
             answer["content"], self._open = text, None
         else:
@@ -117,8 +145,10 @@ class _Folding:
 
     def _call_answered(self, message: ToolMessage | FunctionMessage) -> Message:
         call_id: str = getattr(message, "tool_call_id", "")
-        if call_id in self._calls:
-            answer, call = self._calls[call_id]
+        made = self._calls.get(call_id)
+        if made:
+            # Some models give several calls one id: these are answered in order. A later result of a call replaces it.
+            answer, call = next((one for one in made if "result" not in one[1]), made[-1])
             answer["ids"] += f" {self._digest(message)}"
             return call
         # An agent that trims its messages may have cut the call, and kept its result.
@@ -146,7 +176,8 @@ def _coerced(messages: Any) -> Iterator[BaseMessage]:
         except (ValueError, TypeError, AttributeError, NotImplementedError):
             continue  # a messages channel may hold other things than messages
         is_notice = isinstance(message, HumanMessage) and message.additional_kwargs.get("lc_source")
-        if not is_notice and not isinstance(message, RemoveMessage):
+        is_for_framework = is_notice or message.response_metadata.get("__is_handoff_back")
+        if not is_for_framework and not isinstance(message, RemoveMessage):
             yield message
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,7 +40,12 @@ class RowWrites:
 
     def __init__(self, client: DynamoDBClient) -> None:
         self.error: Exception | None = None
-        client.meta.events.register("before-call.dynamodb.UpdateItem", self._before)
+        self._events = client.meta.events
+        self._events.register("before-call.dynamodb.UpdateItem", self._before)
+
+    def close(self) -> None:
+        """The client is others' too."""
+        self._events.unregister("before-call.dynamodb.UpdateItem", self._before)
 
     def _before(self, params: dict[str, Any], **_: Any) -> None:
         if self.error is not None and b'"message_count"' in params["body"]:
@@ -46,8 +53,9 @@ class RowWrites:
 
 
 @pytest.fixture
-def row_writes(client: DynamoDBClient) -> RowWrites:
-    return RowWrites(client)
+def row_writes(client: DynamoDBClient) -> Iterator[RowWrites]:
+    with closing(RowWrites(client)) as writes:
+        yield writes
 
 
 def ask(saver: DynamoDBConversationSaver, config: Any, question: str) -> None:
