@@ -17,8 +17,8 @@ Status = Literal["running", "idle", "waiting", "failed"]
 STATUSES = RUNNING, IDLE, WAITING, FAILED = get_args(Status)
 
 TIMES = {f"#{name}": name for name in (LIVE_UNTIL, EXPIRES_AT)}
-# Other programs may have a time of another type, which no comparison meets: such a row is live.
-_LIVE = " AND ".join(f"(attribute_not_exists({name}) OR NOT {name} <= :time)" for name in TIMES)
+# Other programs may have a time of another type: such a row is live, as one without is.
+_LIVE = " AND ".join(f"(NOT attribute_type({name}, :number) OR {name} > :time)" for name in TIMES)
 
 
 @dataclass(frozen=True)
@@ -146,5 +146,5 @@ def live(request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         **request,
         "FilterExpression": _LIVE,
         "names": {**request.get("names", {}), **TIMES},
-        "values": {**request.get("values", {}), ":time": {"N": str(int(seconds))}},
+        "values": {**request.get("values", {}), ":time": {"N": str(int(seconds))}, ":number": {"S": "N"}},
     }

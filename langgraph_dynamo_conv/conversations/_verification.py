@@ -14,7 +14,7 @@ from langgraph_dynamo_conv._checkpoints.blobs import missing_refs
 from langgraph_dynamo_conv._format.items import CHANGE, EXPIRES_AT, AttributeMap, CheckpointItem, WritesItem, key_of
 from langgraph_dynamo_conv._format.keys import SK, Key, Scope, parse_sk
 from langgraph_dynamo_conv._format.tree import BlobRef
-from langgraph_dynamo_conv._rows.reading import counted, oddities
+from langgraph_dynamo_conv._rows.reading import oddities
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv.errors import CorruptDataError
 
@@ -105,7 +105,7 @@ class Verifier:
         row = self._runtime.directory.row(self._scope)
         key, stored = str(self._scope.row()), self._runtime.table.get(self._scope.row()) or {}
         self._damage |= {Damage(key, oddity) for oddity in oddities(stored)}
-        if counted(row.attributes.get("message_count")) not in (None, row.message_count):
+        if "N" in stored.get("message_count", {}) and row.attributes["message_count"] != row.message_count:
             self._damage.add(Damage(key, f"'message_count' is not {row.message_count}, as there are messages"))
         self._messages = len(self._runtime.rows.messages(row, 0, row.message_count))
         if self._messages < row.message_count:
