@@ -33,6 +33,10 @@ class OwnedThreadId(str):
         return made
 
 
+_RUN = "__pregel_runtime"
+"""Where LangGraph has the object that it hands to `get_tuple` and to every `put` of a run."""
+
+
 @dataclass(frozen=True)
 class Target:
     """What a config points at, its ids checked.
@@ -43,6 +47,7 @@ class Target:
         ns: The namespace, or None if the config does not say.
         checkpoint_id: The checkpoint, or None for the newest.
         created_at: Which conversation is meant, where there is no `thread_id`; None for the newest.
+        run: LangGraph's object for the run that asks: the same in all of its calls; None outside of a run.
     """
 
     user_id: str
@@ -50,6 +55,7 @@ class Target:
     ns: str | None
     checkpoint_id: str | None
     created_at: str | None
+    run: object = None
 
     @classmethod
     def of(cls, config: RunnableConfig, default_user_id: str | None) -> Target:
@@ -64,6 +70,7 @@ class Target:
             None if ns is None else check_text("checkpoint_ns", ns),
             check_checkpoint_id(checkpoint_id) if checkpoint_id else None,
             None if created_at is None else check_text("created_at", created_at),
+            configurable.get(_RUN),
         )
 
 

@@ -23,6 +23,7 @@ from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._checkpoints.history import HistoryQuery
 from langgraph_dynamo_conv._checkpoints.store import Loaded
 from langgraph_dynamo_conv._format.keys import Namespace, Scope, check_checkpoint_id, check_text
+from langgraph_dynamo_conv._rows.starts import RunStart
 from langgraph_dynamo_conv._state.checkpoint_tree import checkpoint_of, metadata_of, sections_of
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
@@ -35,8 +36,13 @@ def get_tuple(runtime: Runtime, target: Target) -> CheckpointTuple | None:
     namespace = scope.namespace(target.ns or "")
     loaded = runtime.checkpoints.load(namespace, target.checkpoint_id)
     if loaded is not None:
-        return _tuple_of(runtime, namespace, loaded)
-    return adoption.offered(runtime, scope, target.checkpoint_id) if namespace.ns == "" else None
+        found: CheckpointTuple | None = _tuple_of(runtime, namespace, loaded)
+    else:
+        found = adoption.offered(runtime, scope, target.checkpoint_id) if namespace.ns == "" else None
+    if namespace.ns == "" and target.run is not None:
+        step = found.metadata.get("step") if found is not None else None
+        runtime.shared.starts.begin(target.run, RunStart(target.checkpoint_id is not None, step))
+    return found
 
 
 def history(
@@ -90,7 +96,10 @@ def put(
     stored = runtime.store_checkpoint(namespace, checkpoint_id, parent_id, parent, sections, run_id)
     if is_root:
         with surviving_the_row(scope):
-            row = runtime.row_updater.saved(scope, stored, checkpoint["channel_values"], merged.get("source"))
+            start = runtime.shared.starts.of(target.run)
+            is_out = start is not None and start.is_out_of_steps(merged.get("step"), config.get("recursion_limit"))
+            values, source = checkpoint["channel_values"], merged.get("source")
+            row = runtime.row_updater.saved(scope, stored, values, source, start, is_out)
             if row is not None:
                 runtime.titler.consider(row)
     return config_for(scope, namespace.ns, checkpoint_id)

@@ -35,6 +35,7 @@ from langgraph_dynamo_conv._rows.large_messages import LargeMessages
 from langgraph_dynamo_conv._rows.pages import Pages
 from langgraph_dynamo_conv._rows.placement import RowLimits
 from langgraph_dynamo_conv._rows.rows import KnownRows, Rows
+from langgraph_dynamo_conv._rows.starts import RunStarts
 from langgraph_dynamo_conv._rows.titles import TitleFunction, Titler
 from langgraph_dynamo_conv._rows.updates import EarlyStatuses, RowUpdater
 from langgraph_dynamo_conv._state.checkpoint_tree import CheckpointTree
@@ -118,6 +119,7 @@ class Shared:
         self.ended: Recent[Scope, bool] = Recent(ended.REMEMBERED)
         self.expiries: Recent[Namespace, tuple[str, int | None]] = Recent(ended.REMEMBERED)
         self.rows: KnownRows = Recent(rows.REMEMBERED)
+        self.starts = RunStarts()
         self.early: EarlyStatuses = Recent(updates.REMEMBERED)
         self.runs: Recent[tuple[Scope, str], bool] = Recent(runs.REMEMBERED)
         self.renew()

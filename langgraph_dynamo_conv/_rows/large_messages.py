@@ -7,6 +7,7 @@ blob>`. It keeps that when it leaves the row for a page. Row and page list the r
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
@@ -95,9 +96,20 @@ def _ref_of(message: Message) -> str:
 
 def packed(value: Any) -> bytes:
     """A value of the row as bytes: the JSON of its attribute form."""
-    return json.dumps(to_attribute(value), separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(to_attribute(value), separators=(",", ":"), ensure_ascii=False, default=_as_base64)
+    return text.encode()
 
 
 def unpacked(data: bytes) -> Any:
     """The value that `packed` gave."""
-    return from_attribute(json.loads(data))
+    return from_attribute(json.loads(data, object_hook=_with_bytes))
+
+
+def _as_base64(data: Any) -> Any:
+    """Bytes in the attribute form of JSON; sets of them as lists."""
+    return base64.b64encode(data).decode() if isinstance(data, (bytes, bytearray)) else list(data)
+
+
+def _with_bytes(node: dict[str, Any]) -> dict[str, Any]:
+    """An attribute with its bytes. A map's own key "B" has an attribute under it, and never a text."""
+    return {"B": base64.b64decode(node["B"])} if isinstance(node.get("B"), str) else node

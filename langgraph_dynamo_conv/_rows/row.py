@@ -20,8 +20,8 @@ INCARNATION_BYTES = 4
 """Bytes of a row's incarnation, which is written as hexadecimal digits."""
 
 TIMES = {f"#{name}": name for name in (LIVE_UNTIL, EXPIRES_AT)}
-# Other programs may have a time of another type, which no comparison meets: such a row is live.
-_LIVE = " AND ".join(f"(attribute_not_exists({name}) OR NOT {name} <= :time)" for name in TIMES)
+# Other programs may have a time of another type: such a row is live, as one without is.
+_LIVE = " AND ".join(f"(NOT attribute_type({name}, :number) OR {name} > :time)" for name in TIMES)
 
 
 @dataclass(frozen=True)
@@ -152,5 +152,5 @@ def live(request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         **request,
         "FilterExpression": _LIVE,
         "names": {**request.get("names", {}), **TIMES},
-        "values": {**request.get("values", {}), ":time": {"N": str(int(seconds))}},
+        "values": {**request.get("values", {}), ":time": {"N": str(int(seconds))}, ":number": {"S": "N"}},
     }

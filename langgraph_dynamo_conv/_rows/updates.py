@@ -18,6 +18,7 @@ from langgraph_dynamo_conv._format import changes
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._rows.row import FAILED, IDLE, RUNNING, WAITING, Row, RowUpdate
 from langgraph_dynamo_conv._rows.rows import Rows
+from langgraph_dynamo_conv._rows.starts import RunStart
 from langgraph_dynamo_conv._state.checkpoint_tree import metadata_of
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
@@ -74,7 +75,15 @@ class RowUpdater:
         self._transcript = transcript
         self._early = early
 
-    def saved(self, scope: Scope, stored: StoredCheckpoint, values: Mapping[str, Any], source: Any) -> Row | None:
+    def saved(
+        self,
+        scope: Scope,
+        stored: StoredCheckpoint,
+        values: Mapping[str, Any],
+        source: Any,
+        start: RunStart | None = None,
+        is_out_of_steps: bool = False,
+    ) -> Row | None:
         """A checkpoint of the root was saved: let the row follow if it is time; gives the row if it did.
 
         Args:
@@ -82,6 +91,8 @@ class RowUpdater:
             stored: The checkpoint.
             values: Its channels' values.
             source: LangGraph's word for where it came from, of its metadata.
+            start: What its run began with, if that is known.
+            is_out_of_steps: Whether it is the last that the run's recursion limit allows.
         """
         row = self._rows.known(scope)
         is_over = not _is_pending(values)
@@ -98,11 +109,14 @@ class RowUpdater:
         has_exited = not is_over and source == "loop" and self._saved_at_exit(scope, stored)
         has_stopped = row is not None and row.status in (WAITING, FAILED)
         by_hand = source in _BY_HAND
-        if early or is_over or has_exited or by_hand or has_stopped or self._user_spoke(scope, stored, values, source):
-            status = early or (IDLE if is_over else WAITING if has_exited else RUNNING)
-            is_guess = not early and not is_over
+        has_failed = is_out_of_steps and not is_over
+        is_time = early or is_over or has_failed or has_exited or by_hand or has_stopped
+        if is_time or self._user_spoke(scope, stored, values, source):
+            status = early or (IDLE if is_over else FAILED if has_failed else RUNNING)
+            is_guess = not early and not is_over and not has_failed
+            is_fork = by_hand or start is None or start.is_named
             messages = values.get(self.channel)
-            return self.apply(scope, stored, status, messages, whole=by_hand, is_guess=is_guess)
+            return self.apply(scope, stored, status, messages, whole=by_hand, is_guess=is_guess, may_fork=is_fork)
         return None
 
     def wrote(self, scope: Scope, checkpoint_id: str, writes: Sequence[tuple[str, Any]]) -> None:
@@ -128,6 +142,7 @@ class RowUpdater:
         *,
         whole: bool = False,
         is_guess: bool = False,
+        may_fork: bool = True,
     ) -> Row | None:
         """Bring the row up to a checkpoint of the root.
 
@@ -139,13 +154,14 @@ class RowUpdater:
             whole: Whether any message may have changed, not only the newest.
             is_guess: Whether an interrupt or failure that the row shows at this checkpoint tells more than `status`;
                 its write can be stored at the same time as the checkpoint, and be first.
+            may_fork: Whether this can be a fork; if not, what the row has beside it came from another run.
         """
         now = self._rows.now()
 
         def update_of(row: Row | None) -> RowUpdate:
             newest = flat(messages) if messages is not None else self._messages(scope, stored, row)
             is_whole = messages is not None or self.channel in stored.tree["channel_values"]
-            forked_from = self._forked_from(scope, stored, row, now)
+            forked_from = self._forked_from(scope, stored, row, now) if may_fork else None
             if row is not None and forked_from is None and not whole:
                 newest = _newest_of(newest, row)
             status_shown = None if is_guess and _has_stopped(row, stored) else status

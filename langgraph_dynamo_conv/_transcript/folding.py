@@ -23,7 +23,7 @@ from langchain_core.messages import (
 
 from langgraph_dynamo_conv._format.attributes import clean_text, storable
 from langgraph_dynamo_conv._transcript.content import text_of, tool_result
-from langgraph_dynamo_conv._transcript.ids import adopted_part, digest_of, is_adopted_call
+from langgraph_dynamo_conv._transcript.ids import adopted_part, digest_of, ids_of, is_adopted_call
 
 Message = dict[str, Any]
 """A conversation message as the table documents it: role, content, timestamp, and where it has them tool_calls, ids."""
@@ -85,6 +85,7 @@ class _Folding:
         self._base: str | None = None  # of the adopted message whose parts are being added
         self._calls: defaultdict[str, list[tuple[Message, Message]]] = defaultdict(list)  # by id: answer and call
         self._seen: Counter[str] = Counter()
+        self._by_id: dict[str, Message] = {}  # by the digests of ids: what the message is folded into
 
     def go_on(self, answer: Message) -> None:
         """Go on with a stored answer, if it lacks its text or a result."""
@@ -93,6 +94,7 @@ class _Folding:
         if answer.get("role") == "assistant" and calls and (is_open or any("result" not in call for call in calls)):
             copy = {**answer, "tool_calls": [dict(call) for call in calls]}
             self.messages.append(copy)
+            self._by_id |= dict.fromkeys(ids_of(copy), copy)
             self._open = copy if is_open else None
             for call in copy["tool_calls"]:
                 self._calls[str(call.get("id") or "")].append((copy, call))
@@ -105,23 +107,44 @@ class _Folding:
             self._open, self._base = None, base
         if isinstance(message, (ToolMessage, FunctionMessage)):
             self._add_result(message, result_kind)
+        elif message.id and (before := self._by_id.get(digest_of(message.id))) is not None:
+            self._revise(before, message)
         elif (role := role_of(message.role if isinstance(message, ChatMessage) else message.type)) == "assistant":
             self._add_answer(message)
         else:
             self._open = None
             self._start(message, role, text_of(message.content))
 
+    def _revise(self, before: Message, message: BaseMessage) -> None:
+        """Let a message that comes again, which a middleware or a person has changed, take its own place."""
+        stored = {call.get("id"): call for call in before.get("tool_calls", ())}
+        for call, call_id in _calls_made(message):
+            if call.get("id") in stored:
+                stored[call.get("id")].update(call)
+            else:
+                before.setdefault("tool_calls", []).append(call)
+                self._calls[call_id].append((before, call))
+        if text := text_of(message.content):
+            before["content"] = text
+
     def _start(self, message: BaseMessage, role: str, text: str) -> Message:
         started = {"role": role, "content": text, "timestamp": self._timestamp, "ids": self._digest(message)}
         self.messages.append(started)
+        self._by_id[started["ids"]] = started
         return started
 
     def _join(self, message: BaseMessage) -> Message:
         """The open answer, which now has the message's id; a new one if none is open."""
         if self._open is None:
             return self._start(message, "assistant", "")
-        self._open["ids"] += f" {self._digest(message)}"
+        self._note(self._open, message)
         return self._open
+
+    def _note(self, into: Message, message: BaseMessage) -> None:
+        """A message is folded into another."""
+        name = self._digest(message)
+        into["ids"] += f" {name}"
+        self._by_id[name] = into
 
     def _add_answer(self, message: BaseMessage) -> None:
         text, calls = text_of(message.content), list(_calls_made(message))
@@ -149,7 +172,8 @@ class _Folding:
         if made:
             # Some models give several calls one id: these are answered in order. A later result of a call replaces it.
             answer, call = next((one for one in made if "result" not in one[1]), made[-1])
-            answer["ids"] += f" {self._digest(message)}"
+            if not message.id or digest_of(message.id) not in ids_of(answer):
+                self._note(answer, message)
             return call
         # An agent that trims its messages may have cut the call, and kept its result.
         self._open = self._join(message)

@@ -14,7 +14,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 
 from langgraph_dynamo_conv import Conversations, DynamoDBConversationSaver
 from langgraph_dynamo_conv._format.attributes import to_attribute
-from langgraph_dynamo_conv.conversations import _listing
+from langgraph_dynamo_conv.conversations import ConversationSummary, _listing
 from langgraph_dynamo_conv.errors import ConversationNotFoundError, CorruptDataError
 from tests.conftest import MakeSaver
 from tests.requests_log import RequestLog
@@ -53,7 +53,13 @@ LENIENT = (
 def put_row(client: Any, table_name: str, messages: Any = SAID, **more: dict[str, Any]) -> str:
     """A row with the documented attributes, and some in DynamoDB's own form instead; gives its conversation id."""
     thread_id = str(uuid.uuid4())
-    row = {"conversation_id": thread_id, "user_id": "alice", "title": "theirs", "created_at": BORN, "updated_at": BORN}
+    row: dict[str, Any] = {
+        "conversation_id": thread_id,
+        "user_id": "alice",
+        "title": "theirs",
+        "created_at": BORN,
+        "updated_at": BORN,
+    }
     row |= {"message_count": len(messages) if isinstance(messages, list) else 2}
     item = {name: to_attribute(value) for name, value in row.items()}
     client.put_item(TableName=table_name, Item={**item, "messages": to_attribute(messages), **more})
@@ -66,7 +72,7 @@ def config_of(thread_id: str) -> Any:
 
 def talk(saver: DynamoDBConversationSaver, thread_id: str) -> list[Any]:
     builder = StateGraph(MessagesState).add_node("a", lambda _: {"messages": [AIMessage("new answer")]})
-    graph = builder.add_edge(START, "a").compile(checkpointer=saver)
+    graph: Any = builder.add_edge(START, "a").compile(checkpointer=saver)
     found: list[Any] = graph.invoke({"messages": [("user", "new question")]}, config_of(thread_id))["messages"]
     return found
 
@@ -207,8 +213,8 @@ def test_a_count_that_was_spoiled_later_is_made_good_from_the_older_messages(
 def test_a_time_of_another_type_neither_hides_a_conversation_nor_is_lost(
     make_saver: MakeSaver, client: Any, table_name: str
 ) -> None:
-    saver, odd = make_saver(), {"expires_at": {"S": "next year"}, "status": {"BOOL": True}}
-    thread_id = put_row(client, table_name, **odd)
+    odd: dict[str, Any] = {"expires_at": {"S": "next year"}, "status": {"BOOL": True}}
+    saver, thread_id = make_saver(), put_row(client, table_name, **odd)
 
     saver.conversations.rename(thread_id, "alice", "renamed")
 
@@ -235,7 +241,8 @@ def test_a_list_by_activity_goes_on_after_what_is_sorted_at_once(
         )
         for day in range(1, 11)
     ]
-    seen, cursor = [], None
+    seen: list[ConversationSummary] = []
+    cursor = None
     while True:
         page = chats.list("alice", order_by="updated_at", newest_first=newest_first, limit=3, cursor=cursor)
         seen += page

@@ -251,10 +251,38 @@ def test_equal_messages_without_ids_have_ids_of_their_own():
     assert fold([HumanMessage("yes")], timestamp=NOW) == [first]
 
 
-def test_a_message_that_is_in_the_state_twice_has_two_ids():
-    message = HumanMessage("yes", id="1")
-    first, second = fold([message, message], timestamp=NOW)
+def test_a_message_that_comes_again_takes_its_own_place():
+    asked = calls("a", "b").model_copy(update={"id": "1"})
+    revised = asked.model_copy(update={"tool_calls": [{**asked.tool_calls[0], "args": {"x": 2}}, asked.tool_calls[1]]})
+    question = HumanMessage("yes", id="0")
+    said = fold([question, asked, question.model_copy(update={"content": "no"}), revised, result("a")], timestamp=NOW)
+    assert [message["content"] for message in said] == ["no", ""]
+    assert [(call["args"], "result" in call) for call in said[1]["tool_calls"]] == [({"x": 2}, True), ({}, False)]
+
+
+def test_equal_words_without_ids_are_two_messages():
+    first, second = fold([HumanMessage("yes"), HumanMessage("yes")], timestamp=NOW)
     assert first["ids"] != second["ids"]
+
+
+def test_two_calls_of_one_id_are_answered_in_order():
+    one = {"name": "look", "args": {}, "id": "look:0"}
+    results = [ToolMessage(text, tool_call_id="look:0") for text in ("first", "second")]
+    (said,) = fold([AIMessage("", tool_calls=[one, one]), *results, AIMessage("done")], timestamp=NOW)
+    assert [call["result"] for call in said["tool_calls"]] == ["first", "second"]
+
+
+def test_an_answer_goes_on_with_the_calls_that_are_stored():
+    (stored,) = fold([calls("a", "b")], timestamp=NOW)
+    (said,) = fold([result("a"), result("b"), AIMessage("done", id="9")], timestamp=NOW, after=stored)
+    assert said["content"] == "done"
+    assert all("result" in call for call in said["tool_calls"])
+    assert "result" not in stored["tool_calls"][0]
+
+
+def test_what_a_supervisor_notes_for_itself_is_not_shown():
+    note = AIMessage("Transferring back", response_metadata={"__is_handoff_back": True})
+    assert [message["content"] for message in fold([HumanMessage("hi"), note], timestamp=NOW)] == ["hi"]
 
 
 def test_folding_does_not_change_the_messages():

@@ -1,0 +1,55 @@
+"""What each run began with: whether it named a checkpoint, and at which step.
+
+The rule: a run is a fork only if it was started on a checkpoint by name. Every other run goes on with the conversation,
+also where another one runs at the same time. LangGraph hands the same object to `get_tuple` and to every `put` of a
+run; it is held here, since `id()` of one that is gone can be another's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from langgraph_dynamo_conv._storage.recent import Recent
+
+REMEMBERED = 512
+
+_BEFORE_THE_FIRST = -2
+"""The step at which LangGraph takes a thread to be that has no checkpoint."""
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """What a run began with.
+
+    Args:
+        is_named: Whether it was started on a checkpoint by name.
+        step: The step of the checkpoint that it began with; None without one.
+    """
+
+    is_named: bool
+    step: int | None
+
+    def is_out_of_steps(self, step: object, limit: object) -> bool:
+        """Whether a checkpoint is the last one that a run's recursion limit lets it come to.
+
+        From LangGraph's loop: it stops at the step that is `limit` + 2 above the one that it loaded.
+        """
+        loaded = self.step if isinstance(self.step, int) else _BEFORE_THE_FIRST
+        return isinstance(step, int) and isinstance(limit, int) and step == loaded + limit + 2
+
+
+class RunStarts:
+    """Remembers what runs began with. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._starts: Recent[int, tuple[object, RunStart]] = Recent(REMEMBERED)
+
+    def begin(self, run: object, start: RunStart) -> None:
+        """A run reads its first checkpoint, or another one later."""
+        if self.of(run) is None:
+            self._starts.put(id(run), (run, start))
+
+    def of(self, run: object) -> RunStart | None:
+        """What a run began with; None if that is not known."""
+        noted = self._starts.get(id(run))
+        return noted[1] if noted is not None and noted[0] is run else None
