@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from langgraph_dynamo_conv._format.attributes import size_of
 from langgraph_dynamo_conv._format.items import Times
 from langgraph_dynamo_conv._rows.pages import PAGE_MESSAGES, Page, pages_of
-from langgraph_dynamo_conv._rows.row import IDLE, Row, RowUpdate, first_of_user
-from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE, newest_exchange, title_of
+from langgraph_dynamo_conv._rows.row import IDLE, WAITING, Row, RowUpdate, first_of_user
+from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE, newest_exchange, shorten_values, title_of
 from langgraph_dynamo_conv._transcript.folding import Message
 
 ROW_BYTES = 16 * 1024
@@ -29,6 +29,10 @@ MESSAGE_BYTES = 3 * 1024
 _MOST_PAGES = 90
 _MOST_PAGE_BYTES = 3 * 1024 * 1024
 """Pages that are written with a row: DynamoDB takes 100 items and 4 MB."""
+
+_ASKED_BYTES = 1024
+_MOST_ASKED = 10
+"""What a row says of the interrupts that it waits for."""
 
 Shorten = Callable[[Sequence[Message], int], "list[Message]"]
 """Gives messages as the row shows them, none larger than so many bytes."""
@@ -84,8 +88,17 @@ def updated(base: Row, merged: Sequence[Message], update: RowUpdate, times: Time
     title = base.title
     if not base.first and title in (DEFAULT_TITLE, title_of(first_of_user(base.messages))):
         title = title_of(first_of_user(merged))
+    status = update.status or base.status or IDLE
+    before = base.waiting_for if update.head == base.head else ()
+    asked = {str(one["id"]): one for one in (*before, *update.waiting_for)} if status == WAITING else {}
     return replace(
-        base, title=title, status=update.status or base.status or IDLE, version=base.version + 1, times=times
+        base,
+        title=title,
+        status=status,
+        status_at=base.status_at if status == base.status and base.status_at else update.now,
+        waiting_for=shorten_values(list(asked.values())[:_MOST_ASKED], _ASKED_BYTES),
+        version=base.version + 1,
+        times=times,
     )
 
 
@@ -94,7 +107,8 @@ def dated_plan(plan: RowPlan, row: Row | None, update: RowUpdate) -> RowPlan | N
     after, is_same = plan.row, False
     if row is not None and not plan.pages:
         is_same = (after.first, after.messages) == (row.first, row.messages)
-        if is_same and after.status == row.status and after.times.until == row.times.until:
+        is_said = (after.status, list(after.waiting_for)) == (row.status, list(row.waiting_for))
+        if is_same and is_said and after.times.until == row.times.until:
             return None
     moved = row is not None and plan.cut and after.message_count == row.message_count
     is_same = is_same or bool(moved and row is not None and after.messages == row.messages[plan.cut :])

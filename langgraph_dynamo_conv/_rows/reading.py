@@ -19,7 +19,7 @@ from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import EXPIRES_AT, LIVE_UNTIL, AttributeMap, bytes_of, key_of
 from langgraph_dynamo_conv._format.keys import PK, SK, Key, Scope, check_checkpoint_id
 from langgraph_dynamo_conv._rows.large_messages import unpacked
-from langgraph_dynamo_conv._rows.row import INCARNATION_BYTES, Row, iso, times_of
+from langgraph_dynamo_conv._rows.row import INCARNATION_BYTES, WAITING, Row, iso, times_of
 from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE
 from langgraph_dynamo_conv._transcript.folding import Message, role_of
 from langgraph_dynamo_conv.errors import CorruptDataError
@@ -65,9 +65,9 @@ def read_row(item: AttributeMap, codec: Codec) -> Row:
             Or title and messages are in plain text where all should be encrypted.
     """
     plain = {name: from_attribute(value) for name, value in item.items()}
-    title, messages = _title_and_messages(item, plain, codec)
+    title, messages, waiting_for = _content(item, plain, codec)
     in_row, version = messages_of(messages), _strict(item, "version", _counter) or 0
-    summary = _summary(item, plain, _title_of(title))
+    summary = _summary(item, plain, _title_of(title), waiting_for)
     return replace(
         summary,
         messages=in_row,
@@ -87,12 +87,12 @@ def read_summary(item: AttributeMap, codec: Codec) -> Row:
     """
     plain = {name: from_attribute(value) for name, value in item.items()}
     try:
-        title, _ = _title_and_messages(item, plain, codec)
+        title, _, waiting_for = _content(item, plain, codec)
     except CorruptDataError:
         if "sealed" not in plain:
             raise
-        title = ENCRYPTED_TITLE
-    return _summary(item, plain, _title_of(title))
+        title, waiting_for = ENCRYPTED_TITLE, ()
+    return _summary(item, plain, _title_of(title), waiting_for)
 
 
 def oddities(item: AttributeMap) -> list[str]:
@@ -124,8 +124,10 @@ def counted(value: Any) -> int | None:
     return _whole(value)
 
 
-def _summary(item: AttributeMap, plain: Mapping[str, Any], title: str) -> Row:
+def _summary(item: AttributeMap, plain: Mapping[str, Any], title: str, waiting_for: Any) -> Row:
     created, status = time_of(plain.get("created_at")), plain.get("status")
+    updated = time_of(plain.get("updated_at")) or created
+    asked = waiting_for if status == WAITING and isinstance(waiting_for, list) else []
     attributes = {
         name: value for name, value in plain.items() if name not in _UNTOUCHED or _DOCUMENTED[name] in item[name]
     }
@@ -134,32 +136,35 @@ def _summary(item: AttributeMap, plain: Mapping[str, Any], title: str) -> Row:
         title,
         [],
         created,
-        time_of(plain.get("updated_at")) or created,
+        updated,
         counted(plain.get("message_count")) or 0,
         status if isinstance(status, str) else None,
+        status_at=(time_of(plain.get("status_at")) or updated) if isinstance(status, str) else "",
+        waiting_for=[one for one in asked if isinstance(one, Mapping) and "id" in one],
         times=times_of(item),
         attributes=attributes,
     )
 
 
-def _title_and_messages(item: AttributeMap, plain: Mapping[str, Any], codec: Codec) -> tuple[Any, Any]:
+def _content(item: AttributeMap, plain: Mapping[str, Any], codec: Codec) -> tuple[Any, Any, Any]:
+    """Title, messages, and what interrupts ask: all that can be encrypted."""
     if "sealed" in plain:
         return _unsealed(item, codec, key_of(item))
     title, messages = plain.get("title"), plain.get("messages")
     if messages or title not in (None, DEFAULT_TITLE, ENCRYPTED_TITLE):
         codec.refuse_plaintext(plain[SK])
-    return title, messages
+    return title, messages, plain.get("waiting_for")
 
 
-def _unsealed(item: AttributeMap, codec: Codec, key: Key) -> tuple[Any, Any]:
+def _unsealed(item: AttributeMap, codec: Codec, key: Key) -> tuple[Any, Any, Any]:
     problem = f"the attribute 'sealed' of the row of conversation {key.pk} can't be read"
     try:
-        title, messages = unpacked(codec.unframe(bytes_of(item, "sealed"), key.sk))
+        title, messages, waiting_for = unpacked(codec.unframe(bytes_of(item, "sealed"), key.sk))
     except CorruptDataError as error:
         raise type(error)(f"{problem}: {error}", key=str(key)) from error
     except (ValueError, TypeError, AttributeError) as error:
         raise CorruptDataError(f"{problem}: it holds no title and messages", key=str(key)) from error
-    return title, messages
+    return title, messages, waiting_for
 
 
 def _strict(item: AttributeMap, name: str, understood: Callable[[Any], Any]) -> Any:

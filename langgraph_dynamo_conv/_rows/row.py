@@ -40,6 +40,8 @@ class Row:
         incarnation: Tells conversations apart that have one id, one after the other; pages have it too.
         is_foreign: Whether another program began the row: then it stays whole as long as an item can be.
         head: The checkpoint it was last derived from, or None.
+        status_at: When the status was set; empty in rows of other programs.
+        waiting_for: What interrupts ask, each as `id` and `value`; empty unless the status is `waiting`.
         times: When the conversation is over, and when DynamoDB may delete the row.
         attributes: All attributes as they were read, those of other programs too.
     """
@@ -55,6 +57,8 @@ class Row:
     head: str | None = None
     incarnation: str = ""
     is_foreign: bool = False
+    status_at: str = ""
+    waiting_for: Sequence[Mapping[str, Any]] = ()
     times: Times = NEVER
     attributes: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -88,6 +92,7 @@ class RowUpdate:
         status: The status to show; None to leave it as it is.
         head: The checkpoint, or None.
         now: The time, in ISO 8601.
+        waiting_for: What interrupts ask that were just stored.
         forked_from: The messages of the state that this one forked from, folded; None if it did not fork.
         may_edit: Whether any message may have changed, not only those of the row.
         may_cut: Whether messages may leave the row now; if not, they leave it in a later turn, if the row holds them.
@@ -97,6 +102,7 @@ class RowUpdate:
     status: str | None
     head: str | None
     now: str
+    waiting_for: Sequence[Mapping[str, Any]] = ()
     forked_from: list[Message] | None = None
     may_edit: bool = False
     may_cut: bool = True

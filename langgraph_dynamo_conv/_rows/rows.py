@@ -324,6 +324,8 @@ class Rows:
             "message_count": after.message_count,
             "first": after.first or None,
             "status": after.status,
+            "status_at": after.status_at if after.status_at != after.updated_at else None,
+            "waiting_for": list(after.waiting_for) or None,
             "version": after.version,
             "head": after.head,
             "incarnation": after.incarnation,
@@ -333,8 +335,9 @@ class Rows:
             EXPIRES_AT: after.times.expires_at,
         }
         if self._codec.encryptor is not None:
-            frame = self._codec.frame(packed([after.title, after.messages]), after.scope.user_id)
-            fields |= {"title": ENCRYPTED_TITLE, "messages": [], "sealed": frame}
+            content = [after.title, after.messages, list(after.waiting_for)]
+            frame = self._codec.frame(packed(content), after.scope.user_id)
+            fields |= {"title": ENCRYPTED_TITLE, "messages": [], "waiting_for": None, "sealed": frame}
         if before is None or not before.created_at:
             fields["created_at"] = after.created_at
         return fields

@@ -6,7 +6,7 @@ steps. Whether a run is over is read from LangGraph's own channels: no node is a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from langgraph.checkpoint.serde.types import ERROR, INTERRUPT
@@ -15,6 +15,7 @@ from langgraph_dynamo_conv._checkpoints.history import History
 from langgraph_dynamo_conv._checkpoints.store import Checkpoints
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
 from langgraph_dynamo_conv._format import changes
+from langgraph_dynamo_conv._format.attributes import storable
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._rows.row import FAILED, IDLE, RUNNING, WAITING, Row, RowUpdate
 from langgraph_dynamo_conv._rows.rows import Rows
@@ -36,8 +37,11 @@ _BY_HAND = ("update", "fork")
 
 REMEMBERED = 512
 
-EarlyStatuses = Recent[tuple[Scope, str], str]
-"""Interrupts and failures by checkpoint, until that is saved."""
+Asked = list[dict[str, Any]]
+"""What interrupts ask, each as `id` and `value`."""
+
+EarlyStatuses = Recent[tuple[Scope, str], tuple[str, Asked]]
+"""Interrupts and failures by checkpoint, until that is saved: the status, and what is asked."""
 
 
 class RowUpdater:
@@ -105,7 +109,7 @@ class RowUpdater:
         trimmed = self._trimmed(scope, stored) if source == "loop" else None
         if trimmed is not None:
             self.apply(scope, trimmed, RUNNING, is_guess=True)
-        early = self._early.pop((scope, stored.checkpoint_id))
+        early, asked = self._early.pop((scope, stored.checkpoint_id)) or (None, [])
         has_exited = not is_over and source == "loop" and self._saved_at_exit(scope, stored)
         has_stopped = row is not None and row.status in (WAITING, FAILED)
         by_hand = source in _BY_HAND
@@ -116,7 +120,9 @@ class RowUpdater:
             is_guess = not early and not is_over and not has_failed
             is_fork = by_hand or start is None or start.is_named
             messages = values.get(self.channel)
-            return self.apply(scope, stored, status, messages, whole=by_hand, is_guess=is_guess, may_fork=is_fork)
+            return self.apply(
+                scope, stored, status, messages, whole=by_hand, is_guess=is_guess, may_fork=is_fork, asked=asked
+            )
         return None
 
     def wrote(self, scope: Scope, checkpoint_id: str, writes: Sequence[tuple[str, Any]]) -> None:
@@ -128,10 +134,12 @@ class RowUpdater:
         status = FAILED if ERROR in channels else WAITING if INTERRUPT in channels else None
         if status is None or not self._transcript:
             return
-        self._early.put((scope, checkpoint_id), status)
+        asked = _asked(value for channel, value in writes if channel == INTERRUPT)
+        _, before = self._early.get((scope, checkpoint_id)) or (status, [])
+        self._early.put((scope, checkpoint_id), (status, before + asked))
         stored = self._checkpoints.get(scope.namespace(), checkpoint_id)
-        if stored is not None and self._early.pop((scope, checkpoint_id)):
-            self.apply(scope, stored, status)
+        if stored is not None and (early := self._early.pop((scope, checkpoint_id))) is not None:
+            self.apply(scope, stored, status, asked=early[1])
 
     def apply(
         self,
@@ -143,6 +151,7 @@ class RowUpdater:
         whole: bool = False,
         is_guess: bool = False,
         may_fork: bool = True,
+        asked: Asked | None = None,
     ) -> Row | None:
         """Bring the row up to a checkpoint of the root.
 
@@ -155,6 +164,7 @@ class RowUpdater:
             is_guess: Whether an interrupt or failure that the row shows at this checkpoint tells more than `status`;
                 its write can be stored at the same time as the checkpoint, and be first.
             may_fork: Whether this can be a fork; if not, what the row has beside it came from another run.
+            asked: What interrupts ask that were just stored.
         """
         now = self._rows.now()
 
@@ -167,7 +177,9 @@ class RowUpdater:
             status_shown = None if is_guess and _has_stopped(row, stored) else status
             last = None if is_whole or forked_from is not None else self._rows.last_whole(row)
             folded = fold(newest, timestamp=now, after=last)
-            return RowUpdate(folded, status_shown, stored.checkpoint_id, now, forked_from, whole, not stored.is_full)
+            return RowUpdate(
+                folded, status_shown, stored.checkpoint_id, now, asked or [], forked_from, whole, not stored.is_full
+            )
 
         return self._rows.apply(scope, update_of)
 
@@ -256,6 +268,11 @@ class RowUpdater:
 def _has_stopped(row: Row | None, stored: StoredCheckpoint) -> bool:
     """Whether the row shows already that the step after this checkpoint was interrupted or failed."""
     return row is not None and row.head == stored.checkpoint_id and row.status in (WAITING, FAILED)
+
+
+def _asked(values: Iterable[Any]) -> Asked:
+    interrupts = [one for value in values for one in (value if isinstance(value, (list, tuple)) else [value])]
+    return [{"id": str(getattr(one, "id", "")), "value": storable(getattr(one, "value", one))} for one in interrupts]
 
 
 def _newest_of(messages: list[Any], row: Row) -> list[Any]:

@@ -77,6 +77,18 @@ def shorten(message: Message, max_bytes: int) -> Message:
     return _shortened(message, max(limit - 1, 0))
 
 
+def shorten_values(maps: Sequence[Mapping[str, Any]], max_bytes: int) -> list[Mapping[str, Any]]:
+    """Maps with the longest strings and lists of their `value` cut, until all have at most `max_bytes` together."""
+
+    def cut(limit: int) -> list[Mapping[str, Any]]:
+        return [{**one, "value": _cut(one["value"], limit)} for one in maps]
+
+    if size_of(maps) <= max_bytes:
+        return list(maps)
+    limit = bisect.bisect_left(range(max_bytes + 1), True, key=lambda limit: size_of(cut(limit)) > max_bytes)
+    return cut(max(limit - 1, 0))
+
+
 def _shortened(message: Message, limit: int) -> Message:
     short = _cut_values(message, limit)
     if "content" in message:

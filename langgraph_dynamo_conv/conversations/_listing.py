@@ -33,7 +33,7 @@ Read = Callable[[AttributeMap], Row]
 """Gives the record of a row that was read."""
 
 _CREATED, _UPDATED = "created_at", "updated_at"
-_SHOWN = (PK, "title", _CREATED, _UPDATED, "message_count", "status", "version", "sealed")
+_SHOWN = (PK, "title", _CREATED, _UPDATED, "message_count", "status", "status_at", "waiting_for", "version", "sealed")
 """Attributes of a row that a list needs, beside the user."""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
-from langgraph_dynamo_conv._format.attributes import clean_text, storable
+from langgraph_dynamo_conv._format.attributes import clean_text, plain, storable
 from langgraph_dynamo_conv._rows.reading import time_of
 from langgraph_dynamo_conv._rows.row import Row
 from langgraph_dynamo_conv._transcript.folding import Message as StoredMessage
@@ -94,6 +94,9 @@ class ConversationSummary:
         updated_at: When its messages last changed.
         message_count: All its messages.
         status: "running", "idle", "waiting" or "failed"; None where another program wrote the row.
+        status_at: When the status was set, ISO 8601 in UTC; None where another program wrote the row. A run that was
+            cancelled or killed stays "running": after some time, it is not.
+        waiting_for: While the status is "waiting", what is asked: the interrupts' `id` and `value`, at most 1 KB.
     """
 
     conversation_id: str
@@ -103,14 +106,17 @@ class ConversationSummary:
     updated_at: str
     message_count: int
     status: str | None = None
+    status_at: str | None = None
+    waiting_for: tuple[dict[str, Any], ...] = ()
 
     @classmethod
     def _of(cls, row: Row) -> ConversationSummary:
-        return cls(*summary_of(row))
+        return cls(**summary_of(row))
 
     def to_dict(self) -> dict[str, Any]:
         """As in the table."""
-        return {name: value for name, value in vars(self).items() if value is not None}
+        left_out = (None, ())
+        return {name: value for name, value in vars(self).items() if value not in left_out}
 
 
 @dataclass(frozen=True)
@@ -167,10 +173,19 @@ class Removed:
     items: int
 
 
-def summary_of(row: Row) -> tuple[str, str, str, str, str, int, str | None]:
-    """A row's fields, in the order of `ConversationSummary`."""
-    ids = row.scope.thread_id, row.scope.user_id
-    return (*ids, row.title, row.created_at, row.updated_at, row.message_count, row.status)
+def summary_of(row: Row) -> dict[str, Any]:
+    """A row's fields, by the names of `ConversationSummary`."""
+    return {
+        "conversation_id": row.scope.thread_id,
+        "user_id": row.scope.user_id,
+        "title": row.title,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+        "message_count": row.message_count,
+        "status": row.status,
+        "status_at": row.status_at or None,
+        "waiting_for": tuple(plain(dict(one)) for one in row.waiting_for),
+    }
 
 
 def stored_message(

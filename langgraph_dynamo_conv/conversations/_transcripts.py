@@ -29,7 +29,7 @@ def transcript(runtime: Runtime, scope: Scope, limit: int | None, before: int | 
     if found is None:
         raise runtime.directory.not_found(scope)
     messages = tuple(map(Message._of, found.messages, _ids(runtime, found)))
-    return Conversation(*summary_of(found.row), messages=messages, first=found.first)
+    return Conversation(**summary_of(found.row), messages=messages, first=found.first)
 
 
 def all_transcripts(runtime: Runtime, user_id: str) -> Iterator[Conversation]:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.errors import GraphRecursionError
 from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import Command, interrupt
 
+from langgraph_dynamo_conv import DynamoDBConversationSaver
+from langgraph_dynamo_conv._format.attributes import size_of
 from tests.conftest import MakeSaver
+from tests.integration.transcripts import TableReader
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 DURABILITIES = ("sync", "async", "exit")
 
@@ -54,3 +61,55 @@ def test_a_stop_that_nothing_explains_is_not_waiting(make_saver: MakeSaver, dura
     graph.invoke(None, config, durability=durability)
     chat = saver.conversations.get(config["configurable"]["thread_id"], "alice")
     assert (chat.status, [message.content for message in chat.messages]) == ("idle", ["go", "one", "two"])
+
+
+def asking(saver: DynamoDBConversationSaver, *questions: Any) -> Any:
+    """A graph with a node for each question, all in one step."""
+    builder = StateGraph(MessagesState)
+    for number, question in enumerate(questions):
+        builder.add_node(str(number), lambda _, asks=question: {"messages": [AIMessage(f"told {interrupt(asks)}")]})
+        builder.add_edge(START, str(number))
+    return builder.compile(checkpointer=saver)
+
+
+def chat_of(saver: DynamoDBConversationSaver, config: Any) -> Any:
+    return saver.conversations.get(config["configurable"]["thread_id"], "alice")
+
+
+@pytest.mark.parametrize("durability", DURABILITIES)
+def test_a_row_says_what_it_waits_for_until_that_is_answered(
+    make_saver: MakeSaver, client: DynamoDBClient, table_name: str, durability: Any
+) -> None:
+    saver = make_saver()
+    config = saver.new_conversation("alice")
+    graph = asking(saver, "Which city?", {"choose": ["a", 1.5]})
+    graph.invoke({"messages": [HumanMessage("go")]}, config, durability=durability)
+
+    pending = {one.id: one.value for one in graph.get_state(config).interrupts}
+    chat = chat_of(saver, config)
+    assert chat.status == "waiting"
+    assert {one["id"]: one["value"] for one in chat.waiting_for} == pending
+    row = TableReader(client, table_name).row(config)
+    assert {one["id"] for one in row["waiting_for"]} == set(pending)
+    assert row.get("status_at", row["updated_at"]) == chat.status_at
+    (listed,) = saver.conversations.list("alice", status="waiting")
+    assert listed.waiting_for == chat.waiting_for
+
+    graph.invoke(Command(resume=dict.fromkeys(pending, "x")), config, durability=durability)
+    after = chat_of(make_saver(), config)
+    assert (after.status, after.waiting_for) == ("idle", ())
+    assert after.status_at > chat.status_at
+    assert "waiting_for" not in TableReader(client, table_name).row(config)
+
+
+def test_what_is_asked_is_shortened_to_a_kilobyte(
+    make_saver: MakeSaver, client: DynamoDBClient, table_name: str
+) -> None:
+    saver = make_saver()
+    config = saver.new_conversation("alice")
+    asking(saver, "a" * 5000, {"b": ["c" * 90] * 90}).invoke({"messages": [HumanMessage("go")]}, config)
+    waiting_for = TableReader(client, table_name).row(config)["waiting_for"]
+    first, second = sorted(waiting_for, key=lambda one: isinstance(one["value"], dict))
+    assert first["value"].startswith("aaaa")
+    assert second["value"]["b"][0].startswith("c")
+    assert size_of([first, second]) <= 1024
