@@ -6,6 +6,7 @@ signature.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,8 +19,15 @@ _NESTED = {*MEDIA, "source", "s3_location"}
 _URLS = ("url", "image_url", "video_url", "audio_url", "file_uri", "file_url", "uri")
 _DATA = ("base64", "data", "file_data", "bytes", "blob")
 
+_DESCRIPTION = re.compile(r"\[(image|audio|video|file)(: .*)?\]")
+
 MAX_NAME_CHARACTERS = 80
 """The longest name or type that is shown."""
+
+
+def is_description(line: str) -> bool:
+    """Whether a line of a message describes a medium, as `described` does."""
+    return _DESCRIPTION.fullmatch(line) is not None
 
 
 def medium_of(block: Block) -> str | None:
