@@ -18,7 +18,7 @@ from langgraph_dynamo_conv.conversations._records import Conversation, Message, 
 # Punctuation that has a meaning somewhere in a line, in CommonMark or in GitHub's and other dialects. Points and colons
 # are escaped only where they could belong to an address or a name such as `:smile:`.
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|~&!@$^=]|[.](?=[^\W\d_])|:(?=[/\w]*[^\W\d_]|//)")
-_LIST_START = re.compile(r"^(\d*)([-.)])")
+_LIST_START = re.compile(r"^(\d*)([-.)])(?=\s|$|-)")
 _BACKTICKS = re.compile("`+")
 
 
