@@ -142,13 +142,10 @@ def _piece(block: str | Block, levels: int) -> tuple[str, bool]:
         return "", True
     if block.kind in MARKS or block.kind in CLIENT_CALLS:
         return "", False
+    if block.kind == "guard_content" and isinstance(image := block.fields.get("image"), Mapping):
+        return _text([{"image": image}], levels - 1)[0], True
     words = (_text(block.fields.get(name), levels - 1)[0] for name in _WORDS)
-    return next(filter(None, words), "") or _guarded_image(block, levels), False
-
-
-def _guarded_image(block: Block, levels: int) -> str:
-    image = block.fields.get("image") if block.kind == "guard_content" else None
-    return _text([{"image": image}], levels - 1)[0] if isinstance(image, Mapping) else ""
+    return next(filter(None, words), ""), False
 
 
 def _spoken(block: Block) -> str:

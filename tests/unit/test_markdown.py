@@ -69,10 +69,10 @@ def test_nothing_but_what_was_said_is_markup(title, id, tool, args, result):
 @given(TEXTS, TEXTS)
 def test_no_format_has_a_control_character(title, result):
     one = conversation(title, tool=title, args={title: result}, result=result, said=result)
-    for format in FORMATS:
-        text = "".join(export([one], format))
+    for name in FORMATS:
+        text = "".join(export([one], name))
         assert text == visible(text)
-        if format != "markdown":
+        if name != "markdown":
             assert json.loads(text) in (one.to_dict(), [one.to_dict()])
 
 
