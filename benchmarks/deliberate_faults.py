@@ -168,8 +168,8 @@ FAULTS = (
     Fault(
         "the next page begins one conversation too late",
         "conversations/_listing.py",
-        "_cursor(query, rows[-2])",
-        "_cursor(query, rows[-1])",
+        "_cursor(query, entries[-2])",
+        "_cursor(query, entries[-1])",
     ),
 )
 

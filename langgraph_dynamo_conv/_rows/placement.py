@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from langgraph_dynamo_conv._format.attributes import size_of
 from langgraph_dynamo_conv._format.items import Times
 from langgraph_dynamo_conv._rows.pages import PAGE_MESSAGES, Page, pages_of
-from langgraph_dynamo_conv._rows.row import IDLE, WAITING, Row, RowUpdate, first_of_user
+from langgraph_dynamo_conv._rows.row import IDLE, WAITING, Row, RowUpdate
 from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE, newest_exchange, shorten_values, title_of
 from langgraph_dynamo_conv._transcript.folding import Message
 
@@ -83,11 +83,11 @@ class RowPlan:
 def updated(base: Row, merged: Sequence[Message], update: RowUpdate, times: Times) -> Row:
     """The row after an update, but for its messages and what depends on them.
 
-    A title that was made from the first message of the user follows it; any other stays.
+    A title that was made from the first message of the user that has text follows it; any other stays.
     """
     title = base.title
-    if not base.first and title in (DEFAULT_TITLE, title_of(first_of_user(base.messages))):
-        title = title_of(first_of_user(merged))
+    if not base.first and title in (DEFAULT_TITLE, title_of(base.messages)):
+        title = title_of(merged)
     status = update.status or base.status or IDLE
     before = base.waiting_for if update.head == base.head else ()
     asked = {str(one["id"]): one for one in (*before, *update.waiting_for)} if status == WAITING else {}

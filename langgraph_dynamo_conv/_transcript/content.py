@@ -1,8 +1,8 @@
 """A message's content as text, and a tool's answer as a value.
 
-The rule: a transcript has what was said. Providers send text, reasoning, tool calls, images and files as blocks in many
-shapes; a block that is not text leaves a few words in brackets, or nothing. Its bytes are never copied, nor its URL,
-which may hold a signature.
+The rule: a transcript has what was said. Text is shown, whatever shape it has; a medium leaves a few words in brackets;
+marks for the provider, reasoning and tool calls leave nothing. A block that nobody knows leaves its text, or its type
+in brackets if nothing else would be shown.
 """
 
 from __future__ import annotations
@@ -11,50 +11,49 @@ import json
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
-from urllib.parse import urlsplit
+
+from langchain_core.messages import BaseMessage
 
 from langgraph_dynamo_conv._format.attributes import clean_text, storable
+from langgraph_dynamo_conv._transcript.blocks import (
+    CLIENT_CALLS,
+    MARKS,
+    TEXTS,
+    Block,
+    blocks_of,
+    content_of,
+)
+from langgraph_dynamo_conv._transcript.media import MAX_NAME_CHARACTERS, described, holds_medium, medium_of
 
-_TEXT = ("text", "input_text", "output_text")
+_WORDS = ("text", "refusal", "transcript", "content", "value")
+"""Where a block has its words, each a string or blocks again."""
 
-# Blocks that leave nothing: they are steps to an answer. The tool calls among them are in `tool_calls`.
-_SILENT = {
-    *("reasoning", "thinking", "redacted_thinking", "reasoning_content", "reasoningContent"),
-    *("tool_use", "toolUse", "tool_call_chunk", "input_json_delta"),
-    *("server_tool_use", "server_tool_call_chunk", "server_tool_result"),
+_SECRETS = {
+    *("cache_control", "thought_signature", "encrypted_content", "encrypted_index", "encrypted_stdout"),
 }
-_SILENT_ENDINGS = ("_call", "_tool_result")
+"""What a result carries for the provider alone."""
 
-_MEDIA = {
-    **dict.fromkeys(("image", "image_url", "input_image"), "image"),
-    **dict.fromkeys(("audio", "input_audio", "audio_url"), "audio"),
-    **dict.fromkeys(("video", "video_url"), "video"),
-    **dict.fromkeys(("file", "input_file", "document", "text-plain", "media"), "file"),
-}
-
-# The keys under which providers put the description of a medium one level further down.
-_NESTED = {*_MEDIA, "source"}
-
-_URLS = ("url", "image_url", "video_url", "audio_url", "file_uri", "file_url", "uri")
-
-_MAX_NAME_CHARACTERS = 80
+_MAX_LEVELS = 20
+"""How deep blocks within blocks are followed. Providers use three levels."""
 
 
-def text_of(content: Any) -> str:
+def text_of(content: Any, *, or_kind: bool = True) -> str:
     """The text of a message's content.
 
-    Text blocks are joined as they are, since providers split one text into several. The description of a medium stands
-    on a line of its own.
+    Text blocks are joined as they are, since providers split one text into several. The description of a medium and
+    spoken words stand on a line of their own, and so does what is said after a tool that the provider ran.
+
+    Args:
+        content: A string, or blocks.
+        or_kind: Whether unknown blocks leave their types in brackets, if there is nothing else to show.
     """
-    if isinstance(content, str):
-        return clean_text(content)
-    text, after_medium = "", False
-    for block in content if isinstance(content, (list, tuple)) else ():
-        piece, is_medium = _piece(block)
-        if piece and text and (is_medium or after_medium) and not text.endswith("\n"):
-            text += "\n"
-        text, after_medium = text + piece, is_medium if piece else after_medium
-    return clean_text(text)
+    text, labels = _text(content, _MAX_LEVELS)
+    return clean_text(text if text.strip() or not or_kind or not labels else "\n".join(labels))
+
+
+def text_said(message: BaseMessage, *, or_kind: bool = True) -> str:
+    """The text of a message, also where LangChain keeps it outside of the content. Else as `text_of`."""
+    return text_of(content_of(message), or_kind=or_kind)
 
 
 def tool_result(content: Any, kind: str | None = None) -> Any:
@@ -66,8 +65,22 @@ def tool_result(content: Any, kind: str | None = None) -> Any:
     """
     if isinstance(content, str):
         return _parsed(content, kind)
-    values = [_block_value(block) for block in content]
+    if not isinstance(content, (list, tuple)):
+        return storable(shown_value(content))
+    blocks = [block for block in blocks_of(content) if isinstance(block, str) or block.kind not in MARKS]
+    values = [_block_value(block) for block in blocks]
     return values[0] if len(values) == 1 else values
+
+
+def answer_of(message: BaseMessage, kind: str | None = None) -> Any:
+    """A tool message's result: its content, or the structured content of its artifact where the content is empty."""
+    value = tool_result(message.content, kind)
+    artifact = getattr(message, "artifact", None)
+    names = ("structured_content", "structuredContent")
+    given = [artifact.get(name) if isinstance(artifact, Mapping) else getattr(artifact, name, None) for name in names]
+    structured = next((one for one in given if one is not None), None)
+    is_empty = not value or (isinstance(value, str) and not value.strip()) or (value == [""])
+    return value if structured is None or not is_empty else storable(shown_value(structured))
 
 
 def _parsed(text: str, kind: str | None = None) -> Any:
@@ -80,87 +93,70 @@ def _parsed(text: str, kind: str | None = None) -> Any:
         return clean_text(text)
 
 
-def _block_value(block: Any) -> Any:
-    if not isinstance(block, Mapping):
-        return _parsed(str(block))
-    if block.get("type") == "json" and "json" in block:
-        return storable(block["json"])
-    if block.get("type") in _TEXT:
-        return _parsed(_piece(block)[0])
-    medium = _medium(block)
-    return _description(medium, block) if medium else storable(block)
+def _block_value(block: str | Block) -> Any:
+    if isinstance(block, str):
+        return _parsed(block)
+    if block.kind == "json" and "json" in block.raw:
+        return storable(block.raw["json"])
+    if block.is_result and "output" in block.fields:
+        return tool_result(block.fields["output"])
+    if block.kind in TEXTS - {"search_result"}:
+        return _parsed(_piece(block, _MAX_LEVELS)[0])
+    return described(block) if medium_of(block) else storable(_kept(block.raw, _MAX_LEVELS))
 
 
-def _piece(block: Any) -> tuple[str, bool]:
-    """A block as text, and whether that text stands for something that is none."""
-    if not isinstance(block, Mapping):
-        return str(block), False
-    kind = block.get("type")
-    if kind == "non_standard":
-        return _piece(block["value"]) if isinstance(block.get("value"), Mapping) else ("", False)
-    if kind in _TEXT or (kind is None and "text" in block):
-        return str(block.get("text") or ""), False
-    if kind == "refusal":
-        return str(block.get("refusal") or ""), False
-    return _described(block), True
+def shown_value(value: Any, levels: int = _MAX_LEVELS) -> Any:
+    """A tool's own data with media described, and without what only the provider can read."""
+    if levels and isinstance(value, Mapping):
+        media = [block for block in blocks_of([value]) if isinstance(block, Block) and holds_medium(block)]
+        return described(media[0]) if media else _kept(value, levels)
+    if levels and isinstance(value, (list, tuple)):
+        return [shown_value(item, levels - 1) for item in value]
+    return value
 
 
-def _described(block: Mapping[str, Any]) -> str:
-    medium = _medium(block)
-    if medium:
-        return _description(medium, block)
-    name = str(block.get("type") or next(iter(block), "block"))
-    is_silent = name in _SILENT or name.endswith(_SILENT_ENDINGS)
-    return "" if is_silent else f"[{name[:_MAX_NAME_CHARACTERS]}]"
+def _kept(value: Mapping[str, Any], levels: int) -> dict[str, Any]:
+    return {key: shown_value(item, levels - 1) for key, item in value.items() if key not in _SECRETS}
 
 
-def _medium(block: Mapping[str, Any]) -> str | None:
-    """The kind of medium in a block: "image", "audio", "video" or "file"; None if it has none."""
-    name = block.get("type")
-    if name is None and len(block) == 1:
-        ((name, description),) = block.items()  # a block of Bedrock has no type: its only key is the type
-        name = name if isinstance(description, Mapping) else None
-    return _MEDIA.get(name) if isinstance(name, str) else None
+def _text(content: Any, levels: int) -> tuple[str, list[str]]:
+    """The text of blocks, and the types of unknown ones that have none."""
+    text, labels, is_apart = "", list[str](), False
+    for block in blocks_of(content) if levels else ():
+        piece, stands_apart = _piece(block, levels)
+        if piece and text and (stands_apart or is_apart) and not text.endswith("\n"):
+            text += "\n"
+        text, is_apart = text + piece, stands_apart if piece or stands_apart else is_apart
+        if not piece and isinstance(block, Block) and _is_unknown(block):
+            labels.append(f"[{block.label[:MAX_NAME_CHARACTERS]}]")
+    return text, labels
 
 
-def _description(medium: str, block: Mapping[str, Any]) -> str:
-    facts = _flat(block)
-    url, mime = _first(facts, *_URLS), _first(facts, "mime_type", "media_type", "format")
-    data = next((facts[key] for key in ("base64", "data", "file_data", "bytes") if facts.get(key)), None)
-    for inline in (url, data):
-        if isinstance(inline, str) and inline.startswith("data:"):
-            head, _, data = inline.partition(",")
-            mime, url = head[5:].split(";")[0], ""
-    if medium == "file" and mime.split("/")[0] in ("image", "audio", "video"):
-        medium = mime.split("/")[0]
-    name = _first(facts, "filename", "file_name", "title", "name") or _file_name(url)
-    details = ", ".join(filter(None, (name[:_MAX_NAME_CHARACTERS], mime[:_MAX_NAME_CHARACTERS], _size(data))))
-    return f"[{medium}: {details}]" if details else f"[{medium}]"
+def _piece(block: str | Block, levels: int) -> tuple[str, bool]:
+    """A block as text, and whether it stands apart from the text before and after it."""
+    if isinstance(block, str):
+        return block, False
+    if medium_of(block):
+        return _spoken(block) or described(block), True
+    if block.is_call or block.is_result:
+        return "", True
+    if block.kind in MARKS or block.kind in CLIENT_CALLS:
+        return "", False
+    if block.kind == "guard_content" and isinstance(image := block.fields.get("image"), Mapping):
+        return _text([{"image": image}], levels - 1)[0], True
+    words = (_text(block.fields.get(name), levels - 1)[0] for name in _WORDS)
+    return next(filter(None, words), ""), False
 
 
-def _flat(block: Mapping[str, Any]) -> dict[str, Any]:
-    facts: dict[str, Any] = {}
-    for key, value in block.items():
-        facts |= _flat(value) if key in _NESTED and isinstance(value, Mapping) else {key: value}
-    return facts
+def _spoken(block: Block) -> str:
+    """The words of spoken audio, where the block has them."""
+    transcript = block.fields.get("transcript")
+    extras = block.fields.get("extras")
+    if transcript is None and isinstance(extras, Mapping):
+        transcript = extras.get("transcript")
+    return transcript if isinstance(transcript, str) and medium_of(block) in ("audio", "video") else ""
 
 
-def _first(facts: Mapping[str, Any], *names: str) -> str:
-    return next((facts[name] for name in names if isinstance(facts.get(name), str) and facts[name]), "")
-
-
-def _file_name(url: str) -> str:
-    try:
-        return urlsplit(url).path.rstrip("/").rpartition("/")[2]
-    except ValueError:
-        return ""
-
-
-def _size(data: Any) -> str:
-    """How many bytes a medium has, from the bytes themselves or their Base64."""
-    if not isinstance(data, (str, bytes, bytearray)):
-        return ""
-    count = len(data.rstrip("=")) * 3 // 4 if isinstance(data, str) else len(data)
-    if count < 1024:
-        return f"{count} bytes"
-    return f"{count / 1024:.0f} KB" if count < 1024 * 1024 else f"{count / 1024 / 1024:.1f} MB"
+def _is_unknown(block: Block) -> bool:
+    is_known = block.kind in MARKS or block.kind in CLIENT_CALLS or block.kind in TEXTS
+    return not is_known and not block.is_call and not block.is_result

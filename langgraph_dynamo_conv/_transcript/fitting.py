@@ -13,7 +13,8 @@ from typing import Any
 
 from langgraph_dynamo_conv._format.attributes import size_of
 from langgraph_dynamo_conv._transcript.folding import Message
-from langgraph_dynamo_conv._transcript.langchain import meaning_of
+from langgraph_dynamo_conv._transcript.langchain import meaning_of, speaker_of
+from langgraph_dynamo_conv._transcript.media import is_description
 
 DEFAULT_TITLE = "New conversation"
 """The title of a conversation in which the user has not said anything yet."""
@@ -30,18 +31,33 @@ _MARKER_CHARACTERS = 30
 _CHARACTERS_PER_ELEMENT = 8
 
 
-def title_of(message: Mapping[str, Any] | None, limit: int = 80) -> str:
-    """A title from the first message of the user: one line of at most `limit` characters, cut at a word with "…".
+def title_of(said: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None, limit: int = 80) -> str:
+    """A title from the first message of the user that has text: one line of at most `limit` characters.
+
+    It is cut at a word, with "…". A message that is nothing but images, files or audio has no text.
+
+    Args:
+        said: A transcript from its beginning, or one message of the user.
+        limit: The most characters.
 
     Returns:
         `DEFAULT_TITLE` where there is no message or no text.
     """
-    text = " ".join(meaning_of(message or {})[1].split())
+    messages = [said] if isinstance(said, Mapping) else said or ()
+    texts = (" ".join(meaning_of(message)[1].split()) for message in messages if _has_text_of_user(message))
+    text = next(texts, DEFAULT_TITLE)
     if len(text) <= limit:
-        return text or DEFAULT_TITLE
+        return text
     head = text[: limit - 1]
     whole_words = head if text[limit - 1] == " " else head.rpartition(" ")[0]
     return (whole_words or head).rstrip() + "…"
+
+
+def _has_text_of_user(message: Mapping[str, Any]) -> bool:
+    if speaker_of(message) != "user":
+        return False
+    lines = map(str.strip, meaning_of(message)[1].splitlines())
+    return any(line and not is_description(line) for line in lines)
 
 
 def newest_exchange(messages: Sequence[Message], max_bytes: int) -> int:

@@ -22,8 +22,9 @@ from langchain_core.messages import (
 )
 
 from langgraph_dynamo_conv._format.attributes import clean_text, storable
-from langgraph_dynamo_conv._transcript.content import text_of, tool_result
+from langgraph_dynamo_conv._transcript.content import answer_of, text_said
 from langgraph_dynamo_conv._transcript.ids import adopted_part, digest_of, ids_of, is_adopted_call
+from langgraph_dynamo_conv._transcript.provider_tools import Outcome, provider_calls
 
 Message = dict[str, Any]
 """A conversation message as the table documents it: role, content, timestamp, and where it has them tool_calls, ids."""
@@ -113,7 +114,7 @@ class _Folding:
             self._add_answer(message)
         else:
             self._open = None
-            self._start(message, role, text_of(message.content))
+            self._start(message, role, text_said(message))
 
     def _revise(self, before: Message, message: BaseMessage) -> None:
         """Let a message that comes again, which a middleware or a person has changed, take its own place."""
@@ -124,7 +125,7 @@ class _Folding:
             else:
                 before.setdefault("tool_calls", []).append(call)
                 self._calls[call_id].append((before, call))
-        if text := text_of(message.content):
+        if text := text_said(message):
             before["content"] = text
 
     def _start(self, message: BaseMessage, role: str, text: str) -> Message:
@@ -147,20 +148,30 @@ class _Folding:
         self._by_id[name] = into
 
     def _add_answer(self, message: BaseMessage) -> None:
-        text, calls = text_of(message.content), list(_calls_made(message))
+        made, outcomes = provider_calls(message)
+        answered = {outcome.call_id for outcome in outcomes if self._is_answered_by(outcome)}
+        calls = [*_calls_made(message), *(entry for entry in made if entry[1] not in answered)]
+        text = text_said(message, or_kind=not calls)
         answer = self._join(message)
         for call, call_id in calls:
             answer.setdefault("tool_calls", []).append(call)
             self._calls[call_id].append((answer, call))
-        if text.strip() or not calls:
+        if text.strip() or not (calls or answered):
             answer["content"], self._open = text, None
         else:
             self._open = answer
 
+    def _is_answered_by(self, outcome: Outcome) -> bool:
+        """Whether a provider's result is that of a call in an earlier message, which then has it."""
+        waiting = [call for _, call in self._calls.get(outcome.call_id, ()) if "result" not in call]
+        for call in waiting[:1]:
+            call.update(outcome.fields)
+        return bool(waiting)
+
     def _add_result(self, message: ToolMessage | FunctionMessage, kind: str | None) -> None:
         call = self._call_answered(message)
         if kind != "n":
-            call["result"] = tool_result(message.content, kind)
+            call["result"] = answer_of(message, kind)
         if getattr(message, "status", None) == "error":
             call["status"] = "error"
         else:
@@ -170,8 +181,10 @@ class _Folding:
         call_id: str = getattr(message, "tool_call_id", "")
         made = self._calls.get(call_id)
         if made:
-            # Some models give several calls one id: these are answered in order. A later result of a call replaces it.
-            answer, call = next((one for one in made if "result" not in one[1]), made[-1])
+            # Some models give several calls of an answer one id: these are answered in order. A later result of a call
+            # replaces it.
+            newest = [one for one in made if one[0] is made[-1][0]]
+            answer, call = next((one for one in newest if "result" not in one[1]), newest[-1])
             if not message.id or digest_of(message.id) not in ids_of(answer):
                 self._note(answer, message)
             return call

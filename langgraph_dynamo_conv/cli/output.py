@@ -14,15 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from langgraph_dynamo_conv import errors
+from langgraph_dynamo_conv._format.visible import escaped, visible
 
 _PIPE_WIDTH = 10_000
 """Columns where the output is no terminal, so that nothing is wrapped or cut."""
 
-_HOSTILE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tab and line feed: they move the cursor, or worse
-    "\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"  # what turns the direction of text, or breaks lines
-    "\ud800-\udfff\ufff9-\ufffb\ufffe\uffff]"
-)
 _BREAKS = re.compile(r"[\t\n]+ *")
 
 
@@ -70,14 +66,6 @@ def exit_code_of(error: Exception) -> Exit:
     return Exit.USAGE
 
 
-def visible(text: str) -> str:
-    """Text in which characters that control a terminal or reorder a line are written out, as `\\x1b`.
-
-    Tabs and line feeds stay.
-    """
-    return _HOSTILE.sub(_written_out, text)
-
-
 def one_line(text: str) -> str:
     """Text as `visible`, in one line."""
     return _BREAKS.sub(" ", visible(text))
@@ -105,13 +93,13 @@ def counted(count: int, noun: str) -> str:
 
 def to_json(value: Any, *, indent: int | None = 2) -> str:
     """JSON that is safe to print: what `visible` writes out is escaped, so that it parses back."""
-    return _escaped(json.dumps(value, ensure_ascii=False, indent=indent, default=str))
+    return escaped(json.dumps(value, ensure_ascii=False, indent=indent, default=str))
 
 
 def quoted(text: str) -> str:
     """A string in quotes, with escapes that JSON, YAML and Terraform read alike."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{_escaped(escaped)}"'
+    inner = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    return f'"{escaped(inner)}"'
 
 
 class Output:
@@ -184,12 +172,3 @@ def table_of(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, wh
 def _console(file: Any) -> Console:
     width = None if file.isatty() else _PIPE_WIDTH
     return Console(file=file, width=width, markup=False, highlight=False, emoji=False)
-
-
-def _written_out(match: re.Match[str]) -> str:
-    number = ord(match[0])
-    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
-
-
-def _escaped(text: str) -> str:
-    return _HOSTILE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

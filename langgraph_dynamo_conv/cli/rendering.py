@@ -6,7 +6,8 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 
-from langgraph_dynamo_conv.cli.output import pretty, quoted, visible
+from langgraph_dynamo_conv._format.visible import visible
+from langgraph_dynamo_conv.cli.output import pretty, quoted
 
 
 @cache

@@ -654,7 +654,7 @@ def test_a_row_that_missed_the_answer_gets_it_when_the_request_is_repeated(
         return unsent(request, deliver) if row and b"app.py" in request.body else deliver()
 
     with failing.failing(without_answer, 1, times=None):
-        assert make_container(client=failing.client)("POST", "/chat", **request)[0] == 503
+        assert make_container(client=failing.client)("POST", "/chat", **request)[0] == 200
     failing.close()
     chat = make_container()
     before = chat("GET", "/conversations")[1]["conversations"][0]

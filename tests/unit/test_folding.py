@@ -310,7 +310,7 @@ def test_folding_does_not_change_the_messages():
         ([{"type": "non_standard"}], ""),
         ([{}], "[block]"),
         ([{"type": ["odd"]}], "[['odd']]"),
-        ([{"guardContent": {}}], "[guardContent]"),
+        ([{"guardContent": {}}], ""),
         ("\ud800", "\N{REPLACEMENT CHARACTER}"),
         (["\ud800"], "\N{REPLACEMENT CHARACTER}"),
         ([], ""),

@@ -15,8 +15,9 @@ from rich.text import Text
 from langgraph_dynamo_conv._calls.config import config_for
 from langgraph_dynamo_conv._format.items import key_of
 from langgraph_dynamo_conv._format.keys import Scope, check_user_id, component, parse_sk
+from langgraph_dynamo_conv._format.visible import visible
 from langgraph_dynamo_conv.cli.app import ConversationArgument, Run, UserOption, YesOption, command
-from langgraph_dynamo_conv.cli.output import Exit, counted, moment, one_line, shortened, table_of, to_json, visible
+from langgraph_dynamo_conv.cli.output import Exit, counted, moment, one_line, shortened, table_of, to_json
 from langgraph_dynamo_conv.cli.statistics import item_bytes
 from langgraph_dynamo_conv.cli.views.tree import Node, drawn
 from langgraph_dynamo_conv.errors import ConversationNotFoundError

@@ -11,8 +11,9 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
+from langgraph_dynamo_conv._format.visible import visible
 from langgraph_dynamo_conv.cli.app import ConversationArgument, Run, UserOption, command
-from langgraph_dynamo_conv.cli.output import one_line, visible
+from langgraph_dynamo_conv.cli.output import one_line
 from langgraph_dynamo_conv.cli.views import transcript
 from langgraph_dynamo_conv.cli.views.following import News, follow
 from langgraph_dynamo_conv.cli.views.page import page

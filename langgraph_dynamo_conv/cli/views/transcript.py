@@ -13,7 +13,8 @@ from typing import Any
 from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
-from langgraph_dynamo_conv.cli.output import counted, moment, one_line, pretty, shortened, visible
+from langgraph_dynamo_conv._format.visible import visible
+from langgraph_dynamo_conv.cli.output import counted, moment, one_line, pretty, shortened
 from langgraph_dynamo_conv.conversations import Conversation, ConversationSummary, Message, ToolCall
 
 _STYLES = {"user": "bold cyan", "assistant": "bold green", "system": "bold yellow"}
@@ -63,7 +64,7 @@ def dialogue(conversation: Conversation, *, unfolded: bool) -> Iterator[Text | I
 
 def _folded(call: ToolCall) -> Text:
     text = Text("▸ ", "dim", no_wrap=True, overflow="ellipsis").append(one_line(call.tool), "magenta")
-    args = ", ".join(f"{name}={_short(value, _ARGS_CHARACTERS)}" for name, value in sorted(call.args.items()))
+    args = ", ".join(f"{one_line(name)}={_short(value, _ARGS_CHARACTERS)}" for name, value in sorted(call.args.items()))
     text.append(f"({args})")
     if call.pending:
         return text.append(" … no result yet", "yellow")
