@@ -125,6 +125,9 @@ class _Folding:
             else:
                 before.setdefault("tool_calls", []).append(call)
                 self._calls[call_id].append((before, call))
+        for call, _ in provider_calls(message).made:
+            if call.get("id") in stored:
+                stored[call.get("id")].update(call)
         if text := text_said(message):
             before["content"] = text
 

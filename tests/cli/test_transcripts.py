@@ -139,6 +139,19 @@ def test_hostile_text_reaches_the_terminal_written_out(
     assert {char for char in out if not char.isprintable()} == {"\n"}
 
 
+@pytest.mark.parametrize("options", [(), ("--tools",)], ids=["folded", "unfolded"])
+def test_hostile_names_of_tools_and_arguments_reach_the_terminal_written_out(
+    cli: Cli, saver: DynamoDBConversationSaver, options: tuple[str, ...]
+) -> None:
+    made = saver.conversations.create("alice", title=HOSTILE)
+    call = {"tool": HOSTILE, "args": {HOSTILE: HOSTILE}, "result": HOSTILE}
+    saver.conversations.add_message(made.conversation_id, "assistant", "Done.", tool_calls=[call])
+
+    out = cli("show", made.conversation_id, *options).out
+
+    assert {char for char in out if not char.isprintable()} == {"\n"}
+
+
 @pytest.mark.parametrize("format", ["jsonl", "json", "markdown"])
 def test_an_export_is_that_of_the_api(cli: Cli, saver: DynamoDBConversationSaver, format: str) -> None:
     conversation = id_of(chat(saver, "alice", "flats", HOSTILE))

@@ -123,6 +123,14 @@ def test_a_result_that_comes_in_a_later_message_goes_to_its_call():
     assert folded(paused, AIMessage([result])) == [{"content": "", "tool_calls": [done]}]
 
 
+def test_a_message_that_comes_again_updates_the_calls_that_its_provider_ran():
+    call = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"q": "a"}}
+    result = {"type": "web_search_tool_result", "tool_use_id": "s", "content": "found"}
+    first, again = AIMessage([call], id="1"), AIMessage([call, result, "Done."], id="1")
+    done = made("web_search", {"q": "a"}, id="s", result="found")
+    assert folded(first, again) == [{"content": "Done.", "tool_calls": [done]}]
+
+
 def test_an_approved_call_is_the_call_that_asked_for_approval():
     request = {"type": "mcp_approval_request", "id": "r", "name": "roll", "arguments": '{"d": 6}'}
     call = {
