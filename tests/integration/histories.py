@@ -160,7 +160,7 @@ class History:
     def _action(self) -> Callable[[Graph], None]:
         """What is done next: whatever LangGraph lets a caller do at this point."""
         chance, snapshot = self.random, self._snapshot
-        if snapshot is not None and snapshot.next and not snapshot.interrupts:
+        if self._is_broken_off():
             return self._go_on
         kinds: list[tuple[Callable[[Graph], None], int]] = [(self._say, 10)]
         if snapshot is not None:
@@ -265,8 +265,8 @@ class History:
             # Without an id, it would be what the state will be when tasks that are done have been applied.
             values = graph.get_state(snapshot.config).values
         newest = str(snapshot.config["configurable"].get("checkpoint_id", ""))
-        self._snapshot = snapshot if newest else None
-        source = str((snapshot.metadata or {}).get("source"))
+        source = str((snapshot.metadata or {}).get("source", ""))
+        self._snapshot = snapshot if newest and source else None
         if error is None:
             self._log.ended(newest)
         else:
@@ -275,15 +275,19 @@ class History:
         if self._agent.keeps_all and source != "input":
             compare_state(values.get("messages", []), self._log.now.base)
 
+    def _is_broken_off(self) -> bool:
+        """Whether a run crashed with something to do. A task whose writes are stored is in `tasks`, not in `next`."""
+        return self._snapshot is not None and bool(self._snapshot.tasks) and not self._snapshot.interrupts
+
     def _recovered(self) -> None:
         """One more turn without a fault, so that the history ends well."""
         state = self.random.getstate()
-        while self._snapshot is not None and self._snapshot.next and not self._snapshot.interrupts:
+        while self._is_broken_off():
             self._step()
         self.random.setstate(state)
 
     def _check(self, worker: Worker) -> None:
-        if self._snapshot is None or self._snapshot.next and not self._snapshot.interrupts:
+        if self._snapshot is None or self._is_broken_off():
             return
         with self._observing() as observer:
             cold = self.random.random() < 0.5

@@ -7,7 +7,7 @@ import operator
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from langchain_core.messages import AnyMessage, HumanMessage, RemoveMessage
 from langchain_core.runnables import RunnableConfig
@@ -17,7 +17,7 @@ from langgraph.graph import START, StateGraph
 from langgraph.graph.message import REMOVE_ALL_MESSAGES, _messages_delta_reducer, add_messages
 from langgraph.pregel import Pregel
 from langgraph.types import Durability, Overwrite, interrupt
-from typing_extensions import TypeAlias, TypedDict
+from typing_extensions import TypedDict
 
 from tests.integration.spoken import Branch, Call, Log, Said, dropped
 

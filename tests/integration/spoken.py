@@ -146,6 +146,8 @@ class Log:
     def _place_unknown(self, parent: str, source: str, *, whole: bool) -> Place:
         if source == "input":
             return Place(self._start.base, self._start.after)
+        if not source:
+            return Place(())  # LangGraph's empty checkpoint, to which "exit" ties the writes of a `DeltaChannel`
         if source in ("fork", "update"):
             return Place(self._start.base if source == "fork" else self._start.end)
         if whole:
