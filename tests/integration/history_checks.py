@@ -25,7 +25,15 @@ class Reader:
 
     def compare(self, saver: DynamoDBConversationSaver, config: RunnableConfig, branch: Branch) -> None:
         """Assert that every reader is told the branch, and its title."""
-        wanted = shown(branch)
+        self.compare_shown(saver, config, shown(branch))
+        asked = config["configurable"]
+        found = saver.conversations.get(asked["thread_id"], asked["user_id"], limit=0)
+        (listed,) = saver.conversations.list(asked["user_id"])[:1]
+        for name, got in (("title", found.title), ("listed title", listed.title)):
+            assert is_title(got, title(branch)), f"the {name} is {got!r}, not {title(branch)!r}"
+
+    def compare_shown(self, saver: DynamoDBConversationSaver, config: RunnableConfig, wanted: list[Shown]) -> None:
+        """Assert that every reader is told these messages."""
         asked = config["configurable"]
         found = saver.conversations.get(asked["thread_id"], asked["user_id"])
         told = [as_shown(message.to_dict()) for message in found.messages]
@@ -33,9 +41,6 @@ class Reader:
         assert found.message_count == len(told), f"message_count {found.message_count} for {len(told)} messages"
         same(paged(saver, config), wanted, "the pages")
         self._compare_row(config, wanted)
-        (listed,) = saver.conversations.list(asked["user_id"])[:1]
-        for name, got in (("title", found.title), ("listed title", listed.title)):
-            assert is_title(got, title(branch)), f"the {name} is {got!r}, not {title(branch)!r}"
 
     def _compare_row(self, config: RunnableConfig, wanted: list[Shown]) -> None:
         row = self._table.row(config)
