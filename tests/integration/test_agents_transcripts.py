@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
 from langchain.agents import create_agent
-from langchain.agents.middleware import HumanInTheLoopMiddleware, PIIMiddleware, SummarizationMiddleware
+from langchain.agents.middleware import (
+    HumanInTheLoopMiddleware,
+    PIIMiddleware,
+    SummarizationMiddleware,
+    TodoListMiddleware,
+)
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolCall, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import InjectedToolCallId, tool
 from langgraph.func import entrypoint
 from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.prebuilt import InjectedState
 from langgraph.types import Command
 
 from tests.conftest import MakeSaver
@@ -31,6 +37,15 @@ Builder = Callable[["DynamoDBConversationSaver"], Any]
 APPROVE = {"type": "approve"}
 REJECT = {"type": "reject", "message": "Not now."}
 EDIT = {"type": "edit", "edited_action": {"name": "search", "args": {"query": "rivers"}}}
+
+REJECTED = "User rejected the tool call for `search` with reason: Not now."
+EDITED = (
+    "Note: a human reviewer replaced this tool call before it ran. The call recorded in your message is the one you "
+    "produced, not the one that executed. This was intentional and authorized. Do not re-issue your original call. "
+    'Executed instead: search with arguments {"query": "rivers"}.\n\nTool response:\n'
+    '{"query": "rivers", "hits": ["rivers 1", "rivers 2"], "score": 0.5}'
+)
+"""What LangChain makes of an edited call: the call stays, and its result says what was done instead."""
 
 
 @dataclass
@@ -128,7 +143,7 @@ def test_an_approved_call_is_pending_until_it_is_approved(chat: Callable[..., Ch
     with_agent.was(*before, assistant("Answer to: search lakes", searched("lakes")), title="hello")
 
 
-def test_an_edited_call_has_the_arguments_that_it_was_run_with(chat: Callable[..., Chat]) -> None:
+def test_the_result_of_an_edited_call_says_what_was_done_instead(chat: Callable[..., Chat]) -> None:
     with_agent = chat(approving)
     with_agent.say("search lakes")
     with_agent.decide(EDIT)
@@ -139,7 +154,7 @@ def test_a_rejected_call_says_so(chat: Callable[..., Chat]) -> None:
     with_agent = chat(approving)
     with_agent.say("search lakes")
     with_agent.decide(REJECT)
-    answer = assistant("Answer to: search lakes", called("search", "lakes", "Not now.", "error"))
+    answer = assistant("Answer to: search lakes", called("search", "lakes", REJECTED, "error"))
     with_agent.was(user("search lakes"), answer, title="search lakes")
 
 
@@ -148,7 +163,7 @@ def test_two_calls_are_decided_on_their_own(chat: Callable[..., Chat]) -> None:
     with_agent.say("search lakes, search hills / details 1")
     with_agent.decide(APPROVE, REJECT)
     text = "search lakes, search hills / details 1"
-    rejected = called("search", "hills", "Not now.", "error")
+    rejected = called("search", "hills", REJECTED, "error")
     answer = assistant(f"Answer to: {text}", searched("lakes"), rejected, called("details", "1", "Details of 1."))
     with_agent.was(user(text), answer, title=text)
 
@@ -211,10 +226,12 @@ def hand_off(name: str) -> Any:
     """A tool that gives the conversation to another agent, as supervisors and swarms do."""
 
     @tool(f"transfer_to_{name}")
-    def transfer(query: str, call_id: Annotated[str, InjectedToolCallId]) -> Command[str]:
+    def transfer(
+        query: str, held: Annotated[list[Any], InjectedState("messages")], call_id: Annotated[str, InjectedToolCallId]
+    ) -> Command[str]:
         """Ask another agent."""
         note = ToolMessage(f"Transferred to {name}.", name=f"transfer_to_{name}", tool_call_id=call_id)
-        return Command(goto=name, graph=Command.PARENT, update={"messages": [note]})
+        return Command(goto=name, graph=Command.PARENT, update={"messages": [*held, note]})
 
     return transfer
 
@@ -303,20 +320,22 @@ if sys.version_info >= (3, 11):
         done = searched("lakes"), called("details", "1", "Details of 1.")
         with_agent.was(*before, assistant("Answer to: search lakes, details 1", *done), title="yes")
 
-    @pytest.mark.parametrize(("decision", "call"), [(EDIT, searched("rivers")), (REJECT, None)], ids=["edit", "reject"])
-    def test_a_deep_agents_call_is_edited_or_rejected(chat: Callable[..., Chat], decision: Any, call: Any) -> None:
+    @pytest.mark.parametrize(
+        ("decision", "result"), [(EDIT, (EDITED,)), (REJECT, (REJECTED, "error"))], ids=["edit", "reject"]
+    )
+    def test_a_deep_agents_call_is_edited_or_rejected(chat: Callable[..., Chat], decision: Any, result: Any) -> None:
         def deep(saver: DynamoDBConversationSaver) -> Any:
             return create_deep_agent(chat_model(), TOOLS[:2], interrupt_on={"search": True}, checkpointer=saver)
 
         with_agent = chat(deep)
         with_agent.say("search lakes")
         with_agent.decide(decision)
-        call = call or called("search", "lakes", "Not now.", "error")
+        call = called("search", "lakes", *result)
         with_agent.was(user("search lakes"), assistant("Answer to: search lakes", call), title="search lakes")
 
     def test_a_deep_agents_todos_and_subagents_are_calls_of_its_answer(chat: Callable[..., Chat]) -> None:
         def deep(saver: DynamoDBConversationSaver) -> Any:
-            looks = {
+            looks: Any = {
                 "name": "looker",
                 "description": "looks",
                 "system_prompt": "Look.",
@@ -324,7 +343,8 @@ if sys.version_info >= (3, 11):
                 "tools": TOOLS[:1],
             }
             model = ScriptedModel(script=deep_script)
-            return create_deep_agent(model, TOOLS[:2], subagents=[looks], checkpointer=saver)  # type: ignore[list-item]
+            todos: Any = [TodoListMiddleware()]
+            return create_deep_agent(model, TOOLS[:2], middleware=todos, subagents=[looks], checkpointer=saver)
 
         with_agent = chat(deep)
         with_agent.say("yes", "plan it", "yes")
