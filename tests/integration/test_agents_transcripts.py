@@ -147,7 +147,8 @@ def test_the_result_of_an_edited_call_says_what_was_done_instead(chat: Callable[
     with_agent = chat(approving)
     with_agent.say("search lakes")
     with_agent.decide(EDIT)
-    with_agent.was(user("search lakes"), assistant("Answer to: search lakes", searched("rivers")), title="search lakes")
+    answer = assistant("Answer to: search lakes", called("search", "lakes", EDITED))
+    with_agent.was(user("search lakes"), answer, title="search lakes")
 
 
 def test_a_rejected_call_says_so(chat: Callable[..., Chat]) -> None:
