@@ -140,7 +140,8 @@ def test_a_conversation_is_listed_shown_renamed_and_deleted(
     status, listed = chat("GET", "/conversations")
     assert (status, listed["cursor"]) == (200, None)
     (summary,) = listed["conversations"]
-    assert summary.keys() == {"conversation_id", "title", "created_at", "updated_at", "message_count", "status"}
+    times = {"created_at", "updated_at", "status_at"}
+    assert summary.keys() == {"conversation_id", "title", "message_count", "status", *times}
     assert (summary["title"], summary["message_count"], summary["status"]) == ("Show me the Python files", 2, "idle")
     status, renamed = chat("PATCH", ONE, **named, body={"title": "  Pythón "})
     assert (status, renamed) == (200, summary | {"title": "Pythón"})
