@@ -18,6 +18,7 @@ from langgraph_dynamo_conv.errors import (
     BucketRequiredError,
     CorruptDataError,
     CredentialsError,
+    DynamoConvError,
     TableNotFoundError,
 )
 
@@ -34,8 +35,10 @@ def surviving_the_row(scope: Scope) -> Iterator[None]:
     except _RAISED:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the state is stored
-        cause = str(error) if isinstance(error, CorruptDataError) else f"{type(error).__name__}: {error}"
-        _logger.warning("the row of conversation %s stays behind its state: %s", scope.thread_id, cause)
+        # what another exception says may quote messages
+        cause = f": {error}" if isinstance(error, DynamoConvError) else ""
+        name = type(error).__name__
+        _logger.warning("the row of conversation %s stays behind its state: %s%s", scope.thread_id, name, cause)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from langgraph_dynamo_conv._rows.pages import PAGE_MESSAGES, Page, pages_of
 from langgraph_dynamo_conv._rows.row import IDLE, WAITING, Row, RowUpdate
 from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE, newest_exchange, shorten_values, title_of
 from langgraph_dynamo_conv._transcript.folding import Message
+from langgraph_dynamo_conv._transcript.langchain import speaker_of
 
 ROW_BYTES = 16 * 1024
 """Default of the most bytes of messages in a row that this package began."""
@@ -104,15 +105,13 @@ def updated(base: Row, merged: Sequence[Message], update: RowUpdate, times: Time
 
 def dated_plan(plan: RowPlan, row: Row | None, update: RowUpdate) -> RowPlan | None:
     """The plan with the row's time and head; None if nothing is to be written, since the row says it already."""
-    after, is_same = plan.row, False
-    if row is not None and not plan.pages:
-        is_same = (after.first, after.messages) == (row.first, row.messages)
+    after, updated_at = plan.row, update.now
+    held = (row.first + plan.cut, row.messages[plan.cut :]) if row is not None and not plan.pages else None
+    if row is not None and held == (after.first, after.messages):
+        updated_at = row.updated_at
         is_said = (after.status, list(after.waiting_for)) == (row.status, list(row.waiting_for))
-        if is_same and is_said and after.times.until == row.times.until:
+        if not plan.cut and is_said and after.times.until == row.times.until:
             return None
-    moved = row is not None and plan.cut and after.message_count == row.message_count
-    is_same = is_same or bool(moved and row is not None and after.messages == row.messages[plan.cut :])
-    updated_at = row.updated_at if is_same and row is not None else update.now
     head = update.head if plan.is_complete and update.head else after.head
     return replace(plan, row=replace(after, updated_at=updated_at, head=head))
 
@@ -140,16 +139,16 @@ class Placement:
     def placed(self, merged: list[Message]) -> RowPlan:
         """Place the messages from number `base.first` on, as they become. The row holds those that it has held."""
         start = self.base.first
-        first = min(self.row.first if self.row is not None else 0, start + len(merged))
+        first = min(self.row.first if self.row is not None else 0, start + max(len(merged) - 1, 0))
         older = merged[: first - start]
         pairs = zip(self.base.messages, older, strict=False)
         changed = {number for number, (old, new) in enumerate(pairs, start) if new is not old}
         return self._fitted(first, merged[first - start :], tuple(self._edit_pages(changed, older)))
 
     def forked(self, merged: list[Message]) -> RowPlan:
-        """The same after a fork: what it left as it was stays where it is, the row holds all that follows."""
-        common = 0
-        while common < min(len(self.base.messages), len(merged)) and merged[common] is self.base.messages[common]:
+        """The same after a fork: what it left as it was stays where it is, the row holds what follows, or the last."""
+        common, most = 0, min(len(self.base.messages), len(merged) - 1)
+        while common < most and merged[common] is self.base.messages[common]:
             common += 1
         first = self.base.first + common
         first = min(first, self.row.first) if self.row is not None else first
@@ -173,7 +172,7 @@ class Placement:
         count = 0
         while count < min(start, len(before)) and before[count] in (messages[count], shown[count]):
             count += 1
-        is_turn = self.may_cut and shown[-1].get("role") == "user"
+        is_turn = self.may_cut and speaker_of(shown[-1]) == "user"
         may_wait = first and size_of(shown) <= self.limits.exchange
         return 0 if may_wait and not is_turn else count
 

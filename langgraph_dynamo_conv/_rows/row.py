@@ -11,7 +11,6 @@ from langgraph_dynamo_conv._format.attributes import to_attribute
 from langgraph_dynamo_conv._format.items import EXPIRES_AT, LIVE_UNTIL, NEVER, AttributeMap, Times
 from langgraph_dynamo_conv._format.keys import PK, Scope
 from langgraph_dynamo_conv._transcript.folding import Message
-from langgraph_dynamo_conv._transcript.langchain import speaker_of
 
 Status = Literal["running", "idle", "waiting", "failed"]
 STATUSES = RUNNING, IDLE, WAITING, FAILED = get_args(Status)
@@ -111,10 +110,6 @@ class RowUpdate:
 def iso(seconds: float) -> str:
     """A time as rows hold it: ISO 8601 in UTC with microseconds and `Z`, so that strings sort as times do."""
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def first_of_user(messages: Sequence[Message]) -> Message | None:
-    return next((message for message in messages if speaker_of(message) == "user"), None)
 
 
 def _unchanged_since(before: Row | None) -> tuple[str, dict[str, str], dict[str, Any]]:

@@ -192,7 +192,7 @@ class Rows:
         Cost: nothing if the row says it already, else that of `change`, and one PutItem for each page of messages that
         leave the row; twice the units where older messages change, or more come at once than the row holds.
         """
-        row, is_complete = self._commit(scope, lambda row: self._planned(scope, row, update_of(row)))
+        row, is_complete = None, False
         while not is_complete:
             row, is_complete = self._commit(scope, lambda row: self._planned(scope, row, update_of(row)))
         return row

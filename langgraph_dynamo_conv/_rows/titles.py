@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from langgraph_dynamo_conv._format.attributes import clean_text, plain
-from langgraph_dynamo_conv._rows.row import IDLE, Row, first_of_user
+from langgraph_dynamo_conv._rows.row import IDLE, Row
 from langgraph_dynamo_conv._rows.rows import Rows
 from langgraph_dynamo_conv._transcript.fitting import title_of
 from langgraph_dynamo_conv._transcript.folding import Message
@@ -40,8 +40,8 @@ class Titler:
         if self._function is None or row.status != IDLE or row.first:
             return
         answers = [message for message in row.messages if speaker_of(message) == "assistant"]
-        question = first_of_user(row.messages)
-        if len(answers) == 1 and question is not None and row.title == title_of(question):
+        has_question = any(speaker_of(message) == "user" for message in row.messages)
+        if len(answers) == 1 and has_question and row.title == title_of(row.messages):
             self._submit(lambda: self._make(row))
 
     def _make(self, row: Row) -> None:

@@ -25,7 +25,7 @@ from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._transcript.folding import Message, fold, named
-from langgraph_dynamo_conv._transcript.ids import digest_of
+from langgraph_dynamo_conv._transcript.ids import digest_of, ids_of
 from langgraph_dynamo_conv._transcript.merging import fork_point
 
 _TASKS = "__pregel_tasks"
@@ -178,7 +178,14 @@ class RowUpdater:
             last = None if is_whole or forked_from is not None else self._rows.last_whole(row)
             folded = fold(newest, timestamp=now, after=last)
             return RowUpdate(
-                folded, status_shown, stored.checkpoint_id, now, asked or [], forked_from, whole, not stored.is_full
+                folded,
+                status_shown,
+                stored.checkpoint_id,
+                now,
+                waiting_for=asked or [],
+                forked_from=forked_from,
+                may_edit=whole,
+                may_cut=not stored.is_full,
             )
 
         return self._rows.apply(scope, update_of)
@@ -188,9 +195,9 @@ class RowUpdater:
 
         What a `DeltaChannel` holds does not show, so there the first step of a run counts.
         """
-        messages = values.get(self.channel)
-        if messages:
-            return getattr(flat(messages)[-1], "type", None) in ("human", "system")
+        newest = flat(values.get(self.channel) or [])[-1:]
+        if newest:
+            return getattr(newest[0], "type", None) in ("human", "system")
         if source != "loop" or not stored.parent_id or self.channel not in stored.tree.get("channel_versions", ()):
             return False
         parent = self._checkpoints.get(scope.namespace(), stored.parent_id)
@@ -281,7 +288,7 @@ def _newest_of(messages: list[Any], row: Row) -> list[Any]:
     They begin with a message of the user, and the oldest of which the row has something, so that folding them gives
     what folding all would.
     """
-    in_row = {name for message in row.messages for name in str(message.get("ids") or "").split()}
+    in_row = {name for message in row.messages for name in ids_of(message)}
     start, is_in_row = 0, False
     for position in range(len(messages) - 1, -1, -1):
         message = messages[position]

@@ -1,8 +1,8 @@
 """What of the messages fits into the row: titles, shortened messages, and which messages leave it.
 
 The rule: the row stays below its limit whatever a tool returns. What the row leaves out it names, by a marker with the
-number of characters or elements, and nothing is lost: messages that left are in pages,
-and shortened ones are whole in blobs.
+number of characters or elements, and nothing is lost: messages that left are in pages, and shortened ones are whole in
+blobs.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def newest_exchange(messages: Sequence[Message], max_bytes: int) -> int:
 
     Of an exchange that is larger than `max_bytes`, as many of the newest messages as fit, and at least one.
     """
-    starts = [position for position, message in enumerate(messages) if message.get("role") == "user"]
+    starts = [position for position, message in enumerate(messages) if speaker_of(message) == "user"]
     start = starts[-1] if starts else 0
     rest = size_of(messages[start:])
     while rest > max_bytes and start < len(messages) - 1:
