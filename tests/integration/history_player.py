@@ -208,12 +208,12 @@ class Player:
         return [message]
 
     def _held(self, script: Script, place: str | None) -> list[Any]:
-        """The agent's messages at a checkpoint."""
-        if self.plan.kind.channel == "function":
-            found = self._make_saver().get_tuple(self.config)
-            return list(found.checkpoint["channel_values"].get("__previous__") or []) if found else []
-        values = agent(script, self._make_saver()).get_state(self._at(place)).values
-        return list(values.get("messages") or [])
+        """The agent's messages at a checkpoint, without what tasks have written there that no step has taken up."""
+        if self.plan.kind.channel == "delta":
+            return list(agent(script, self._make_saver()).get_state(self._at(place)).values.get("messages") or [])
+        found = self._make_saver().get_tuple(self._at(place))
+        channel = "__previous__" if self.plan.kind.channel == "function" else "messages"
+        return list(found.checkpoint["channel_values"].get(channel) or []) if found else []
 
     def _stored(self) -> list[tuple[str, str]]:
         """The checkpoints that are new, oldest first, with what made them."""
