@@ -56,7 +56,8 @@ class Script:
     def question(self, ask: int) -> Branch:
         """What the user says in a turn."""
         texts = enumerate(self.asks[ask].texts)
-        return tuple(Said("user", text, f"q{ask}.{place}" if self.kind.ids else None) for place, text in texts)
+        ids = self.kind.ids
+        return tuple(Said("user", text, f"q{ask}.{place}" if ids else None, turn=ask) for place, text in texts)
 
     def happens(self, done: int) -> None:
         """A step has begun."""
@@ -69,7 +70,7 @@ class Script:
         name = f"a{ask}.{done}{part}" + ("" if self.kind.stable else f"@{self.turn}")
         given = name if self.kind.ids else None
         if step.does == "call":
-            return (Said("assistant", step.text, given, self._calls(name, step.calls)),)
+            return (Said("assistant", step.text, given, self._calls(name, step.calls), turn=ask),)
         if step.does in ("results", "approve"):
             word = interrupt(f"may I, in {name}?") if step.does == "approve" else "found"
             return tuple(
@@ -81,7 +82,7 @@ class Script:
         if step.does not in ("answer", "both"):
             return ()
         text = step.text if self.kind.repeats else f"{name}: {step.text}"
-        return (Said("assistant", text, given),)
+        return (Said("assistant", text, given, turn=ask),)
 
     def _calls(self, name: str, count: int) -> tuple[Call, ...]:
         name = name.partition("@")[0]

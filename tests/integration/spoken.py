@@ -42,6 +42,7 @@ class Said:
         calls: The tool calls of an assistant's message.
         answers: The id of the call whose result it is.
         failed: Whether the tool failed.
+        turn: The number of the turn that it belongs to: an answer is of one turn, whoever speaks in between.
     """
 
     role: str
@@ -50,6 +51,7 @@ class Said:
     calls: tuple[Call, ...] = ()
     answers: str = ""
     failed: bool = False
+    turn: int = 0
 
     def message(self) -> BaseMessage:
         """It as a new LangChain message."""
@@ -198,7 +200,7 @@ def units(branch: Branch) -> list[Branch]:
         if said.role == "tool":
             called[said.answers].append(said)
             continue
-        if said.role == "assistant" and is_open:
+        if said.role == "assistant" and is_open and said.turn == made[-1][0].turn:
             made[-1].append(said)
         else:
             made.append([said])
