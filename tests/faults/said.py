@@ -85,25 +85,8 @@ def read(saver: DynamoDBConversationSaver, table: TableReader, config: Any, case
         page = saver.conversations.get(thread_id, USER, limit=3, before=before)
         paged, before = [*(_words(message.content) for message in page.messages), *paged], page.first
     assert paged == whole, case
-    assert plainly_read(table, config) == whole, case
+    assert [_words(message["content"]) for message in table.messages(config)] == whole, case
     return whole
-
-
-def plainly_read(table: TableReader, config: Any) -> Texts:
-    """The same by the rule of docs/storage-format.md, "Messages that left the row"."""
-    row = table.row(config)
-    first = row.get("first", 0)
-    pages = [page for page in table.items(config, "#m#") if page["incarnation"] == row["incarnation"]]
-    assert all(page["version"] <= row["version"] for page in pages)
-    counted: dict[int, Any] = {}
-    for page in sorted(pages, key=lambda page: (page["version"], page["count"])):
-        start = int(page["user_id"].rpartition("#")[2])
-        counted |= dict(enumerate(page["messages"], start))
-    older = [counted[number] for number in range(first)]
-    messages = [*older, *row["messages"]]
-    assert len(messages) == row["message_count"]
-    assert [message["role"] for message in messages] == [_role(message["content"]) for message in messages]
-    return [_words(message["content"]) for message in messages]
 
 
 def _role(text: str) -> str:

@@ -23,7 +23,7 @@ from tests.requests_log import RequestLog
 if TYPE_CHECKING:
     from tests.conftest import MakeSaver, Report
 
-pytestmark = pytest.mark.engine("memory", "dynamodb-local")
+pytestmark = pytest.mark.engine("dynamodb-local")
 
 CALLS = 60
 
@@ -179,6 +179,7 @@ def test_a_list_of_20_conversations_with_full_rows_is_one_request_of_at_most_40_
     assert log.rru <= 40
 
 
+@pytest.mark.engine("memory", "dynamodb-local")
 @pytest.mark.parametrize("newest_first", [True, False])
 def test_the_first_page_of_3000_conversations_by_activity_goes_on_and_the_pages_are_all_of_them(
     make_saver: MakeSaver, client: Any, table_name: str, newest_first: bool
