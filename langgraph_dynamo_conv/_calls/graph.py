@@ -18,7 +18,7 @@ from langgraph.checkpoint.base import (
 
 from langgraph_dynamo_conv._calls import adoption
 from langgraph_dynamo_conv._calls.config import Target, config_for
-from langgraph_dynamo_conv._calls.row_failures import surviving_the_row
+from langgraph_dynamo_conv._calls.row_failures import surviving_an_unreadable_row, surviving_the_row
 from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._checkpoints.history import HistoryQuery
 from langgraph_dynamo_conv._checkpoints.store import Loaded
@@ -131,6 +131,17 @@ def delta_history(runtime: Runtime, target: Target, channels: Sequence[str]) -> 
         if seed is not None:
             histories[channel]["seed"] = runtime.history.value(scope, seed)
     return histories
+
+
+def keep_latest(runtime: Runtime, thread_id: str, user_id: str | None) -> None:
+    """Forget old checkpoints of a conversation, and pages of its transcript that do not count."""
+    for scope in runtime.removal.scopes(thread_id, user_id):
+        with surviving_an_unreadable_row(scope):
+            row = runtime.rows.get(scope)
+            if row is not None:
+                runtime.pages.clear(row)
+    runtime.removal.keep_latest(thread_id, user_id)
+    runtime.forget(thread_id, user_id)
 
 
 def _scope_by_index(runtime: Runtime, target: Target) -> Scope | None:

@@ -31,6 +31,7 @@ from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.keys import Namespace, Scope
 from langgraph_dynamo_conv._rows import rows, updates
+from langgraph_dynamo_conv._rows.erasing import Erasing
 from langgraph_dynamo_conv._rows.large_messages import LargeMessages
 from langgraph_dynamo_conv._rows.pages import Pages
 from langgraph_dynamo_conv._rows.placement import RowLimits
@@ -170,7 +171,8 @@ class Runtime:
         ended = EndedConversations(table, self.writes, expiry, shared.ended, shared.expiries)
         self.checkpoints = Checkpoints(table, serializer.codec, cache, self.blobs, self.writes, expiry, ended)
         self.history = History(table, serializer, self.checkpoints, self.blobs, self.writes, expiry, ended)
-        self.removal = Removal(table, serializer, cache, self.checkpoints, self.blobs, self.writes, expiry)
+        of_checkpoints = self.checkpoints, self.blobs, self.writes
+        self.removal = Removal(table, serializer, cache, *of_checkpoints, expiry, options.messages_channel)
         self.renewal = Renewal(table, serializer, cache, self.checkpoints, self.removal, self.writes, expiry, ended)
         self.copying = Copying(table, self.blobs, expiry)
         self.runs = Runs(table, self.removal, expiry, shared.runs)
@@ -179,6 +181,7 @@ class Runtime:
         large, limits = LargeMessages(transcript_codec, transcript_blobs), RowLimits(options.row_bytes)
         self.pages = Pages(table, transcript_codec, expiry)
         self.rows = Rows(table, transcript_codec, self.pages, large, expiry, limits, shared.rows, now)
+        self.erasing = Erasing(table, self.rows, self.pages, large, limits, expiry)
         self.directory = Directory(table, self.rows)
         self.row_updater = RowUpdater(
             self.rows,
@@ -204,6 +207,8 @@ class Runtime:
         parent: StoredCheckpoint | None,
         sections: Mapping[str, Any],
         run_id: str | None = None,
+        *,
+        is_apart: bool = False,
     ) -> StoredCheckpoint:
         """Store a checkpoint, while what it builds on lives on with it. Storing the same one again is harmless.
 
@@ -214,12 +219,14 @@ class Runtime:
             parent: What is known of the parent; None if there is none, or it is not there.
             sections: The rest of the checkpoint, as `sections_of` gave it.
             run_id: The run that made it, or None.
+            is_apart: Whether it shares no stored bytes with its parent.
 
         Cost: that of `Checkpoints.save`, and of `Renewal.times`.
         """
-        state = CheckpointTree(sections, self.serializer, parent)
         times = self.renewal.times(namespace, checkpoint_id, parent)
-        return self.checkpoints.save(namespace, checkpoint_id, parent_id, parent, state, run_id, times)
+        base = None if is_apart else parent
+        state = CheckpointTree(sections, self.serializer, base)
+        return self.checkpoints.save(namespace, checkpoint_id, parent_id, base, state, run_id, times)
 
     def store_writes(
         self,

@@ -27,8 +27,8 @@ FOREIGN_ROW_BYTES = 300 * 1024
 MESSAGE_BYTES = 3 * 1024
 """Default of the most bytes of one message, in a row that does not hold all messages."""
 
-_MOST_PAGES = 90
-_MOST_PAGE_BYTES = 3 * 1024 * 1024
+MOST_PAGES = 90
+MOST_PAGE_BYTES = 3 * 1024 * 1024
 """Pages that are written with a row: DynamoDB takes 100 items and 4 MB."""
 
 _ASKED_BYTES = 1024
@@ -193,7 +193,7 @@ def _with_new_pages(row: Row, shown: list[Message], cut: int, start: int, pages:
     added = list(pages)
     for page in pages_of(row, first, shown[cut:start]):
         size += size_of(page.messages)
-        if len(added) >= _MOST_PAGES or size > _MOST_PAGE_BYTES:
+        if len(added) >= MOST_PAGES or size > MOST_PAGE_BYTES:
             break
         added.append(page)
         first += len(page.messages)

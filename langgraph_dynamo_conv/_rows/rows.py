@@ -28,7 +28,7 @@ from langgraph_dynamo_conv._format.items import (
 )
 from langgraph_dynamo_conv._format.keys import PK, Scope
 from langgraph_dynamo_conv._rows.large_messages import LargeMessages, packed, refs_of
-from langgraph_dynamo_conv._rows.pages import Pages
+from langgraph_dynamo_conv._rows.pages import Pages, StaleRow
 from langgraph_dynamo_conv._rows.placement import Placement, RowLimits, RowPlan, dated_plan, updated
 from langgraph_dynamo_conv._rows.reading import ENCRYPTED_TITLE, read_row, read_summary
 from langgraph_dynamo_conv._rows.row import (
@@ -60,10 +60,6 @@ REMEMBERED = 512
 
 KnownRows = Recent[Scope, "Row | None"]
 """Rows as this process last saw them."""
-
-
-class _Stale(Exception):
-    """The row is older than its pages: it must be read again."""
 
 
 class Rows:
@@ -177,6 +173,15 @@ class Rows:
 
         return self._commit(scope, planned)[0]
 
+    def write(self, scope: Scope, planned: Callable[[Row | None], RowPlan | None]) -> None:
+        """Write what is planned for the row as it is, planned again if another writer was faster. See `change`.
+
+        Args:
+            scope: Conversation and user.
+            planned: Gives the plan, or None to leave the row alone; it may raise `StaleRow`.
+        """
+        self._commit(scope, planned)
+
     def prolong(self, scope: Scope) -> None:
         """Restart the clock of a row that does not follow the messages.
 
@@ -245,7 +250,7 @@ class Rows:
             except ConditionFailed as refused:
                 self._deleted_expired(scope, refused)
                 row = self.get(scope)
-            except _Stale:
+            except StaleRow:
                 row = self.get(scope)
         raise self._conflict(scope, "UpdateItem")
 
@@ -290,7 +295,7 @@ class Rows:
             return row, row.messages
         stored = self._stored(row, 0, row.message_count)
         if stored is None or len(stored) < row.message_count:
-            raise _Stale
+            raise StaleRow
         return replace(row, first=0, messages=self._large.whole(row.scope, stored)), stored
 
     def _new(self, scope: Scope, now: str) -> Row:

@@ -99,7 +99,7 @@ class RowUpdater:
             is_out_of_steps: Whether it is the last that the run's recursion limit allows.
         """
         row = self._rows.known(scope)
-        is_over = not _is_pending(values)
+        is_over = not is_pending(values)
         if not self._transcript:
             if row is None:
                 self._rows.create(scope)
@@ -307,6 +307,6 @@ def flat(value: Any) -> list[Any]:
     return list(messages) if isinstance(messages, (list, tuple)) else [messages]
 
 
-def _is_pending(values: Mapping[str, Any]) -> bool:
+def is_pending(values: Mapping[str, Any]) -> bool:
     """Whether LangGraph's own channels say that a node is about to run."""
     return any(name.startswith(_BRANCH) or name == _START or (name == _TASKS and values[name]) for name in values)
