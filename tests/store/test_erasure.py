@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import random
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -468,3 +469,32 @@ def test_what_an_edit_costs(
         reads = sum(one.units for one in log.requests if one.operation not in WRITES)
         report(f"{name}, {turns} turns: {len(log.requests)} requests, {writes:.1f} WRU, {reads:.1f} RRU")
         assert all(count <= limit for count, limit in zip((len(log.requests), writes, reads), most, strict=True))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_turns_edits_removals_and_updates_in_any_order(make_saver: MakeSaver, seed: int) -> None:
+    chance = random.Random(seed)
+    workers = [make_saver(row_bytes=chance.choice([512, 700, 1500])) for _ in range(3)]
+    config = workers[0].new_conversation(USER)
+    expected: list[str] = []
+    for step in range(40):
+        saver = chance.choice(workers)
+        what = chance.choice(["ask", "ask", "edit", "remove", "update"]) if expected else "ask"
+        place = chance.randrange(len(expected)) if expected else 0
+        if what == "ask":
+            ask(answers(saver, size=chance.choice([10, 300])), config, f"q{step}")
+            expected += said(f"q{step}")
+        elif what == "edit":
+            expected[place] = f"e{step} {'z' * chance.choice([1, 900])}"
+            edit(saver, config, place, expected[place])
+        elif what == "remove":
+            remove(saver, config, place)
+            del expected[place]
+        else:
+            graph = answers(saver)
+            old = graph.get_state(config).values["messages"][place]
+            expected[place] = f"u{step}"
+            graph.update_state(config, {"messages": [type(old)(f"u{step}", id=old.id)]})
+        assert texts(chance.choice(workers), config) == expected, (step, what, place)
+    assert paged(make_saver(), config, 3) == expected
+    assert is_whole(make_saver(), config)
