@@ -101,12 +101,14 @@ LONG_SEARCHES = {
     "MIGRATION_THREADS": "500",
     "THOROUGH_FAULTS": "1",
     "THOROUGH_MEMORY": "1",
+    "TRANSCRIPT_HISTORIES": "5000",
 }
 """Variables that make searches longer, with what `--long` sets them to. CONTRIBUTING.md says what each is of."""
 
 LONG_TESTS = (
     "tests/contract/test_random.py",
     "tests/faults",
+    "tests/integration/test_transcript_property.py",
     "tests/migration/test_threads.py",
     "tests/store/test_concurrency.py",
     "tests/store/test_differential.py",

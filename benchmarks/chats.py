@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-from tests.costs.shapes import Chat, full_state_chat
+from tests.costs.shapes import Chat, Cost, full_state_chat
 from tests.engines import Engine
 from tests.reference_chat import Prose
 
@@ -26,7 +27,10 @@ MEASURED = Path(__file__).parent.parent / "langgraph_dynamo_conv" / "cli" / "mea
 SHAPES = ((0, 0.0), (1, 0.25), (1, 1.0), (1, 4.0), (1, 16.0))
 """Tool calls of a turn, and KB of a tool's result."""
 
-TURNS = 40
+TURNS = 60
+COUNTED_AFTER = (5, 10, 20, 30, TURNS)
+"""Turns after which what the transcript has written is kept: a row costs more until the chat outgrows it."""
+
 FULL_STATE_TURNS = 20
 """Even: a chat's growth is that of its second half."""
 
@@ -58,19 +62,31 @@ def this_saver_row(client: Any, tool_calls: int, result_kb: float) -> dict[str, 
         chat_here(client, tool_calls, result_kb, transcript=True) as (whole, another),
         chat_here(client, tool_calls, result_kb, transcript=False) as (bare, _),
     ):
-        both, state = whole.play(TURNS), bare.play(TURNS)
+        both, state = played(whole), played(bare)
         with another() as cold:
             cold_read_units = whole.play(1, cold).read_units
+    transcript = [one.write_units - other.write_units for one, other in zip(both, state, strict=True)]
     return {
         "tool_calls": tool_calls,
         "result_kb": result_kb,
-        "state_write_units": a_turn(state.write_units),
-        "state_bytes": a_turn(state.stored_bytes),
-        "transcript_write_units": a_turn(both.write_units - state.write_units),
-        "transcript_bytes": a_turn(both.stored_bytes - state.stored_bytes),
-        "read_units": a_turn(both.read_units),
-        "cold_read_units": a_turn(cold_read_units - both.read_units / TURNS),
+        "state_write_units": a_turn(state[-1].write_units),
+        "state_bytes": a_turn(state[-1].stored_bytes),
+        **{f"transcript_write_units_{turns}": units for turns, units in zip(COUNTED_AFTER, transcript, strict=True)},
+        "transcript_bytes": a_turn(both[-1].stored_bytes - state[-1].stored_bytes),
+        "read_units": a_turn(both[-1].read_units),
+        "cold_read_units": a_turn(cold_read_units - both[-1].read_units / TURNS),
     }
+
+
+def played(chat: Chat) -> list[Cost]:
+    """What all turns of a chat have cost, after each of `COUNTED_AFTER`."""
+    write_units = read_units = 0.0
+    costs = []
+    for before, after in pairwise((0, *COUNTED_AFTER)):
+        cost = chat.play(after - before)
+        write_units, read_units = write_units + cost.write_units, read_units + cost.read_units
+        costs.append(Cost(write_units, read_units, cost.stored_bytes))
+    return costs
 
 
 @contextmanager

@@ -15,6 +15,8 @@
     ├── CorruptDataError              stored bytes are not what was written
     │   └── UnknownFormatError        written by a newer version of this package
     ├── ConversationNotFoundError     no such conversation of this user (also a LookupError)
+    ├── MessageNotFoundError          the conversation has no such message (also a LookupError)
+    ├── RunNotEndedError              resume or end the conversation's run first
     ├── UserRequiredError             the config names no user (also a ValueError)
     └── RequestFailedError            any other answer of the service
 
@@ -35,7 +37,9 @@ __all__ = [
     "EndpointError",
     "IndexNotReadyError",
     "ItemTooLargeError",
+    "MessageNotFoundError",
     "RequestFailedError",
+    "RunNotEndedError",
     "TableMismatchError",
     "TableNotFoundError",
     "ThrottledError",
@@ -125,6 +129,14 @@ class UnknownFormatError(CorruptDataError):
 
 class ConversationNotFoundError(DynamoConvError, LookupError):
     """The user has no such conversation."""
+
+
+class MessageNotFoundError(DynamoConvError, LookupError):
+    """The conversation has no message of that id."""
+
+
+class RunNotEndedError(DynamoConvError):
+    """The conversation's last run waits for an answer, has failed, or is under way, so its state must not change."""
 
 
 class UserRequiredError(DynamoConvError, ValueError):

@@ -24,9 +24,9 @@ from langgraph_dynamo_conv import provision
 from langgraph_dynamo_conv._calls import graph
 from langgraph_dynamo_conv._calls.config import Target, config_for, user_of
 from langgraph_dynamo_conv._calls.runtime import Options, Runtime, Shared, table_of
+from langgraph_dynamo_conv._calls.titles import TitleFunction
 from langgraph_dynamo_conv._format.keys import Scope, check_text, check_thread_id, check_user_id
 from langgraph_dynamo_conv._format.limits import BUCKET_BYTES
-from langgraph_dynamo_conv._rows.titles import TitleFunction
 from langgraph_dynamo_conv._storage.bucket import bucket_of
 from langgraph_dynamo_conv.conversations._api import Conversations
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
@@ -52,7 +52,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         default_user_id: The user where a config names none. For demos ("demo") and programs with one user only.
         serde: LangGraph serializer; `JsonPlusSerializer` if None. With an `EncryptedSerializer` everything that the
             saver stores of the state is encrypted, and data that is not is refused.
-        messages_channel: Name of the state's channel that holds the messages.
+        messages_channel: Name of the state's channel that holds the messages; "__previous__" for the functional API.
         transcript: Whether the conversation row follows the messages. Without it, the row is created and listed, but
             has no messages.
         encrypt_transcript: Whether title and messages of the row are encrypted too where `serde` encrypts. False keeps
@@ -307,8 +307,9 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
 
         Args:
             thread_ids: The conversations.
-            strategy: "keep_latest" keeps the newest checkpoint of each namespace with its writes, and the ancestors
-                that a `DeltaChannel` of it still replays; the transcript stays whole. "delete" is `delete_thread`.
+            strategy: "keep_latest" keeps the newest checkpoint of each namespace with its writes, and of its ancestors
+                what a `DeltaChannel` of it still replays; the transcript stays whole. Segments and parts that were
+                written in the last hour stay until the next call. "delete" is `delete_thread`.
             user_id: Only this user's share; everybody's if None.
 
         Cost: one read of each conversation, and one DeleteItem for each item that goes.
@@ -320,8 +321,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
             if strategy == "delete":
                 self.delete_thread(thread_id, user_id=user)
             else:
-                self._runtime.removal.keep_latest(thread_id, user)
-                self._runtime.forget(thread_id, user)
+                graph.keep_latest(self._runtime, thread_id, user)
 
     def get_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]

@@ -20,6 +20,7 @@ ORDER = (
     "_state",
     "_storage",
     "_checkpoints",
+    "_content",
     "_transcript",
     "_rows",
     "_calls",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver, errors
@@ -129,6 +130,10 @@ def of_conversations(make_saver: MakeSaver, failing: FailingClient) -> Iterator[
     chat = saver.conversations.create("alice")
     yield error_of(lambda: saver.conversations.get("nowhere", "alice"))
     yield error_of(lambda: saver.resume("nobody"))
+    yield error_of(lambda: saver.conversations.edit_message(chat.conversation_id, "nothing", "text"))
+    put(saver, 1, {"messages": [HumanMessage("hi", id="1")], "branch:to:node": None}, at=config("t", user_id="alice"))
+    message_id = saver.conversations.get("t", "alice").messages[0].id
+    yield error_of(lambda: saver.conversations.remove_message("t", message_id, user_id="alice"))
     yield error_of(lambda: saver.get_tuple({"configurable": {"thread_id": "t"}}))
     yield error_of(lambda: saver.conversations.create("alice", conversation_id=chat.conversation_id))
     overtaken = make_saver(client=failing.client).conversations

@@ -20,19 +20,13 @@ from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._checkpoints.store import Loaded
 from langgraph_dynamo_conv._format.keys import Namespace, Scope
 from langgraph_dynamo_conv._rows.row import Row
-from langgraph_dynamo_conv._rows.updates import flat
+from langgraph_dynamo_conv._rows.steps import flat, is_offered, offered_id
 from langgraph_dynamo_conv._state.checkpoint_tree import checkpoint_of, metadata_of, sections_of
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._transcript.folding import Message
 from langgraph_dynamo_conv._transcript.langchain import to_langchain
 
-_OFFERED = "00000000-0000-6000-8000-"
 _METADATA = {"source": "update", "step": 0, "parents": {}}
-
-
-def is_offered(checkpoint_id: str | None) -> bool:
-    """Whether a checkpoint id is one that stands for a row."""
-    return checkpoint_id is not None and checkpoint_id.startswith(_OFFERED)
 
 
 def offered(runtime: Runtime, scope: Scope, checkpoint_id: str | None) -> CheckpointTuple | None:
@@ -75,25 +69,45 @@ def append(runtime: Runtime, scope: Scope, message: Message, next_version: Any) 
     message_id = str(new[0].id)
     checkpoint = checkpoint_of(loaded.stored, loaded.blobs, runtime.serializer)
     value = checkpoint["channel_values"].get(channel)
-    values = [value] if value is not None else _replayed(runtime, scope, loaded)
+    values = [value] if value is not None else replayed(runtime, namespace, loaded)
     if any(message_id == getattr(one, "id", None) for stored_value in values for one in flat(stored_value)):
         return loaded.stored
     if value is None:  # under a task's id that a repetition has too
         runtime.store_writes(namespace, loaded.stored.checkpoint_id, message_id, "", [(channel, new)])
     else:
         checkpoint["channel_values"][channel] = _extended(value, new)
-    return _store_after(runtime, namespace, loaded.stored, checkpoint, next_version)
+    return store_after(runtime, namespace, loaded.stored, checkpoint, next_version)
 
 
-def _store_after(
-    runtime: Runtime, namespace: Namespace, parent: StoredCheckpoint, checkpoint: Checkpoint, next_version: Any
+def store_after(
+    runtime: Runtime,
+    namespace: Namespace,
+    parent: StoredCheckpoint,
+    checkpoint: Checkpoint,
+    next_version: Any,
+    *,
+    is_apart: bool = False,
 ) -> StoredCheckpoint:
-    """Store a checkpoint whose messages channel was updated by hand after `parent`."""
+    """Store a checkpoint whose messages channel was updated by hand after `parent`.
+
+    Args:
+        runtime: What stores.
+        namespace: Where.
+        parent: What it follows.
+        checkpoint: The parent's, with the channel's new value.
+        next_version: The saver's `get_next_version`.
+        is_apart: Whether it is to share no stored bytes with the parent, not even a segment, and replay none of its
+            messages: whatever of the parent is removed, this one does not keep.
+    """
     channel = runtime.row_updater.channel
     metadata: dict[str, Any] = {**metadata_of(parent, runtime.serializer), "source": "update"}
     metadata["step"] = int(metadata.get("step", -1)) + 1
     counters = metadata.get("counters_since_delta_snapshot", {})
-    if channel in counters or channel not in checkpoint["channel_values"]:
+    if is_apart:
+        metadata.pop("counters_since_delta_snapshot", None)
+        if others := {name: count for name, count in counters.items() if name != channel}:
+            metadata["counters_since_delta_snapshot"] = others
+    elif channel in counters or channel not in checkpoint["channel_values"]:
         updates, steps = counters.get(channel, (0, 0))
         metadata["counters_since_delta_snapshot"] = {**counters, channel: (updates + 1, steps + 1)}
     checkpoint["id"] = str(uuid6(clock_seq=metadata["step"]))
@@ -101,7 +115,9 @@ def _store_after(
     checkpoint["channel_versions"][channel] = next_version(checkpoint["channel_versions"].get(channel), None)
     checkpoint["updated_channels"] = [channel]
     sections = sections_of(checkpoint, metadata)
-    return runtime.store_checkpoint(namespace, checkpoint["id"], parent.checkpoint_id, parent, sections)
+    return runtime.store_checkpoint(
+        namespace, checkpoint["id"], parent.checkpoint_id, parent, sections, is_apart=is_apart
+    )
 
 
 def _extended(value: Any, new: Sequence[BaseMessage]) -> Any:
@@ -110,11 +126,11 @@ def _extended(value: Any, new: Sequence[BaseMessage]) -> Any:
     return value._replace(value=_extended(value.value, new))  # a DeltaChannel's snapshot
 
 
-def _replayed(runtime: Runtime, scope: Scope, loaded: Loaded) -> Iterator[Any]:
+def replayed(runtime: Runtime, namespace: Namespace, loaded: Loaded) -> Iterator[Any]:
     """What a `DeltaChannel` of messages was stored as last, and what was written to it since."""
-    channel = runtime.row_updater.channel
-    replayed = runtime.history.delta(scope.namespace(), loaded.stored.checkpoint_id, [channel])
-    for writes, seed in replayed.values():
+    channel, scope = runtime.row_updater.channel, namespace.scope
+    history = runtime.history.delta(namespace, loaded.stored.checkpoint_id, [channel])
+    for writes, seed in history.values():
         if seed is not None:
             yield runtime.history.value(scope, seed)
         yield from (value for _, _, value in runtime.writes.to_python(scope, writes))
@@ -143,4 +159,4 @@ def _id_of(row: Row, messages: Sequence[BaseMessage]) -> str:
     digest = blake2b(row.created_at.encode(), digest_size=6)
     for message in messages:
         digest.update(str(message.id).encode())
-    return _OFFERED + digest.hexdigest()
+    return offered_id(digest.hexdigest())

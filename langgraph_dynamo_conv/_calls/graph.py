@@ -18,7 +18,7 @@ from langgraph.checkpoint.base import (
 
 from langgraph_dynamo_conv._calls import adoption
 from langgraph_dynamo_conv._calls.config import Target, config_for
-from langgraph_dynamo_conv._calls.row_failures import surviving_the_row
+from langgraph_dynamo_conv._calls.row_failures import surviving_an_unreadable_row, surviving_the_row
 from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._checkpoints.history import HistoryQuery
 from langgraph_dynamo_conv._checkpoints.store import Loaded
@@ -41,7 +41,8 @@ def get_tuple(runtime: Runtime, target: Target) -> CheckpointTuple | None:
         found = adoption.offered(runtime, scope, target.checkpoint_id) if namespace.ns == "" else None
     if namespace.ns == "" and target.run is not None:
         step = found.metadata.get("step") if found is not None else None
-        runtime.shared.starts.begin(target.run, RunStart(target.checkpoint_id is not None, step))
+        checkpoint_id = found.checkpoint["id"] if found is not None else None
+        runtime.shared.starts.begin(target.run, RunStart(target.checkpoint_id is not None, step, checkpoint_id))
     return found
 
 
@@ -99,7 +100,7 @@ def put(
             start = runtime.shared.starts.of(target.run)
             is_out = start is not None and start.is_out_of_steps(merged.get("step"), config.get("recursion_limit"))
             values, source = checkpoint["channel_values"], merged.get("source")
-            row = runtime.row_updater.saved(scope, stored, values, source, start, is_out)
+            row = runtime.row_updater.saved(scope, stored, parent, values, source, start, is_out)
             if row is not None:
                 runtime.titler.consider(row)
     return config_for(scope, namespace.ns, checkpoint_id)
@@ -113,10 +114,13 @@ def put_writes(
         raise ValueError("put_writes needs a config with thread_id and checkpoint_id, as put gives it")
     scope, ns = target.scope, target.ns or ""
     task_id, task_path = check_text("task_id", task_id), check_text("task_path", task_path)
+    if ns == "":
+        runtime.row_updater.writes(scope, target.checkpoint_id, task_id, {channel for channel, _ in writes})
     runtime.store_writes(scope.namespace(ns), target.checkpoint_id, task_id, task_path, writes)
     if ns == "":
         with surviving_the_row(scope):
-            runtime.row_updater.wrote(scope, target.checkpoint_id, writes)
+            start = runtime.shared.starts.of(target.run)
+            runtime.row_updater.wrote(scope, target.checkpoint_id, task_id, writes, start)
 
 
 def delta_history(runtime: Runtime, target: Target, channels: Sequence[str]) -> dict[str, DeltaChannelHistory]:
@@ -131,6 +135,17 @@ def delta_history(runtime: Runtime, target: Target, channels: Sequence[str]) -> 
         if seed is not None:
             histories[channel]["seed"] = runtime.history.value(scope, seed)
     return histories
+
+
+def keep_latest(runtime: Runtime, thread_id: str, user_id: str | None) -> None:
+    """Forget old checkpoints of a conversation, and pages of its transcript that do not count."""
+    for scope in runtime.removal.scopes(thread_id, user_id):
+        with surviving_an_unreadable_row(scope):
+            row = runtime.rows.get(scope)
+            if row is not None:
+                runtime.pages.clear(row)
+    runtime.removal.keep_latest(thread_id, user_id)
+    runtime.forget(thread_id, user_id)
 
 
 def _scope_by_index(runtime: Runtime, target: Target) -> Scope | None:

@@ -18,6 +18,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph_dynamo_conv._calls import runs
 from langgraph_dynamo_conv._calls.directory import Directory
 from langgraph_dynamo_conv._calls.runs import Runs
+from langgraph_dynamo_conv._calls.titles import TitleFunction, Titler
 from langgraph_dynamo_conv._checkpoints import blobs, ended
 from langgraph_dynamo_conv._checkpoints.blobs import Blobs, KnownBlobs
 from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
@@ -31,12 +32,13 @@ from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.keys import Namespace, Scope
 from langgraph_dynamo_conv._rows import rows, updates
+from langgraph_dynamo_conv._rows.erasing import Erasing
 from langgraph_dynamo_conv._rows.large_messages import LargeMessages
 from langgraph_dynamo_conv._rows.pages import Pages
 from langgraph_dynamo_conv._rows.placement import RowLimits
 from langgraph_dynamo_conv._rows.rows import KnownRows, Rows
 from langgraph_dynamo_conv._rows.starts import RunStarts
-from langgraph_dynamo_conv._rows.titles import TitleFunction, Titler
+from langgraph_dynamo_conv._rows.steps import Steps, known_steps
 from langgraph_dynamo_conv._rows.updates import EarlyStatuses, RowUpdater
 from langgraph_dynamo_conv._state.checkpoint_tree import CheckpointTree
 from langgraph_dynamo_conv._state.expiry import Expiry
@@ -120,6 +122,7 @@ class Shared:
         self.expiries: Recent[Namespace, tuple[str, int | None]] = Recent(ended.REMEMBERED)
         self.rows: KnownRows = Recent(rows.REMEMBERED)
         self.starts = RunStarts()
+        self.steps = known_steps()
         self.early: EarlyStatuses = Recent(updates.REMEMBERED)
         self.runs: Recent[tuple[Scope, str], bool] = Recent(runs.REMEMBERED)
         self.renew()
@@ -170,7 +173,8 @@ class Runtime:
         ended = EndedConversations(table, self.writes, expiry, shared.ended, shared.expiries)
         self.checkpoints = Checkpoints(table, serializer.codec, cache, self.blobs, self.writes, expiry, ended)
         self.history = History(table, serializer, self.checkpoints, self.blobs, self.writes, expiry, ended)
-        self.removal = Removal(table, serializer, cache, self.checkpoints, self.blobs, self.writes, expiry)
+        of_checkpoints = self.checkpoints, self.blobs, self.writes
+        self.removal = Removal(table, serializer, cache, *of_checkpoints, expiry, options.messages_channel)
         self.renewal = Renewal(table, serializer, cache, self.checkpoints, self.removal, self.writes, expiry, ended)
         self.copying = Copying(table, self.blobs, expiry)
         self.runs = Runs(table, self.removal, expiry, shared.runs)
@@ -179,12 +183,12 @@ class Runtime:
         large, limits = LargeMessages(transcript_codec, transcript_blobs), RowLimits(options.row_bytes)
         self.pages = Pages(table, transcript_codec, expiry)
         self.rows = Rows(table, transcript_codec, self.pages, large, expiry, limits, shared.rows, now)
+        self.erasing = Erasing(table, self.rows, self.pages, large, limits, expiry)
         self.directory = Directory(table, self.rows)
         self.row_updater = RowUpdater(
             self.rows,
             self.checkpoints,
-            self.history,
-            self.writes,
+            Steps(self.checkpoints, self.history, self.writes, options.messages_channel, shared.steps),
             serializer,
             channel=options.messages_channel,
             transcript=options.transcript,
@@ -204,6 +208,8 @@ class Runtime:
         parent: StoredCheckpoint | None,
         sections: Mapping[str, Any],
         run_id: str | None = None,
+        *,
+        is_apart: bool = False,
     ) -> StoredCheckpoint:
         """Store a checkpoint, while what it builds on lives on with it. Storing the same one again is harmless.
 
@@ -214,12 +220,14 @@ class Runtime:
             parent: What is known of the parent; None if there is none, or it is not there.
             sections: The rest of the checkpoint, as `sections_of` gave it.
             run_id: The run that made it, or None.
+            is_apart: Whether it shares no stored bytes with its parent.
 
         Cost: that of `Checkpoints.save`, and of `Renewal.times`.
         """
-        state = CheckpointTree(sections, self.serializer, parent)
         times = self.renewal.times(namespace, checkpoint_id, parent)
-        return self.checkpoints.save(namespace, checkpoint_id, parent_id, parent, state, run_id, times)
+        base = None if is_apart else parent
+        state = CheckpointTree(sections, self.serializer, base)
+        return self.checkpoints.save(namespace, checkpoint_id, parent_id, base, state, run_id, times)
 
     def store_writes(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import groupby
 from typing import NamedTuple
@@ -50,9 +50,11 @@ class Removal:
         blobs: Blobs,
         writes: TaskWrites,
         expiry: Expiry,
+        channel: str,
     ) -> None:
         self._table = table
         self._serializer = serializer
+        self._channel = channel
         self._cache = cache
         self._checkpoints = checkpoints
         self._blobs = blobs
@@ -102,7 +104,7 @@ class Removal:
 
     def keep_latest(self, thread_id: str, user_id: str | None) -> None:
         """Of each namespace only the newest checkpoint, and what a `DeltaChannel` of it still replays."""
-        for scope in self._scopes(thread_id, user_id):
+        for scope in self.scopes(thread_id, user_id):
             groups = list(self._by_namespace(scope))
             kept = [stored for namespace, items in groups for stored in self._keep_latest_of(namespace, items[::-1])]
             ids = {stored.checkpoint_id for stored in kept}
@@ -125,7 +127,7 @@ class Removal:
         return ((scope.namespace(ns), list(group)) for ns, group in groupby(items, key=CheckpointItem.namespace))
 
     def _keep_latest_of(self, namespace: Namespace, items: list[CheckpointItem]) -> list[StoredCheckpoint]:
-        """Keep the first of a namespace's items (newest first) and the ancestors that it replays; gives these."""
+        """Keep the first of a namespace's items (newest first), and of its ancestors what it replays; gives these."""
         by_id = {item.checkpoint_id: item for item in items}
         pages = CheckpointPages(iter([items]))
         segments = self._checkpoints.segments.all(namespace)
@@ -133,18 +135,48 @@ class Removal:
         def rebuilt(item: CheckpointItem) -> StoredCheckpoint:
             return self._checkpoints.replay(namespace, pages.chain(item), segments)[-1]
 
-        kept = [rebuilt(items[0])]
-        replayed = replayed_channels(kept[0], self._serializer)
+        newest = rebuilt(items[0])
+        kept = [newest]
+        needed: list[frozenset[str]] = []
+        replayed = replayed_channels(newest, self._serializer)
         while replayed and kept[-1].parent_id in by_id:
+            needed.append(frozenset(replayed))
             kept.append(rebuilt(by_id[kept[-1].parent_id or ""]))
             replayed -= kept[-1].tree["channel_values"].keys()
-        oldest = by_id[kept[-1].checkpoint_id]
-        if oldest.kind == CHANGE:
-            self._checkpoints.rewrite_full(namespace, oldest)
-            rewritten = self._checkpoints.get(namespace, oldest.checkpoint_id)
-            kept = [*kept[:-1], *([rewritten] if rewritten else [])]
+        if any(map(self._has_words, kept[1:], needed)):
+            kept = self._without_words(namespace, [by_id[stored.checkpoint_id] for stored in kept], needed)
+        elif by_id[kept[-1].checkpoint_id].kind == CHANGE:
+            kept[-1:] = self._rewritten(namespace, by_id[kept[-1].checkpoint_id])
         self._delete_checkpoints(namespace, items, by_id.keys() - {stored.checkpoint_id for stored in kept})
         return kept
+
+    def _is_dropped(self, channel: str, needed: frozenset[str]) -> bool:
+        """Whether a kept ancestor does without a channel: what was said, or LangGraph's own, which may hold it too."""
+        return channel not in needed and (channel == self._channel or channel.startswith("__"))
+
+    def _has_words(self, stored: StoredCheckpoint, needed: frozenset[str]) -> bool:
+        """Whether an ancestor holds, or may have on it, messages that are not replayed from it."""
+        has_messages = self._channel in stored.tree.get("channel_versions", ())
+        values = stored.tree["channel_values"]
+        return (has_messages and self._channel not in needed) or any(self._is_dropped(name, needed) for name in values)
+
+    def _without_words(
+        self, namespace: Namespace, items: list[CheckpointItem], needed: list[frozenset[str]]
+    ) -> list[StoredCheckpoint]:
+        """Store the newest checkpoint anew, then its ancestors without what was said in them; gives all of them."""
+        kept = self._rewritten(namespace, items[0])
+        for item, channels in zip(items[1:], needed, strict=True):
+            goes = partial(self._is_dropped, needed=channels)
+            kept += self._rewritten(namespace, item, goes)
+            self._writes.drop(namespace, item.checkpoint_id, goes)
+        return kept
+
+    def _rewritten(
+        self, namespace: Namespace, item: CheckpointItem, goes: Callable[[str], bool] | None = None
+    ) -> list[StoredCheckpoint]:
+        self._checkpoints.rewrite_full(namespace, item, goes)
+        rewritten = self._checkpoints.get(namespace, item.checkpoint_id)
+        return [rewritten] if rewritten is not None else []
 
     def _delete_checkpoints(self, namespace: Namespace, items: list[CheckpointItem], gone: set[str]) -> None:
         """Delete checkpoints, then their writes, and writes that an earlier crash in here has left without one."""
@@ -188,7 +220,8 @@ class Removal:
                 refs += self._writes.refs(scope, item)
         return {ref.digest for ref in refs}
 
-    def _scopes(self, thread_id: str, user_id: str | None) -> list[Scope]:
+    def scopes(self, thread_id: str, user_id: str | None) -> list[Scope]:
+        """The conversations of an id: one user's, or everybody's. Cost: nothing, or one Query for each MB."""
         if user_id is not None:
             return [Scope(thread_id, user_id)]
         keys = (key_of(item) for page in self._table.query(thread_id, keys_only=True) for item in page)

@@ -21,7 +21,7 @@ from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import CHANGE, FULL, CheckpointItem, Times, checkpoint_items
 from langgraph_dynamo_conv._format.keys import PK, Namespace
 from langgraph_dynamo_conv._format.limits import INLINE_FRAME_BYTES
-from langgraph_dynamo_conv._format.tree import BlobRef, Tree, leaves
+from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, SegmentRef, Tree, leaves, with_leaves
 from langgraph_dynamo_conv._state.chain import CheckpointPages, Stale
 from langgraph_dynamo_conv._state.checkpoint_tree import CheckpointTree
 from langgraph_dynamo_conv._state.expiry import Expiry
@@ -90,12 +90,15 @@ class Checkpoints:
                 cache.forget(namespace.scope.thread_id, namespace.scope.user_id)
         return self._load(namespace, checkpoint_id)
 
-    def get(self, namespace: Namespace, checkpoint_id: str) -> StoredCheckpoint | None:
-        """What is known of a checkpoint, from the cache if possible; None if there is none."""
+    def get(self, namespace: Namespace, checkpoint_id: str, *, keep: bool = True) -> StoredCheckpoint | None:
+        """What is known of a checkpoint, from the cache if possible; None if there is none.
+
+        Without `keep`, one that is read does not take the place of others in the cache.
+        """
         cached = self._cache.get(namespace, checkpoint_id)
         if cached is not None and (cached.expires_at is None or not self._expiry.is_past(cached.expires_at)):
             return cached
-        loaded = self._load(namespace, checkpoint_id)
+        loaded = self._load(namespace, checkpoint_id, keep=keep)
         return loaded.stored if loaded else None
 
     def cached(self, namespace: Namespace, checkpoint_id: str | None) -> StoredCheckpoint | None:
@@ -136,15 +139,24 @@ class Checkpoints:
         self._remember(namespace, stored)
         return stored
 
-    def rewrite_full(self, namespace: Namespace, old: CheckpointItem) -> None:
-        """Store a checkpoint anew so that it needs no other checkpoint; its state stays the same."""
+    def rewrite_full(
+        self, namespace: Namespace, old: CheckpointItem, goes: Callable[[str], bool] | None = None
+    ) -> None:
+        """Store a checkpoint anew so that it needs no other checkpoint.
+
+        Args:
+            namespace: Where it is.
+            old: Its item.
+            goes: Which channels' values it no longer has; the others are in segments of its own. None: all stay.
+        """
         loaded = self._load(namespace, old.checkpoint_id)
         if loaded is None:
             return
-        was = loaded.stored
-        plan = plan_full_checkpoint(
-            namespace, was.checkpoint_id, was.parent_id, was.tree, was.segments, codec=self._codec
-        )
+        was, tree, segments = loaded.stored, loaded.stored.tree, loaded.stored.segments
+        if goes is not None:
+            values = {name: node for name, node in tree["channel_values"].items() if not goes(name)}
+            tree, segments = with_leaves({**tree, "channel_values": values}, _in_no_segment), {}
+        plan = plan_full_checkpoint(namespace, was.checkpoint_id, was.parent_id, tree, segments, codec=self._codec)
         self._table.put(self._prepared(plan, old.run_id, old.times, {}).to_attributes())
         self._cache.forget(namespace.scope.thread_id, namespace.scope.user_id)
 
@@ -220,7 +232,12 @@ class Checkpoints:
         return item.checkpoint_id if item is not None else None
 
     def _load(
-        self, namespace: Namespace, checkpoint_id: str | None, known: StoredCheckpoint | None = None
+        self,
+        namespace: Namespace,
+        checkpoint_id: str | None,
+        known: StoredCheckpoint | None = None,
+        *,
+        keep: bool = True,
     ) -> Loaded | None:
         first = known.checkpoint_id if known else None
         pages = self.pages(namespace, first=first, last=checkpoint_id, page_items=CHAIN_PAGE, doubling=True)
@@ -243,7 +260,8 @@ class Checkpoints:
         if missing := list(missing_refs(stored.tree)):
             blobs = self._blobs.fetch(namespace.scope, missing)
             note_digests(stored.tree, blobs)
-        self._remember(namespace, stored)
+        if keep:
+            self._remember(namespace, stored)
         return Loaded(stored, blobs, writes.of(stored.checkpoint_id))
 
     def _remember(self, namespace: Namespace, stored: StoredCheckpoint) -> None:
@@ -319,3 +337,7 @@ def _is_linear(checkpoint_id: str, parent_id: str | None, newest: StoredCheckpoi
     if parent_id is None or parent_id >= checkpoint_id:
         return False
     return newest is None or newest.checkpoint_id in (parent_id, checkpoint_id)
+
+
+def _in_no_segment(leaf: Leaf) -> Leaf:
+    return Leaf(leaf.typ, leaf.data) if isinstance(leaf.at, SegmentRef) else leaf

@@ -14,6 +14,7 @@ committed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,10 @@ _PAGE_BYTES = 256 * 1024
 _NAMES = {"#pk": PK, "#version": "version", "#count": "count", "#incarnation": "incarnation"}
 
 
+class StaleRow(Exception):
+    """The row is older than its pages: it must be read again."""
+
+
 @dataclass(frozen=True)
 class Page:
     """Consecutive messages, as they were at a version of the row.
@@ -52,6 +57,11 @@ class Page:
     version: int
     incarnation: str
     messages: list[Message]
+
+    @property
+    def end(self) -> int:
+        """The number after its last."""
+        return self.first + len(self.messages)
 
 
 class Pages:
@@ -92,13 +102,36 @@ class Pages:
         last = min(last, row.first)
         if first >= last:
             return {}
-        low, high = row.scope.messages(max(first - PAGE_MESSAGES + 1, 0)), row.scope.messages(last - 1)
-        answers = self._table.query(row.scope.thread_id, row.scope.prefix("m"), first=low.sk, last=high.sk)
-        items = [item for items in answers for item in items if not self._is_past(item)]
-        pages = [page for page in map(self.page_of, items) if page.incarnation == row.incarnation]
+        pages = self._between(row, first - PAGE_MESSAGES + 1, last - 1)
+        return None if any(page.version > row.version for page in pages) else latest(pages, first, last)
+
+    def from_number(self, row: Row, first: int) -> list[Page]:
+        """The pages from which the messages from number `first` on are put together, and those of a page before.
+
+        Raises:
+            StaleRow: The row is older than the pages are.
+
+        Cost: one Query for each MB.
+        """
+        pages = self._between(row, first - 2 * (PAGE_MESSAGES - 1), None)
         if any(page.version > row.version for page in pages):
-            return None
-        return latest(pages, first, last)
+            raise StaleRow
+        return pages
+
+    def clear(self, row: Row) -> None:
+        """Delete the pages that a cut left which its row did not follow: none of their messages counts.
+
+        Cost: one Query for each MB, and one DeleteItem for each such page.
+        """
+        pages = self._between(row, 0, None)
+        of_number: dict[int, Page] = {}
+        for page in sorted(pages, key=lambda page: page.version):
+            of_number |= dict.fromkeys(range(page.first, min(page.end, row.first)), page)
+        winners = {page.first for page in of_number.values()}
+        for page in pages:
+            if page.version < row.version and page.first not in winners:
+                with suppress(ConditionFailed):  # somebody has just written it
+                    self._table.delete(row.scope.messages(page.first), **_if_same(page))
 
     def remove(self, scope: Scope) -> None:
         """Delete all pages of a conversation. Cost: one Query for each MB, and one DeleteItem for each page."""
@@ -114,6 +147,13 @@ class Pages:
             self._codec.refuse_plaintext(item[SK]["S"])
             messages = from_attribute(item["messages"])
         return Page(_number(item), int(item["version"]["N"]), item["incarnation"]["S"], messages)
+
+    def _between(self, row: Row, low: int, high: int | None) -> list[Page]:
+        """The pages of a row that begin at number `low` to `high`, or from `low` on."""
+        keys = row.scope.messages(max(low, 0)).sk, None if high is None else row.scope.messages(high).sk
+        answers = self._table.query(row.scope.thread_id, row.scope.prefix("m"), first=keys[0], last=keys[1])
+        items = [item for items in answers for item in items if not self._is_past(item)]
+        return [page for page in map(self.page_of, items) if page.incarnation == row.incarnation]
 
     def _is_past(self, item: AttributeMap) -> bool:
         return EXPIRES_AT in item and self._expiry.is_past(int(item[EXPIRES_AT]["N"]))
@@ -168,6 +208,18 @@ def _unless_longer(page: Page) -> dict[str, Any]:
             ":version": {"N": str(page.version)},
             ":count": {"N": str(len(page.messages))},
             ":incarnation": {"S": page.incarnation},
+        },
+    }
+
+
+def _if_same(page: Page) -> dict[str, Any]:
+    """The condition that a page is as it was read."""
+    return {
+        "ConditionExpression": "#version = :version AND #count = :count",
+        "ExpressionAttributeNames": {name: _NAMES[name] for name in ("#version", "#count")},
+        "ExpressionAttributeValues": {
+            ":version": {"N": str(page.version)},
+            ":count": {"N": str(len(page.messages))},
         },
     }
 

@@ -27,8 +27,8 @@ FOREIGN_ROW_BYTES = 300 * 1024
 MESSAGE_BYTES = 3 * 1024
 """Default of the most bytes of one message, in a row that does not hold all messages."""
 
-_MOST_PAGES = 90
-_MOST_PAGE_BYTES = 3 * 1024 * 1024
+MOST_PAGES = 90
+MOST_PAGE_BYTES = 3 * 1024 * 1024
 """Pages that are written with a row: DynamoDB takes 100 items and 4 MB."""
 
 _ASKED_BYTES = 1024
@@ -52,6 +52,10 @@ class RowLimits:
     def most(self, row: Row) -> int:
         """The most bytes in a row that holds all messages."""
         return self.row_bytes or (FOREIGN_ROW_BYTES if row.is_foreign else ROW_BYTES)
+
+    def is_dear(self, row: Row) -> bool:
+        """Whether a row is so large that a turn writes it once, at its end: another program's, which stays whole."""
+        return row.is_foreign and not row.first and size_of(row.messages) > self.exchange
 
     @property
     def exchange(self) -> int:
@@ -110,10 +114,11 @@ def dated_plan(plan: RowPlan, row: Row | None, update: RowUpdate) -> RowPlan | N
     if row is not None and held == (after.first, after.messages):
         updated_at = row.updated_at
         is_said = (after.status, list(after.waiting_for)) == (row.status, list(row.waiting_for))
-        if not plan.cut and is_said and after.times.until == row.times.until:
+        if not plan.cut and is_said and after.times.until == row.times.until and not update.is_far:
             return None
     head = update.head if plan.is_complete and update.head else after.head
-    return replace(plan, row=replace(after, updated_at=updated_at, head=head))
+    beside = update.beside if head == update.head else after.beside
+    return replace(plan, row=replace(after, updated_at=updated_at, head=head, beside=tuple(beside)))
 
 
 @dataclass(frozen=True)
@@ -193,7 +198,7 @@ def _with_new_pages(row: Row, shown: list[Message], cut: int, start: int, pages:
     added = list(pages)
     for page in pages_of(row, first, shown[cut:start]):
         size += size_of(page.messages)
-        if len(added) >= _MOST_PAGES or size > _MOST_PAGE_BYTES:
+        if len(added) >= MOST_PAGES or size > MOST_PAGE_BYTES:
             break
         added.append(page)
         first += len(page.messages)

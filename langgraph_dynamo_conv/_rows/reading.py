@@ -74,6 +74,7 @@ def read_row(item: AttributeMap, codec: Codec) -> Row:
         first=_strict(item, "first", _counter) or 0,
         version=version,
         head=_strict(item, "head", _checkpoint_id),
+        beside=_strict(item, "beside", _checkpoint_ids) or (),
         incarnation=_strict(item, "incarnation", _text) or _digest(summary.created_at),
         is_foreign=bool(in_row) if not version else plain.get("foreign") is True,
     )
@@ -191,6 +192,10 @@ def _counter(value: Any) -> int | None:
 
 def _checkpoint_id(value: Any) -> str:
     return check_checkpoint_id(value)
+
+
+def _checkpoint_ids(value: Any) -> list[str]:
+    return [check_checkpoint_id(one) for one in value]
 
 
 def _text(value: Any) -> str | None:

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Literal, get_args
 
+from langchain_core.messages import BaseMessage
+
 from langgraph_dynamo_conv._format.attributes import to_attribute
 from langgraph_dynamo_conv._format.items import EXPIRES_AT, LIVE_UNTIL, NEVER, AttributeMap, Times
 from langgraph_dynamo_conv._format.keys import PK, Scope
+from langgraph_dynamo_conv._transcript.differences import Said
 from langgraph_dynamo_conv._transcript.folding import Message
 
 Status = Literal["running", "idle", "waiting", "failed"]
@@ -39,6 +42,7 @@ class Row:
         incarnation: Tells conversations apart that have one id, one after the other; pages have it too.
         is_foreign: Whether another program began the row: then it stays whole as long as an item can be.
         head: The checkpoint it was last derived from, or None.
+        beside: Checkpoints of runs at the same time that it shows too, newest last; at most 3.
         status_at: When the status was set; empty in rows of other programs.
         waiting_for: What interrupts ask, each as `id` and `value`; empty unless the status is `waiting`.
         times: When the conversation is over, and when DynamoDB may delete the row.
@@ -54,6 +58,7 @@ class Row:
     status: str | None = None
     version: int = 0
     head: str | None = None
+    beside: Sequence[str] = ()
     incarnation: str = ""
     is_foreign: bool = False
     status_at: str = ""
@@ -87,23 +92,35 @@ class RowUpdate:
     """What a state says of its row.
 
     Args:
-        folded: The state's messages, or the newest of them, folded.
+        said: What the state says that the one which the row shows did not.
         status: The status to show; None to leave it as it is.
         head: The checkpoint, or None.
         now: The time, in ISO 8601.
         waiting_for: What interrupts ask that were just stored.
         forked_from: The messages of the state that this one forked from, folded; None if it did not fork.
-        may_edit: Whether any message may have changed, not only those of the row.
+        is_all: Whether `said` is all that the state has.
+        is_apart: Whether messages that have left the row may be among `said`.
+        is_far: Whether the row is to name its checkpoint even if nothing else changes: the last one is far behind.
+        beside: See `Row`; as they become.
+        taken_back: Digests of the messages without ids of their own that a fork drops.
+        after: The message that comes before those, if that need not be the newest of the row.
+        added: Messages that no state has, as they are stored.
         may_cut: Whether messages may leave the row now; if not, they leave it in a later turn, if the row holds them.
     """
 
-    folded: list[Message]
+    said: Sequence[Said]
     status: str | None
     head: str | None
     now: str
     waiting_for: Sequence[Mapping[str, Any]] = ()
     forked_from: list[Message] | None = None
-    may_edit: bool = False
+    is_all: bool = False
+    is_apart: bool = False
+    is_far: bool = False
+    beside: Sequence[str] = ()
+    taken_back: frozenset[str] = frozenset()
+    after: BaseMessage | None = None
+    added: Sequence[Message] = ()
     may_cut: bool = True
 
 

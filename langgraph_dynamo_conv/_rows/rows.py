@@ -28,7 +28,7 @@ from langgraph_dynamo_conv._format.items import (
 )
 from langgraph_dynamo_conv._format.keys import PK, Scope
 from langgraph_dynamo_conv._rows.large_messages import LargeMessages, packed, refs_of
-from langgraph_dynamo_conv._rows.pages import Pages
+from langgraph_dynamo_conv._rows.pages import Pages, StaleRow
 from langgraph_dynamo_conv._rows.placement import Placement, RowLimits, RowPlan, dated_plan, updated
 from langgraph_dynamo_conv._rows.reading import ENCRYPTED_TITLE, read_row, read_summary
 from langgraph_dynamo_conv._rows.row import (
@@ -49,8 +49,8 @@ from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE
 from langgraph_dynamo_conv._transcript.folding import Message
+from langgraph_dynamo_conv._transcript.growing import Grown, before_fork, fork_point, grow
 from langgraph_dynamo_conv._transcript.ids import ids_of
-from langgraph_dynamo_conv._transcript.merging import fork_point, merge
 from langgraph_dynamo_conv.errors import ConflictError
 
 _TRIES = 8
@@ -60,10 +60,6 @@ REMEMBERED = 512
 
 KnownRows = Recent[Scope, "Row | None"]
 """Rows as this process last saw them."""
-
-
-class _Stale(Exception):
-    """The row is older than its pages: it must be read again."""
 
 
 class Rows:
@@ -118,6 +114,10 @@ class Rows:
     def summary_from_attributes(self, item: AttributeMap) -> Row:
         """What a list shows of an item that was read, whatever it is like. Raises what `read_summary` does."""
         return read_summary(item, self._codec)
+
+    def is_dear(self, row: Row) -> bool:
+        """Whether the row is to be written once a turn."""
+        return self._limits.is_dear(row)
 
     def is_refused(self, row: Row) -> bool:
         """Whether a row is not encrypted where all should be."""
@@ -177,6 +177,15 @@ class Rows:
 
         return self._commit(scope, planned)[0]
 
+    def write(self, scope: Scope, planned: Callable[[Row | None], RowPlan | None]) -> None:
+        """Write what is planned for the row as it is, planned again if another writer was faster. See `change`.
+
+        Args:
+            scope: Conversation and user.
+            planned: Gives the plan, or None to leave the row alone; it may raise `StaleRow`.
+        """
+        self._commit(scope, planned)
+
     def prolong(self, scope: Scope) -> None:
         """Restart the clock of a row that does not follow the messages.
 
@@ -186,8 +195,8 @@ class Rows:
         if self._expiry.is_on or (row is not None and row.times != NEVER):
             self.change(scope, lambda now: None if now is None else replace(now, times=self._expiry.fresh()))
 
-    def apply(self, scope: Scope, update_of: Callable[[Row | None], RowUpdate]) -> Row | None:
-        """Bring the row up to a state; `update_of` says what the state is, given the row that there is.
+    def apply(self, scope: Scope, update_of: Callable[[Row | None], RowUpdate | None]) -> Row | None:
+        """Bring the row up to a state; `update_of` says what the state is, given the row that there is; None: not now.
 
         Cost: nothing if the row says it already, else that of `change`, and one PutItem for each page of messages that
         leave the row; twice the units where older messages change, or more come at once than the row holds.
@@ -220,11 +229,6 @@ class Rows:
             before = row
         raise self._conflict(scope, "GetItem")
 
-    def last_whole(self, row: Row | None) -> Message | None:
-        """The newest message of a row, whole; None if there is none."""
-        newest = row.messages[-1:] if row is not None else []
-        return self._large.whole(row.scope, newest)[0] if row is not None and newest else None
-
     def _stored(self, row: Row, first: int, last: int) -> list[Message] | None:
         """Messages by number, as row and pages have them and as far as they do; None: the row must be read again."""
         older = self._pages.read(row, first, last)
@@ -245,7 +249,7 @@ class Rows:
             except ConditionFailed as refused:
                 self._deleted_expired(scope, refused)
                 row = self.get(scope)
-            except _Stale:
+            except StaleRow:
                 row = self.get(scope)
         raise self._conflict(scope, "UpdateItem")
 
@@ -257,10 +261,11 @@ class Rows:
             key=str(scope.row()),
         )
 
-    def _planned(self, scope: Scope, row: Row | None, update: RowUpdate) -> RowPlan | None:
+    def _planned(self, scope: Scope, row: Row | None, update: RowUpdate | None) -> RowPlan | None:
         """What an update makes of the row, its large messages stored; None if nothing."""
-        base, stored = self._reaching(row, update) if row is not None else (self._new(scope, update.now), [])
-        merged = merge(base.messages, update.folded, forked_from=update.forked_from)
+        if update is None:
+            return None
+        base, merged, stored = self._grown(scope, row, update)
         after = updated(base, merged, update, self._expiry.fresh())
         pending: PendingBlobs = {}
 
@@ -272,26 +277,39 @@ class Rows:
         dated = dated_plan(plan, row, update)
         if dated is not None:
             self._table.side_by_side(*self._large.requests(scope, pending))
+        elif row is not None and update.head:
+            self._known.put(scope, replace(row, head=update.head, beside=tuple(update.beside)))
         return dated
 
-    def _reaching(self, row: Row, update: RowUpdate) -> tuple[Row, list[Message]]:
-        """The row, with all messages, whole, where the update may reach those that have left it; and these as stored.
+    def _grown(self, scope: Scope, row: Row | None, update: RowUpdate) -> tuple[Row, list[Message], Sequence[Message]]:
+        """The row with as many older messages as the update may reach, whole; the messages after it; and those before
+        as they are stored.
 
-        Cost: nothing, or a read of the whole transcript.
+        Cost: nothing, or a read of the whole transcript where messages that have left the row change.
         """
-        if not row.first:
-            return row, row.messages
-        if update.forked_from is not None:
-            is_near = bool(update.forked_from) and fork_point(row.messages, update.forked_from) is not None
-        else:
-            in_row = {name for message in row.messages for name in ids_of(message)}
-            is_near = not update.may_edit or all(in_row.issuperset(ids_of(one)) for one in update.folded)
-        if is_near:
-            return row, row.messages
+        if row is None:
+            row = self._new(scope, update.now)
+        if not row.first or _is_near(row.messages, update):
+            grown = self._grow(scope, row.messages, update)
+            if not row.first or grown.is_complete:
+                return row, grown.messages, row.messages
         stored = self._stored(row, 0, row.message_count)
         if stored is None or len(stored) < row.message_count:
-            raise _Stale
-        return replace(row, first=0, messages=self._large.whole(row.scope, stored)), stored
+            raise StaleRow
+        base = replace(row, first=0, messages=self._large.whole(scope, stored))
+        return base, self._grow(scope, base.messages, update).messages, stored
+
+    def _grow(self, scope: Scope, messages: Sequence[Message], update: RowUpdate) -> Grown:
+        def whole(message: Message) -> Message:
+            return self._large.whole(scope, [message])[0]
+
+        kept = messages
+        if update.forked_from is not None:
+            kept = before_fork(messages, update.forked_from, update.taken_back)
+        after = grow(kept, update.said, timestamp=update.now, is_all=update.is_all, after=update.after, whole=whole)
+        known = {name for message in after.messages for name in ids_of(message)} if update.added else set()
+        added = [message for message in update.added if known.isdisjoint(ids_of(message))]
+        return after._replace(messages=[*after.messages, *added])
 
     def _new(self, scope: Scope, now: str) -> Row:
         incarnation = secrets.token_hex(INCARNATION_BYTES)
@@ -328,6 +346,7 @@ class Rows:
             "waiting_for": list(after.waiting_for) or None,
             "version": after.version,
             "head": after.head,
+            "beside": list(after.beside) or None,
             "incarnation": after.incarnation,
             "foreign": after.is_foreign or None,
             BLOBS: refs_of(after.messages) or None,
@@ -361,6 +380,13 @@ class Rows:
 
 
 _MISSING = object()
+
+
+def _is_near(messages: Sequence[Message], update: RowUpdate) -> bool:
+    """Whether an update does not go before the messages that a row has, as far as can be told from them."""
+    if update.forked_from is None:
+        return not update.is_apart
+    return bool(update.forked_from) and fork_point(messages, update.forked_from, update.taken_back) is not None
 
 
 def _is_same(before: Row | None, row: Row) -> bool:

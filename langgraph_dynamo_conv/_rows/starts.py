@@ -24,10 +24,12 @@ class RunStart:
     Args:
         is_named: Whether it was started on a checkpoint by name.
         step: The step of the checkpoint that it began with; None without one.
+        checkpoint_id: That checkpoint's id; None without one.
     """
 
     is_named: bool
     step: int | None
+    checkpoint_id: str | None = None
 
     def is_out_of_steps(self, step: object, limit: object) -> bool:
         """Whether a checkpoint is the last one that a run's recursion limit lets it come to.

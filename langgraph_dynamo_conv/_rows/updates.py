@@ -7,33 +7,37 @@ steps. Whether a run is over is read from LangGraph's own channels: no node is a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
-from langgraph.checkpoint.serde.types import ERROR, INTERRUPT
+from langgraph.checkpoint.serde.types import ERROR, INTERRUPT, RESUME
 
-from langgraph_dynamo_conv._checkpoints.history import History
 from langgraph_dynamo_conv._checkpoints.store import Checkpoints
-from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
-from langgraph_dynamo_conv._format import changes
 from langgraph_dynamo_conv._format.attributes import storable
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._rows.row import FAILED, IDLE, RUNNING, WAITING, Row, RowUpdate
 from langgraph_dynamo_conv._rows.rows import Rows
 from langgraph_dynamo_conv._rows.starts import RunStart
+from langgraph_dynamo_conv._rows.steps import Steps, Way, flat
 from langgraph_dynamo_conv._state.checkpoint_tree import metadata_of
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.recent import Recent
-from langgraph_dynamo_conv._transcript.folding import Message, fold, named
-from langgraph_dynamo_conv._transcript.ids import digest_of, ids_of
-from langgraph_dynamo_conv._transcript.merging import fork_point
+from langgraph_dynamo_conv._transcript.folding import Message, fold
+from langgraph_dynamo_conv._transcript.ids import digest_of
+from langgraph_dynamo_conv._transcript.langchain import has_ids
 
 _TASKS = "__pregel_tasks"
 _START = "__start__"
 _BRANCH = "branch:to:"
 
+_NULL_TASK = "00000000-0000-0000-0000-000000000000"
+"""LangGraph's task for what comes from outside the graph, such as an answer to an interrupt."""
+
 _BY_HAND = ("update", "fork")
 """Sources of checkpoints that may change any message, not only the newest."""
+
+_MOST_BESIDE = 3
 
 REMEMBERED = 512
 
@@ -44,14 +48,39 @@ EarlyStatuses = Recent[tuple[Scope, str], tuple[str, Asked]]
 """Interrupts and failures by checkpoint, until that is saved: the status, and what is asked."""
 
 
+class _Place(NamedTuple):
+    """Where a checkpoint is, seen from what the row shows.
+
+    Args:
+        head: The checkpoint that the row was last derived from, if any.
+        common: The newest that both come from; "" if they have begun by themselves, None if that can't be told.
+        others: What the row shows beside `head`.
+        is_beside: Whether `common` is one of these.
+    """
+
+    head: str | None
+    common: str | None
+    others: Sequence[str] = ()
+    is_beside: bool = False
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether the row shows what the checkpoint does not come from."""
+        return bool(self.head) and self.common != self.head
+
+    def beside(self, stored: StoredCheckpoint) -> list[str]:
+        """What the row shows beside the checkpoint, once it shows that, if it is no fork."""
+        others = [*self.others, self.head] if self.head and self.is_apart else self.others
+        return [one for one in others if one not in stored.lineage][-_MOST_BESIDE:]
+
+
 class RowUpdater:
     """Keeps conversation rows up to the states that are saved. Safe to share between threads.
 
     Args:
         rows: The rows.
         checkpoints: The states.
-        history: Values of states.
-        writes: Task writes.
+        steps: What their steps said.
         serializer: How values become bytes.
         channel: Name of the channel that holds the messages.
         transcript: Whether the row holds messages; without, it is only there to be found.
@@ -62,8 +91,7 @@ class RowUpdater:
         self,
         rows: Rows,
         checkpoints: Checkpoints,
-        history: History,
-        writes: TaskWrites,
+        steps: Steps,
         serializer: Serializer,
         *,
         channel: str,
@@ -72,17 +100,18 @@ class RowUpdater:
     ) -> None:
         self._rows = rows
         self._checkpoints = checkpoints
-        self._history = history
-        self._writes = writes
+        self._steps = steps
         self._serializer = serializer
         self.channel = channel
         self._transcript = transcript
         self._early = early
+        self._answered: Recent[tuple[Scope, str | None], bool] = Recent(REMEMBERED)
 
     def saved(
         self,
         scope: Scope,
         stored: StoredCheckpoint,
+        parent: StoredCheckpoint | None,
         values: Mapping[str, Any],
         source: Any,
         start: RunStart | None = None,
@@ -93,64 +122,97 @@ class RowUpdater:
         Args:
             scope: Conversation and user.
             stored: The checkpoint.
+            parent: What is known of its parent.
             values: Its channels' values.
             source: LangGraph's word for where it came from, of its metadata.
             start: What its run began with, if that is known.
             is_out_of_steps: Whether it is the last that the run's recursion limit allows.
         """
         row = self._rows.known(scope)
-        is_over = not _is_pending(values)
+        is_over = not is_pending(values)
         if not self._transcript:
             if row is None:
                 self._rows.create(scope)
             if is_over:
                 self._rows.prolong(scope)
             return None
-        trimmed = self._trimmed(scope, stored) if source == "loop" else None
-        if trimmed is not None:
-            self.apply(scope, trimmed, RUNNING, is_guess=True)
+        self._steps.note(scope, stored, parent, values.get(self.channel))
         early, asked = self._early.pop((scope, stored.checkpoint_id)) or (None, [])
         has_exited = not is_over and source == "loop" and self._saved_at_exit(scope, stored)
-        has_stopped = row is not None and row.status in (WAITING, FAILED)
+        is_answered = self._answered.pop((scope, stored.parent_id)) is not None
+        has_stopped = row is not None and (row.status == FAILED or (row.status == WAITING and not is_answered))
         by_hand = source in _BY_HAND
         has_failed = is_out_of_steps and not is_over
         is_time = early or is_over or has_failed or has_exited or by_hand or has_stopped
         if is_time or self._user_spoke(scope, stored, values, source):
             status = early or (IDLE if is_over else FAILED if has_failed else RUNNING)
             is_guess = not early and not is_over and not has_failed
-            is_fork = by_hand or start is None or start.is_named
-            messages = values.get(self.channel)
             return self.apply(
-                scope, stored, status, messages, whole=by_hand, is_guess=is_guess, may_fork=is_fork, asked=asked
+                scope,
+                stored,
+                status,
+                is_guess=is_guess,
+                is_start=not is_time,
+                start=start,
+                by_hand=by_hand,
+                asked=asked,
             )
         return None
 
-    def wrote(self, scope: Scope, checkpoint_id: str, writes: Sequence[tuple[str, Any]]) -> None:
-        """A task of the root wrote: an interrupt or a failure shows in the row.
+    def writes(self, scope: Scope, checkpoint_id: str, task_id: str, channels: Iterable[str]) -> None:
+        """A task of the root is about to write: with an answer to an interrupt, the next step need not show it."""
+        if task_id == _NULL_TASK and RESUME in channels:
+            self._answered.put((scope, checkpoint_id), True)
+
+    def wrote(
+        self,
+        scope: Scope,
+        checkpoint_id: str,
+        task_id: str,
+        writes: Sequence[tuple[str, Any]],
+        start: RunStart | None = None,
+    ) -> None:
+        """A task of the root wrote: an interrupt, its answer or a failure shows in the row.
 
         With durability "async" that can come before the checkpoint; then the row follows when that is saved.
         """
         channels = {channel for channel, _ in writes}
         status = FAILED if ERROR in channels else WAITING if INTERRUPT in channels else None
-        if status is None or not self._transcript:
+        if not self._transcript:
+            return
+        if status is None:
+            if task_id == _NULL_TASK and RESUME in channels:
+                self._resumed(scope, checkpoint_id)
             return
         asked = _asked(value for channel, value in writes if channel == INTERRUPT)
         _, before = self._early.get((scope, checkpoint_id)) or (status, [])
         self._early.put((scope, checkpoint_id), (status, before + asked))
         stored = self._checkpoints.get(scope.namespace(), checkpoint_id)
         if stored is not None and (early := self._early.pop((scope, checkpoint_id))) is not None:
-            self.apply(scope, stored, status, asked=early[1])
+            is_rerun = start is None or start.is_named
+            self.apply(scope, stored, status, start=start, is_rerun=is_rerun, asked=early[1])
+
+    def _resumed(self, scope: Scope, checkpoint_id: str) -> None:
+        """What was asked at a checkpoint has been answered: the row that waits no longer does."""
+
+        def running(row: Row | None) -> Row | None:
+            if row is None or row.status != WAITING or row.head != checkpoint_id:
+                return None
+            return replace(row, status=RUNNING, status_at=self._rows.now(), waiting_for=())
+
+        self._rows.change(scope, running)
 
     def apply(
         self,
         scope: Scope,
         stored: StoredCheckpoint,
         status: str | None,
-        messages: Any = None,
         *,
-        whole: bool = False,
         is_guess: bool = False,
-        may_fork: bool = True,
+        is_start: bool = False,
+        start: RunStart | None = None,
+        is_rerun: bool = False,
+        by_hand: bool = False,
         asked: Asked | None = None,
     ) -> Row | None:
         """Bring the row up to a checkpoint of the root.
@@ -159,36 +221,72 @@ class RowUpdater:
             scope: Conversation and user.
             stored: The checkpoint.
             status: The status to show, or None to leave it.
-            messages: What its messages channel holds, if that is at hand.
-            whole: Whether any message may have changed, not only the newest.
             is_guess: Whether an interrupt or failure that the row shows at this checkpoint tells more than `status`;
                 its write can be stored at the same time as the checkpoint, and be first.
-            may_fork: Whether this can be a fork; if not, what the row has beside it came from another run.
+            is_start: Whether the user's message has just come, and more of the turn is to follow.
+            start: What its run began with, if that is known.
+            is_rerun: Whether a run goes on from this checkpoint, which may be an older one.
+            by_hand: Whether a person made the step, and may have changed a message that the agent has forgotten.
             asked: What interrupts ask that were just stored.
         """
-        now = self._rows.now()
+        now, way = self._rows.now(), Way([], False)
 
-        def update_of(row: Row | None) -> RowUpdate:
-            newest = flat(messages) if messages is not None else self._messages(scope, stored, row)
-            is_whole = messages is not None or self.channel in stored.tree["channel_values"]
-            forked_from = self._forked_from(scope, stored, row, now) if may_fork else None
-            if row is not None and forked_from is None and not whole:
-                newest = _newest_of(newest, row)
-            status_shown = None if is_guess and _has_stopped(row, stored) else status
-            last = None if is_whole or forked_from is not None else self._rows.last_whole(row)
-            folded = fold(newest, timestamp=now, after=last)
-            return RowUpdate(
-                folded,
-                status_shown,
+        def update_of(row: Row | None) -> RowUpdate | None:
+            nonlocal way
+            if is_start and row is not None and self._rows.is_dear(row):
+                return None
+            at = self._place(scope, stored, row)
+            if row is not None and row.messages and not any(map(has_ids, row.messages)):
+                way = Way(self._steps.all(scope, stored), True)  # known by what they say, from the first on
+            else:
+                way = self._steps.way(scope, stored, at.common or "", may_read=bool(at.head))
+            if at.is_apart and at.common == stored.checkpoint_id and not is_rerun:
+                return None  # the row shows what followed
+            update = RowUpdate(
+                way.said,
+                None if is_guess and _has_stopped(row, stored) else status,
                 stored.checkpoint_id,
                 now,
                 waiting_for=asked or [],
-                forked_from=forked_from,
-                may_edit=whole,
+                is_all=way.is_all,
+                is_apart=at.is_apart or by_hand or way.is_all,
                 may_cut=not stored.is_full,
+                beside=at.beside(stored),
+                is_far=bool(at.head) and at.head not in stored.lineage,
             )
+            if at.is_apart and at.common is not None and not at.is_beside and _is_fork(stored, at, start, by_hand):
+                return self._fork(scope, at, update)
+            last = self._steps.last(scope, at.common) if at.is_apart and at.common else None
+            return replace(update, after=last)
 
-        return self._rows.apply(scope, update_of)
+        row = self._rows.apply(scope, update_of)
+        if (shown := self._rows.known(scope)) is not None and shown.head == stored.checkpoint_id:
+            self._steps.forget(scope, way.checkpoint_ids)
+        return row
+
+    def _place(self, scope: Scope, stored: StoredCheckpoint, row: Row | None) -> _Place:
+        """Where a checkpoint is, seen from what the row shows."""
+        if row is None or not row.head:
+            return _Place(None, "")
+        common = self._steps.common(scope, stored, row.head)
+        shown = [one for one in row.beside if one in stored.lineage and one > (common or "")]
+        if shown and common != row.head:
+            return _Place(row.head, max(shown), row.beside, True)
+        return _Place(row.head, common, row.beside)
+
+    def _fork(self, scope: Scope, at: _Place, update: RowUpdate) -> RowUpdate:
+        """An update that takes back what the row shows and its state does not come from."""
+        if not at.common or at.head is None:
+            return replace(update, forked_from=[], beside=())
+        forked_from = self._messages_at(scope, at.common, update.now)
+        undone = self._steps.undone(scope, at.head, at.common)
+        update = replace(update, said=[*undone, *update.said], forked_from=forked_from, beside=())
+        last = self._steps.last(scope, at.common)
+        there = self._checkpoints.get(scope.namespace(), at.head)
+        if last is None or last.id or there is None:
+            return update
+        since = self._steps.way(scope, there, at.common).said
+        return replace(update, taken_back=frozenset(digest_of(str(one.message.id)) for one in since if one.is_new))
 
     def _user_spoke(self, scope: Scope, stored: StoredCheckpoint, values: Mapping[str, Any], source: Any) -> bool:
         """Whether the newest message is the user's.
@@ -213,63 +311,27 @@ class RowUpdater:
         step, before = (metadata_of(one, self._serializer).get("step") for one in (stored, parent))
         return isinstance(step, int) and isinstance(before, int) and step > before + 1
 
-    def _trimmed(self, scope: Scope, stored: StoredCheckpoint) -> StoredCheckpoint | None:
-        """The state before this one, if messages that the row may still lack are gone from it: the agent forgot."""
-        before = self._checkpoints.cached(scope.namespace(), stored.parent_id)
-        messages = before.tree["channel_values"].get(self.channel) if before is not None else None
-        left = stored.tree["channel_values"].get(self.channel, [])
-        if type(messages) is not list or type(left) is not list:
-            return None
-        return None if changes.common_head(messages, left) == len(messages) else before
+    def _messages_at(self, scope: Scope, checkpoint_id: str, now: str) -> list[Message]:
+        """The messages that a state has, folded; none if it is not there."""
+        stored = self._checkpoints.get(scope.namespace(), checkpoint_id)
+        return fold([one.message for one in self._steps.all(scope, stored)], timestamp=now) if stored else []
 
-    def _messages(self, scope: Scope, stored: StoredCheckpoint, row: Row | None) -> list[Any]:
-        """The state's messages; of a `DeltaChannel`, those that task writes brought since the row was written."""
-        node = stored.tree["channel_values"].get(self.channel)
-        if node is not None:
-            return flat(self._history.value(scope, node))
-        if self.channel not in stored.tree.get("channel_versions", ()):
-            return []
-        oldest = row.head if row is not None and row.head is not None else ""
-        if oldest and oldest not in stored.lineage:  # another run's: what this one brought since it left that
-            oldest = max((ancestor for ancestor in stored.lineage[:-1] if ancestor < oldest), default="")
-        path = self._path(scope, stored, oldest)
-        writes = self._writes.between(scope.namespace(), oldest, stored.checkpoint_id)
-        origins, brought = [], []
-        for checkpoint_id in sorted(path & writes.keys()):
-            for write in writes[checkpoint_id]:
-                if write.channel == self.channel:
-                    origins.append(f"{checkpoint_id}.{write.task_id}.{write.idx}")
-                    brought.append(write)
-        values = (value for _, _, value in self._writes.to_python(scope, brought))
-        return [message for value, origin in zip(values, origins, strict=True) for message in named(value, origin)]
 
-    def _path(self, scope: Scope, stored: StoredCheckpoint, oldest: str) -> set[str]:
-        """Ancestors of a checkpoint since `oldest`."""
-        if oldest and stored.lineage and oldest >= stored.lineage[0]:
-            return set(stored.lineage[:-1])
-        return self._checkpoints.ancestors(scope.namespace(), stored.checkpoint_id, oldest)
+def _is_fork(stored: StoredCheckpoint, at: _Place, start: RunStart | None, by_hand: bool) -> bool:
+    """Whether a state that left the branch of the row's head at `common` takes back what followed there.
 
-    def _forked_from(self, scope: Scope, stored: StoredCheckpoint, row: Row | None, now: str) -> list[Message] | None:
-        """The messages at the point where this state left the branch that the row shows, or None if it did not.
-
-        That is before all messages where both have begun by themselves: two first turns at once.
-        """
-        lineage = stored.lineage
-        if row is None or row.head is None or row.head in lineage or row.head < lineage[0]:
-            return None
-        ancestors = [ancestor for ancestor in lineage[:-1] if ancestor < row.head]
-        before = self._checkpoints.get(scope.namespace(), ancestors[-1]) if any(ancestors) else None
-        messages = [] if before is None else fold(self._messages(scope, before, None), timestamp=now)
-        # Only in a young conversation: later ones, whose messages have left the row, would cost more to tell.
-        is_young = not row.first and fork_point(row.messages, messages) is None
-        if is_young and self._began_apart(scope, stored.checkpoint_id, row.head):
-            return []
-        return None if before is None else messages
-
-    def _began_apart(self, scope: Scope, *checkpoint_ids: str) -> bool:
-        """Whether checkpoints go back to different first ones. Where one between is not there, they do not."""
-        firsts = {self._checkpoints.first(scope.namespace(), checkpoint_id) for checkpoint_id in checkpoint_ids}
-        return None not in firsts and len(firsts) > 1
+    A run knows whether it was started by name, on that branch; what others have built on its own steps is no fork. A
+    person's update is one unless it was made on the newest state. Where an earlier run has left the branch, whose row
+    was not written, it was a fork if it began when the head was there; of runs at once none is.
+    """
+    common, head = at.common or "", at.head or ""
+    began = (start.checkpoint_id or "") if start is not None else ""
+    if start is not None and (start.is_named or common >= began):
+        return start.is_named and common <= began
+    if start is None:
+        return not by_hand or (stored.parent_id or "") < head
+    after = [one for one in stored.lineage if one > common]
+    return bool(after) and (not common or common in stored.lineage) and after[0] > head
 
 
 def _has_stopped(row: Row | None, stored: StoredCheckpoint) -> bool:
@@ -282,31 +344,6 @@ def _asked(values: Iterable[Any]) -> Asked:
     return [{"id": str(getattr(one, "id", "")), "value": storable(getattr(one, "value", one))} for one in interrupts]
 
 
-def _newest_of(messages: list[Any], row: Row) -> list[Any]:
-    """The messages from the first one on that the row may still have to learn: later ones are all it can show.
-
-    They begin with a message of the user, and the oldest of which the row has something, so that folding them gives
-    what folding all would.
-    """
-    in_row = {name for message in row.messages for name in ids_of(message)}
-    start, is_in_row = 0, False
-    for position in range(len(messages) - 1, -1, -1):
-        message = messages[position]
-        is_in_row = is_in_row or digest_of(str(getattr(message, "id", None))) in in_row
-        if getattr(message, "type", None) == "human":
-            if is_in_row:
-                start, is_in_row = position, False
-            elif start:
-                break
-    return messages[start:]
-
-
-def flat(value: Any) -> list[Any]:
-    """What a messages channel holds, or was written to it, as a list."""
-    messages = getattr(value, "value", value)  # a DeltaChannel's snapshot has one
-    return list(messages) if isinstance(messages, (list, tuple)) else [messages]
-
-
-def _is_pending(values: Mapping[str, Any]) -> bool:
+def is_pending(values: Mapping[str, Any]) -> bool:
     """Whether LangGraph's own channels say that a node is about to run."""
     return any(name.startswith(_BRANCH) or name == _START or (name == _TASKS and values[name]) for name in values)

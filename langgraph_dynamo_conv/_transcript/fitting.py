@@ -11,10 +11,10 @@ import bisect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from langgraph_dynamo_conv._content.media import is_description
 from langgraph_dynamo_conv._format.attributes import size_of
 from langgraph_dynamo_conv._transcript.folding import Message
 from langgraph_dynamo_conv._transcript.langchain import meaning_of, speaker_of
-from langgraph_dynamo_conv._transcript.media import is_description
 
 DEFAULT_TITLE = "New conversation"
 """The title of a conversation in which the user has not said anything yet."""

@@ -12,8 +12,8 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolCall, ToolMessage
 
+from langgraph_dynamo_conv._content.text import text_of
 from langgraph_dynamo_conv._format.attributes import plain
-from langgraph_dynamo_conv._transcript.content import text_of
 from langgraph_dynamo_conv._transcript.folding import Message, role_of
 from langgraph_dynamo_conv._transcript.ids import adopted_bases, adopted_call_id, digest_of, ids_of
 
@@ -33,7 +33,7 @@ def to_langchain(messages: Sequence[Mapping[str, Any]]) -> list[BaseMessage]:
     """Stored messages as the state of an agent that is to continue them.
 
     The same messages always give the same ids. `fold` gives back their roles, contents, tools, args and results, and
-    `merge` then recognises them. Numbers become int and float. A call without a result gets `NO_RESULT`.
+    `grow` then recognises them. Numbers become int and float. A call without a result gets `NO_RESULT`.
 
     Args:
         messages: Conversation messages, oldest first, whole (not shortened). Other programs may have written them.
@@ -48,6 +48,16 @@ def to_langchain(messages: Sequence[Mapping[str, Any]]) -> list[BaseMessage]:
 def adopted_ids(messages: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """For each message, the digests that `fold` gives its parts after `to_langchain(messages)`."""
     return [[digest_of(f"{base}-{name}") for name in _part_names(message)] for message, base in _with_bases(messages)]
+
+
+def adopted_call_ids(messages: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """For each message, the ids of its calls after `to_langchain(messages)`."""
+    return [_call_ids(_stored_calls(message), base) for message, base in _with_bases(messages)]
+
+
+def call_ids(message: Mapping[str, Any]) -> list[str]:
+    """For each call of a stored message the id under which its result comes; "" without one."""
+    return [call["id"] if isinstance(call.get("id"), str) else "" for call in _stored_calls(message)]
 
 
 def _with_bases(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], str]]:

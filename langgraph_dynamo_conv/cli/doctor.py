@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from email.utils import parsedate_to_datetime
@@ -19,7 +20,7 @@ from packaging.requirements import Requirement
 
 from langgraph_dynamo_conv import provision
 from langgraph_dynamo_conv._format.items import key_attributes
-from langgraph_dynamo_conv._format.keys import INDEX, PK, Key
+from langgraph_dynamo_conv._format.keys import INDEX, PK, SK, Key, is_conversation, parse_sk
 from langgraph_dynamo_conv._storage import administration
 from langgraph_dynamo_conv._storage.failures import ConditionFailed
 from langgraph_dynamo_conv._storage.table import Table
@@ -34,6 +35,12 @@ NOTABLE_SKEW_SECONDS = 5.0
 
 WRONG_SKEW_SECONDS = 60.0
 """AWS refuses signatures of a clock that is 5 minutes off; one that is a minute off is on its way there."""
+
+SAMPLED = 24
+"""Places of the table that are looked at for a conversation, to see whether one user has most of them."""
+
+TELLING = 10
+"""Conversations in a sample from which on the share of a user tells anything."""
 
 _MISSING = "attribute_exists(#pk)"
 
@@ -67,7 +74,7 @@ def diagnose(table: Table, identity: Callable[[], str], clock: Callable[[], floa
         identity: Gives the ARN of whoever sends the requests.
         clock: Gives seconds since the epoch.
 
-    Cost: some 13 requests, 3 write units and 3 read units.
+    Cost: some 37 requests, 3 write units, and 3 read units and one for each 8 KB of 24 items.
     """
     yield from versions()
     server_clock = _ServerClock(table, clock)
@@ -75,6 +82,7 @@ def diagnose(table: Table, identity: Callable[[], str], clock: Callable[[], floa
     usable = yield from _table(table)
     if usable:
         yield from _actions(table)
+        yield from _owners(table)
     yield server_clock.finding()
 
 
@@ -210,6 +218,40 @@ def _tried(name: str, action: Callable[[], object]) -> Finding:
     except DynamoConvError as error:
         return Finding(name, WRONG, str(error), "mend what it says, and run `doctor` again")
     return Finding(name, OK, "allowed")
+
+
+def _owners(table: Table) -> Iterator[Finding]:
+    """Whether one user has most conversations. All rows of a user share one key of the index, and what it can write.
+
+    Nothing is said where Scan is not allowed or fails, which `_actions` has told.
+    """
+    try:
+        owners = Counter(dict(_sampled(table)).values())
+    except DynamoConvError:
+        return
+    (user, most), count = next(iter(owners.most_common(1)), ("", 0)), owners.total()
+    sampled = f"of {count} conversations, looked up at random"
+    if count < TELLING:
+        yield Finding("users", OK, f"too few conversations to tell whether one user has most of them: {count} found")
+    elif most * 2 <= count:
+        yield Finding("users", OK, f"no user has most {sampled}")
+    else:
+        limit = "all rows of a user share a key of the index, which takes about 60 writes of full rows a second"
+        remedy = "give every person a user id of their own; else DynamoDB throttles this one, and with it the table"
+        yield Finding("users", NOTE, f"{user!r} has {most} {sampled}; {limit}", remedy)
+
+
+def _sampled(table: Table) -> Iterator[tuple[str, str]]:
+    """The first conversation after each of some random places of the table, and its user.
+
+    A scan is in the order of a hash of the conversation's id, so no user's conversations are beside each other there. A
+    scan of the index would go through one user's after the other.
+    """
+    for _ in range(SAMPLED):
+        place = {PK: {"S": str(uuid.uuid4())}, SK: {"S": "doctor"}}
+        for item in next(table.scan(Limit=1, ExclusiveStartKey=place, ProjectionExpression=f"{PK}, {SK}")):
+            if is_conversation(item[PK]["S"]):
+                yield item[PK]["S"], parse_sk(item[SK]["S"]).user_id
 
 
 def _allow(error: DynamoConvError) -> str:

@@ -2,7 +2,8 @@
 
 The figures are those of `measured.json`: chats that were played on DynamoDB Local, and counted by the capacity that it
 reports. `python3 dev.py benchmark --estimate` plays them anew; `tests/costs/test_estimate.py` holds the estimates to
-others. A size of tool results that was not played is on the line between those that were.
+others. A size of tool results that was not played is on the line between those that were. So is the number of turns: a
+row holds the whole chat at first, and its writes grow with it; then it holds the newest exchange, at a steady price.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from langgraph_dynamo_conv.cli.prices import Prices
 
 Rows = list[dict[str, float]]
 """Figures of a turn: the first row's without tool calls, the others' with one, by the KB of its result."""
+
+
+_TRANSCRIPT = "transcript_write_units_"
+"""Columns with what the transcript has written after so many turns."""
 
 
 @dataclass(frozen=True)
@@ -84,11 +89,11 @@ def measured() -> dict[str, Any]:
 
 
 def this_saver(shape: Shape) -> Bill:
-    """The bill of this saver: every turn costs the same, but for a cold process's read."""
+    """The bill of this saver: the state costs the same in every turn, the row more in a chat's first ones."""
     rows: Rows = measured()["this_saver"]
     write, size = _of_turn(rows, "state_write_units", shape), _of_turn(rows, "state_bytes", shape)
     if shape.transcript:
-        write += _at(rows, "transcript_write_units", shape.tool_kb)
+        write += _of_transcript(rows, shape)
         size += _at(rows, "transcript_bytes", shape.tool_kb)
     read = _at(rows, "read_units", shape.tool_kb)
     if shape.cold:
@@ -112,6 +117,13 @@ def full_state(shape: Shape) -> Bill:
     return Bill(shape.turns * write, shape.turns * read, shape.turns * shape.months_kept * size, fails)
 
 
+def _of_transcript(rows: Rows, shape: Shape) -> float:
+    """Write units of the transcript in a turn, the mean of a conversation's."""
+    after = {int(name.rpartition("_")[2]): name for name in rows[0] if name.startswith(_TRANSCRIPT)}
+    points = [(0.0, 0.0), *((float(turns), _at(rows, name, shape.tool_kb)) for turns, name in after.items())]
+    return _on_line(points, shape.turns_per_conversation) / shape.turns_per_conversation
+
+
 def _of_turn(rows: Rows, column: str, shape: Shape) -> float:
     """A figure of a turn without tool calls, and what each of its calls adds to it."""
     without, *with_call = rows
@@ -120,8 +132,10 @@ def _of_turn(rows: Rows, column: str, shape: Shape) -> float:
 
 def _at(rows: Rows, column: str, result_kb: float) -> float:
     """A figure between measured ones, or on the line through the last two."""
-    points = [(row["result_kb"], row[column]) for row in rows]
-    (left, low), (right, high) = next(
-        (pair for pair in pairwise(points) if result_kb <= pair[1][0]), (points[-2], points[-1])
-    )
-    return low + (high - low) * (max(result_kb, left) - left) / (right - left)
+    return _on_line([(row["result_kb"], row[column]) for row in rows], result_kb)
+
+
+def _on_line(points: list[tuple[float, float]], at: float) -> float:
+    """The value at a place between points, at the first of them, or on the line through the last two."""
+    (left, low), (right, high) = next((pair for pair in pairwise(points) if at <= pair[1][0]), (points[-2], points[-1]))
+    return low + (high - low) * (max(at, left) - left) / (right - left)

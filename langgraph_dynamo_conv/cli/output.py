@@ -48,6 +48,7 @@ _CODES: dict[type[errors.DynamoConvError], Exit] = {
     errors.TableNotFoundError: Exit.MISSING,
     errors.BucketNotFoundError: Exit.MISSING,
     errors.ConversationNotFoundError: Exit.MISSING,
+    errors.MessageNotFoundError: Exit.MISSING,
     errors.AccessDeniedError: Exit.REFUSED,
     errors.CredentialsError: Exit.REFUSED,
     errors.EndpointError: Exit.AGAIN,

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import time
-import uuid
-from builtins import list as list_
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,25 +11,21 @@ from typing import TYPE_CHECKING, Any
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from langgraph_dynamo_conv._calls import adoption
 from langgraph_dynamo_conv._calls.runtime import Options, Runtime, Shared, table_of
-from langgraph_dynamo_conv._format.attributes import clean_text
-from langgraph_dynamo_conv._format.keys import Scope, check_text, check_user_id
-from langgraph_dynamo_conv._rows.row import Row, RowUpdate
+from langgraph_dynamo_conv._format.keys import Scope, check_user_id
 from langgraph_dynamo_conv._storage.bucket import bucket_of
-from langgraph_dynamo_conv._transcript.ids import digest_of
-from langgraph_dynamo_conv.conversations import _export, _listing
+from langgraph_dynamo_conv.conversations import _changing, _export, _listing
 from langgraph_dynamo_conv.conversations._listing import ConversationQuery
 from langgraph_dynamo_conv.conversations._records import (
     Conversation,
     ConversationPage,
     ConversationSummary,
+    Erasure,
     Removed,
-    stored_message,
+    checked_content,
 )
 from langgraph_dynamo_conv.conversations._transcripts import all_transcripts, transcript
 from langgraph_dynamo_conv.conversations._verification import Verification, Verifier
-from langgraph_dynamo_conv.errors import ConflictError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -196,16 +189,7 @@ class Conversations:
 
         Cost: one UpdateItem, for table and index.
         """
-        scope = Scope.checked(conversation_id if conversation_id is not None else str(uuid.uuid4()), user_id)
-        title = None if title is None else clean_text(check_text("title", title))
-        if not self._runtime.rows.create(scope, title):
-            raise ConflictError(
-                "the user has a conversation of that id already; choose another id, or none",
-                operation="UpdateItem",
-                table=self._runtime.table.name,
-                key=str(scope.row()),
-            )
-        return ConversationSummary._of(self._runtime.directory.row(scope))
+        return ConversationSummary._of(_changing.create(self._runtime, user_id, title, conversation_id))
 
     def rename(self, conversation_id: str, user_id: str, title: str) -> None:
         """Give a conversation another title, which then stays. `updated_at` does not change.
@@ -215,14 +199,7 @@ class Conversations:
 
         Cost: one GetItem at most and one UpdateItem, for table and index.
         """
-        scope, title = Scope.checked(conversation_id, user_id), clean_text(check_text("title", title))
-
-        def renamed(row: Row | None) -> Row:
-            if row is None:
-                raise self._runtime.directory.not_found(scope)
-            return row if row.title == title else replace(row, title=title)
-
-        self._runtime.rows.change(scope, renamed)
+        _changing.rename(self._runtime, Scope.checked(conversation_id, user_id), title)
 
     def delete(self, conversation_id: str, user_id: str) -> int:
         """Delete a user's conversation: state, writes, parts, messages, row. Can be repeated after a crash.
@@ -232,9 +209,7 @@ class Conversations:
 
         Cost: one Query for each MB, and one DeleteItem for each item.
         """
-        scope = Scope.checked(conversation_id, user_id)
-        self._runtime.forget(scope.thread_id, scope.user_id)
-        return self._runtime.removal.delete(scope.thread_id, scope.user_id)
+        return _changing.delete(self._runtime, Scope.checked(conversation_id, user_id))
 
     def delete_user(self, user_id: str, *, scan: bool = False) -> Removed:
         """Delete everything of a person. Can be repeated after a crash.
@@ -246,13 +221,7 @@ class Conversations:
 
         Cost: one Query of the index for each MB of rows, and for each conversation that of `delete`.
         """
-        check_user_id(user_id)
-        conversations = items = 0
-        directory = self._runtime.directory
-        for scope in list_(directory.scanned_of_user(user_id) if scan else directory.of_user(user_id)):
-            conversations += 1
-            items += self.delete(scope.thread_id, user_id)
-        return Removed(conversations, items)
+        return Removed(*_changing.delete_user(self._runtime, check_user_id(user_id), scan=scan))
 
     def add_message(
         self,
@@ -283,16 +252,46 @@ class Conversations:
 
         Cost: a read of the newest state, one PutItem and one UpdateItem; without `user_id`, three small Queries.
         """
-        message = stored_message(role, content, tool_calls, self._runtime.rows.now())
-        scope = self._runtime.directory.scope_of(conversation_id, user_id)
-        self._runtime.directory.row(scope)
-        message["ids"] = digest_of(check_text("message_id", message_id or str(uuid.uuid4())))
-        stored = adoption.append(self._runtime, scope, message, self._next_version)
-        if stored is not None:
-            self._runtime.row_updater.apply(scope, stored, None)
-            return
-        update = RowUpdate([message], None, None, message["timestamp"])
-        self._runtime.rows.apply(scope, lambda _: update)
+        said = role, content, tool_calls
+        _changing.add_message(self._runtime, conversation_id, said, user_id, message_id, self._next_version)
+
+    def edit_message(
+        self, conversation_id: str, message_id: str, content: str, *, user_id: str | None = None
+    ) -> Erasure:
+        """Give a message another text: in the transcript, its title, and the agent's state. Can be repeated.
+
+        Its tool calls stay. Not while a run is under way, which would store the state that it has read. docs/erasure.md
+        says what is reached.
+
+        Args:
+            conversation_id: The conversation.
+            message_id: `Message.id`, as `get` gives it.
+            content: The new text.
+            user_id: The owner; if None, the one user of the conversation.
+
+        Returns:
+            What was changed, and which older checkpoints still hold the former words, until `saver.prune`.
+
+        Raises:
+            ConversationNotFoundError, MessageNotFoundError: There is none.
+            RunNotEndedError: The last run waits, has failed, or is under way.
+            ValueError: No `user_id`, and several users share the conversation id; or the content is no string.
+
+        Cost: a read of all checkpoints and task writes; the newest state stored whole; one UpdateItem, or a
+        transaction with the pages that had the message.
+        """
+        text = checked_content(content)
+        return _changing.erase(self._runtime, conversation_id, message_id, text, user_id, self._next_version)
+
+    def remove_message(self, conversation_id: str, message_id: str, *, user_id: str | None = None) -> Erasure:
+        """Remove a message, an answer with its tool calls and results. Else as `edit_message`.
+
+        Raises:
+            ConflictError: More than 90 pages of messages follow it: edit it instead.
+
+        Cost: that of `edit_message`; all pages from the message on are written in the transaction.
+        """
+        return _changing.erase(self._runtime, conversation_id, message_id, None, user_id, self._next_version)
 
     def export(self, user_id: str, conversation_id: str | None = None, *, format: str = "jsonl") -> Iterator[str]:
         """A conversation, or all of a user's, as pieces of text; one conversation in memory at a time.
@@ -375,6 +374,18 @@ class Conversations:
     async def aadd_message(self, conversation_id: str, role: str, content: str, **options: Any) -> None:
         """Async `add_message`."""
         await self._runtime.run(partial(self.add_message, conversation_id, role, content, **options))
+
+    async def aedit_message(
+        self, conversation_id: str, message_id: str, content: str, *, user_id: str | None = None
+    ) -> Erasure:
+        """Async `edit_message`."""
+        return await self._runtime.run(
+            partial(self.edit_message, conversation_id, message_id, content, user_id=user_id)
+        )
+
+    async def aremove_message(self, conversation_id: str, message_id: str, *, user_id: str | None = None) -> Erasure:
+        """Async `remove_message`."""
+        return await self._runtime.run(partial(self.remove_message, conversation_id, message_id, user_id=user_id))
 
     async def averify(self, conversation_id: str, user_id: str | None = None) -> Verification:
         """Async `verify`."""

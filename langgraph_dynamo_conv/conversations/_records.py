@@ -173,6 +173,31 @@ class Removed:
     items: int
 
 
+@dataclass(frozen=True)
+class Erasure:
+    """What `edit_message` and `remove_message` did, and what still holds the former words.
+
+    Args:
+        message_id: The id under which `get` gives an edited message now, or gave a removed one. A message whose state
+            has no ids for messages is named by what it says, so it gets another.
+        checkpoint_id: The checkpoint without the words that is the newest now; None if the state did not have the
+            message, so that only the transcript changed.
+        held_by: Ids of the older checkpoints, newest first, that still have the message in their state or in a task's
+            writes. `saver.prune([conversation_id])` deletes them.
+    """
+
+    message_id: str
+    checkpoint_id: str | None
+    held_by: tuple[str, ...]
+
+
+def checked_content(content: object) -> str:
+    """The text of a message as an item can hold it. Raises `ValueError` where it is no string."""
+    if not isinstance(content, str):
+        raise ValueError(f"content is a string; got a {type(content).__name__}")
+    return clean_text(content)
+
+
 def summary_of(row: Row) -> dict[str, Any]:
     """A row's fields, by the names of `ConversationSummary`."""
     return {
@@ -198,9 +223,7 @@ def stored_message(
     """
     if role not in _ROLES:
         raise ValueError(f"role is one of {', '.join(_ROLES)}; got {role!r}")
-    if not isinstance(content, str):
-        raise ValueError(f"content is a string; got a {type(content).__name__}")
-    message: StoredMessage = {"role": role, "content": clean_text(content), "timestamp": timestamp}
+    message: StoredMessage = {"role": role, "content": checked_content(content), "timestamp": timestamp}
     if tool_calls:
         if role != "assistant":
             raise ValueError("only an assistant's message has tool_calls")

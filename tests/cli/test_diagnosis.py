@@ -14,7 +14,7 @@ from botocore.stub import Stubber
 
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.cli.aws import caller
-from langgraph_dynamo_conv.cli.doctor import Finding, diagnose, versions
+from langgraph_dynamo_conv.cli.doctor import SAMPLED, Finding, diagnose, versions
 from langgraph_dynamo_conv.errors import EndpointError
 from langgraph_dynamo_conv.provision import table_definition
 
@@ -58,6 +58,8 @@ def actions(answers: Stubber, date: str | None = None) -> None:
     for method in ("put_item", "update_item"):
         answers.add_client_error(method, "ConditionalCheckFailedException")
     answers.add_response("delete_item", {"ResponseMetadata": headers})
+    for _ in range(SAMPLED):
+        answers.add_response("scan", {"ResponseMetadata": headers})
 
 
 def found(table: Table, **options: Any) -> dict[str, Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,12 @@ import pytest
 import yaml
 from botocore.stub import Stubber
 
+from langgraph_dynamo_conv._storage.table import Table
+from langgraph_dynamo_conv.cli.doctor import Finding, diagnose
 from langgraph_dynamo_conv.cli.output import Exit
 from langgraph_dynamo_conv.provision import RUNTIME_ACTIONS, iam_policy, table_definition
 from tests.cli.chats import chat
+from tests.requests_log import RequestLog
 from tests.store.test_permissions import Role, iam_enforced, use_all_of_the_runtime
 
 if TYPE_CHECKING:
@@ -219,6 +223,33 @@ def test_doctor_notes_provisioned_capacity_and_another_expiry(cli: Cli, client: 
 
     assert found["billing"] == ("note", "provisioned: 5 read and 6 write units a second")
     assert found["expiry"] == ("wrong", "time-to-live is on ttl, and must be on expires_at")
+
+
+@pytest.mark.engine("memory", "dynamodb-local", "moto")
+def test_doctor_warns_of_one_user_for_everybody(client: DynamoDBClient, table_name: str) -> None:
+    def begin(user_id: str) -> None:
+        row = {"conversation_id": str(uuid.uuid4()), "user_id": user_id, "created_at": "2026", "title": "one"}
+        client.put_item(TableName=table_name, Item={name: {"S": text} for name, text in row.items()})
+
+    def of_users() -> Finding:
+        findings = diagnose(Table(table_name, client=client), lambda: "me")
+        return next(finding for finding in findings if finding.check == "users")
+
+    few = of_users()
+    for number in range(100):
+        begin(f"user{number}")
+    many = of_users()
+    for _ in range(500):
+        begin("demo")
+    with RequestLog(client) as log:
+        one = of_users()
+
+    assert (few.verdict, many.verdict, one.verdict) == ("ok", "ok", "note")
+    assert few.said == "too few conversations to tell whether one user has most of them: 0 found"
+    assert re.fullmatch(r"no user has most of \d\d conversations, looked up at random", many.said)
+    assert re.fullmatch(r"'demo' has \d\d of \d\d conversations, looked up at random; .* 60 writes .*", one.said)
+    assert str(one.remedy).startswith("give every person a user id of their own")
+    assert len(log) <= 40
 
 
 @pytest.mark.engine("moto")

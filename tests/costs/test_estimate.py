@@ -19,23 +19,24 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 on_dynamodb_local = pytest.mark.engine("dynamodb-local")
-TURNS = 40
 FULL_TURNS = 20
 
 
 @on_dynamodb_local
-@pytest.mark.parametrize(("tool_calls", "result_kb"), [(0, 1), (1, 1), (1, 4), (3, 1)])
+@pytest.mark.parametrize(
+    ("tool_calls", "result_kb", "turns"), [(0, 1, 30), (1, 1, 7), (1, 1, 100), (1, 4, 40), (3, 1, 40)]
+)
 def test_the_estimate_of_this_saver_is_what_a_played_chat_costs(
-    make_saver: MakeSaver, client: Any, table_name: str, report: Report, tool_calls: int, result_kb: int
+    make_saver: MakeSaver, client: Any, table_name: str, report: Report, tool_calls: int, result_kb: int, turns: int
 ) -> None:
     saver = make_saver()
-    cost = Chat(client, table_name, saver, saver.new_conversation("alice"), tool_calls, result_kb, Prose()).play(TURNS)
+    cost = Chat(client, table_name, saver, saver.new_conversation("alice"), tool_calls, result_kb, Prose()).play(turns)
 
-    told = this_saver(Shape(TURNS, TURNS, tool_calls, result_kb, 1))
+    told = this_saver(Shape(turns, turns, tool_calls, result_kb, 1))
 
     report(
-        f"{tool_calls} tool calls of {result_kb} KB: {cost.write_units / TURNS:.1f} WRU a turn, told "
-        f"{told.write_units / TURNS:.1f}; {cost.stored_bytes / TURNS:.0f} bytes, told {told.stored_bytes / TURNS:.0f}"
+        f"{tool_calls} tool calls of {result_kb} KB, {turns} turns: {cost.write_units / turns:.1f} WRU a turn, told "
+        f"{told.write_units / turns:.1f}; {cost.stored_bytes / turns:.0f} bytes, told {told.stored_bytes / turns:.0f}"
     )
     assert told.write_units == pytest.approx(cost.write_units, rel=0.2)
     assert told.read_units == pytest.approx(cost.read_units, rel=0.2)
@@ -79,13 +80,20 @@ def test_a_full_state_saver_fails_where_its_state_no_longer_fits_into_an_item() 
     assert this_saver(Shape(1000, 200)).fails_at_turn is None
 
 
-def test_this_saver_costs_the_same_a_turn_at_any_length_but_for_cold_reads() -> None:
-    short, long = this_saver(Shape(1000, 10)), this_saver(Shape(1000, 400))
-    cold = this_saver(Shape(1000, 400, cold=True))
+def test_state_costs_the_same_a_turn_at_any_length_but_for_cold_reads() -> None:
+    short, long = (this_saver(Shape(1000, turns, transcript=False)) for turns in (10, 400))
+    cold = this_saver(Shape(1000, 400, transcript=False, cold=True))
 
     assert short == long
     assert cold.write_units == long.write_units
     assert cold.read_units > 20 * long.read_units
+
+
+def test_a_turn_of_a_long_chat_costs_less_than_one_in_which_the_whole_chat_is_in_its_row() -> None:
+    bills = [this_saver(Shape(1000, turns)).write_units for turns in (10, 100, 400, 2000)]
+
+    assert bills == sorted(bills, reverse=True)
+    assert bills[-2] == pytest.approx(bills[-1], rel=0.05)
 
 
 @pytest.mark.parametrize("field", ["write_units", "stored_bytes"])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from operator import add
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
-from langchain_core.messages import AIMessage
-from langgraph.graph import START, MessagesState, StateGraph
+from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.channels.delta import DeltaChannel
+from langgraph.graph import START, MessagesState, StateGraph, add_messages
+from langgraph.pregel._messages import _messages_delta_reducer
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from langgraph_dynamo_conv.errors import AccessDeniedError, TableNotFoundError
@@ -89,3 +92,38 @@ def test_what_needs_a_person_is_raised(make_saver: MakeSaver, row_writes: RowWri
     row_writes.error = refused(code)
     with pytest.raises(STOPS[code]):
         ask(saver, saver.new_conversation("alice"), "one")
+
+
+def newest(count: int, keep: Any) -> Any:
+    return lambda old, new: keep(old, new)[-count:]
+
+
+CHANNELS = {
+    "add_messages": add_messages,
+    "a window of a list": newest(3, add),
+    "an agent that trims in its reducer": newest(2, add_messages),
+    "snapshots of a DeltaChannel": DeltaChannel(_messages_delta_reducer, snapshot_frequency=2),
+}
+
+
+@pytest.mark.engine("moto", "dynamodb-local")
+@pytest.mark.parametrize("durability", ["sync", "exit"])
+@pytest.mark.parametrize("channel", CHANNELS.values(), ids=list(CHANNELS))
+def test_rows_that_were_not_written_for_several_turns_are_mended(
+    make_saver: MakeSaver, row_writes: RowWrites, channel: Any, durability: Any
+) -> None:
+    state = TypedDict("state", {"messages": Annotated[list, channel]})  # type: ignore[misc]  # noqa: UP013
+
+    def answers(seen: Any) -> dict[str, Any]:
+        return {"messages": [AIMessage(f"to {seen['messages'][-1].content}")]}
+
+    builder: Any = StateGraph(state).add_node("a", answers).add_edge(START, "a")
+    config = make_saver().new_conversation("alice")
+    for number in range(6):
+        row_writes.error = refused("ThrottlingException") if number in (1, 2, 4) else None
+        graph = builder.compile(checkpointer=make_saver())  # a new process
+        given = {"messages": [HumanMessage(f"question {number}")]}
+        graph.invoke(given, config, durability=durability)
+    shown = make_saver().conversations.get(config["configurable"]["thread_id"], "alice").messages
+    said = [f"question {number}" for number in range(6)]
+    assert [message.content for message in shown] == [text for one in said for text in (one, f"to {one}")]

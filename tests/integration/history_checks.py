@@ -29,6 +29,9 @@ class Reader:
         asked = config["configurable"]
         found = saver.conversations.get(asked["thread_id"], asked["user_id"], limit=0)
         (listed,) = saver.conversations.list(asked["user_id"])[:1]
+        assert listed.conversation_id == asked["thread_id"], "the list shows another conversation"
+        count = len(shown(branch))
+        assert listed.message_count == count, f"the list counts {listed.message_count} messages, not {count}"
         for name, got in (("title", found.title), ("listed title", listed.title)):
             assert is_title(got, title(branch)), f"the {name} is {got!r}, not {title(branch)!r}"
 
@@ -40,21 +43,55 @@ class Reader:
         same(told, wanted, "the transcript")
         assert found.message_count == len(told), f"message_count {found.message_count} for {len(told)} messages"
         same(paged(saver, config), wanted, "the pages")
-        self._compare_row(config, wanted)
+        self._compare_table(config, wanted)
 
-    def _compare_row(self, config: RunnableConfig, wanted: list[Shown]) -> None:
+    def told(self, saver: DynamoDBConversationSaver, config: RunnableConfig) -> list[Shown]:
+        """What the API tells, whole."""
+        asked = config["configurable"]
+        found = saver.conversations.get(asked["thread_id"], asked["user_id"])
+        return [as_shown(message.to_dict()) for message in found.messages]
+
+    def compare_status(self, config: RunnableConfig, status: str | None) -> None:
+        """Assert that the row has a status, if one is given, and that it says what is asked while it waits."""
         row = self._table.row(config)
+        assert status is None or row["status"] == status, f"the status is {row['status']}, not {status}"
+        asked = [str(one["value"])[:6] for one in row.get("waiting_for", ())]
+        wanted = ["may I,"] if row["status"] == "waiting" else []
+        assert asked == wanted, f"a row that is {row['status']} waits for {asked}"
+
+    def _compare_table(self, config: RunnableConfig, wanted: list[Shown]) -> None:
+        """Compare what a program without this package reads: the row first, then what the pages add to it."""
+        row = self._table.row(config)
+        pages = self._table.items(config, "#m#")
+        newest: dict[int, tuple[int, dict[str, Any]]] = {}
+        for page in pages:
+            if page["incarnation"] != row["incarnation"]:
+                continue
+            assert page["version"] <= row["version"], "a page is newer than the row, and nobody is at work"
+            first = int(page["user_id"].rpartition("#")[2])
+            for number, message in enumerate(page["messages"], first):
+                if newest.get(number, (-1, {}))[0] < page["version"]:
+                    newest[number] = (page["version"], message)
+        first = row.get("first", 0)
+        assert not set(range(first)) - newest.keys(), "a message is neither in the row nor in a page"
+        self._compare_raw([newest[number][1] for number in range(first)], wanted[:first], "the pages in the table")
+        self._compare_row(row, wanted)
+
+    def _compare_row(self, row: dict[str, Any], wanted: list[Shown]) -> None:
         assert row["message_count"] == len(wanted), f"the row counts {row['message_count']}, not {len(wanted)}"
         told = row["messages"]
         assert told or not wanted, "the row has no messages"
-        assert len(told) <= len(wanted), f"the row has {len(told)} messages of {len(wanted)}"
-        for message, whole in zip(told, wanted[len(wanted) - len(told) :], strict=True):
+        assert row.get("first", 0) + len(told) == len(wanted), f"the row has {len(told)} messages of {len(wanted)}"
+        self._compare_raw(told, wanted[len(wanted) - len(told) :], "the row")
+
+    def _compare_raw(self, told: list[dict[str, Any]], wanted: list[Shown], what: str) -> None:
+        for message, whole in zip(told, wanted, strict=True):
             if message.get("shortened"):
                 tools = [call["tool"] for call in message.get("tool_calls", ())]
                 first = [call[0] for call in whole[2][: len(tools)]]
-                assert (message["role"], tools) == (whole[0], first), f"the row has {message}, not {whole}"
+                assert (message["role"], tools) == (whole[0], first), f"{what}: {message}, not {whole}"
             else:
-                same([as_shown(message)], [whole], "the row")
+                same([as_shown(message)], [whole], what)
 
 
 def compare_state(messages: Any, branch: Branch) -> None:

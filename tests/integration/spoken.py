@@ -1,14 +1,16 @@
-"""What was said in a conversation, as a tree of branches: the log that a transcript is compared with.
+"""What was said in a conversation: the log that a transcript is compared with.
 
 The log knows what a test sent and what its scripted agent answered. It never asks a saver what was said: of the saver's
-checkpoints it uses the ids alone, as names of places in the tree. A node tells the log the checkpoint that it works on,
-so the log knows what had been said at that checkpoint, also where a crash lets a node run again or not at all.
+checkpoints it uses the ids alone, as names of places in the conversation's tree. A node tells the log the checkpoint
+that it works on, so the log knows what had been said at a checkpoint, also where a crash lets a node run again or not
+at all.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -34,24 +36,22 @@ class Said:
     """One LangChain message.
 
     Args:
-        key: Its number in the history, which an edit does not change.
         role: "user", "assistant" or "tool".
         text: Its content.
         id: The id that the test gave it, or None.
         calls: The tool calls of an assistant's message.
         answers: The id of the call whose result it is.
         failed: Whether the tool failed.
-        kept: Whether the agent still has it.
+        turn: The number of the turn that it belongs to: an answer is of one turn, whoever speaks in between.
     """
 
-    key: int
     role: str
     text: str
     id: str | None = None
     calls: tuple[Call, ...] = ()
     answers: str = ""
     failed: bool = False
-    kept: bool = True
+    turn: int = 0
 
     def message(self) -> BaseMessage:
         """It as a new LangChain message."""
@@ -67,125 +67,170 @@ class Said:
 Branch = tuple[Said, ...]
 
 
-@dataclass
-class Place:
-    """A checkpoint.
+@dataclass(frozen=True)
+class Effect:
+    """What an input, an update or a node does to what was said.
 
     Args:
-        base: What had been said.
-        after: What has been said when its task is done; None before.
+        said: New messages.
+        edits: New texts of old messages, by id.
     """
 
+    said: Branch = ()
+    edits: tuple[tuple[str, str], ...] = ()
+
+    def on(self, branch: Branch) -> Branch:
+        """What has been said after it."""
+        texts = dict(self.edits)
+        old = tuple(replace(said, text=texts[said.id]) if said.id in texts else said for said in branch)
+        return old + self.said
+
+
+@dataclass
+class Run:
+    """One run or update.
+
+    Args:
+        start: The checkpoint that it began on, or "".
+        base: What was shown there.
+        given: What it was given, or what was given before and waits at `start`.
+        goes_on: Whether it does the work that was pending at `start`, where some tasks may have ended already.
+        worked: The checkpoints that its nodes have worked on.
+    """
+
+    start: str
     base: Branch
-    after: Branch | None = None
-
-    @property
-    def end(self) -> Branch:
-        return self.base if self.after is None else self.after
+    given: Effect = field(default_factory=Effect)
+    goes_on: bool = False
+    worked: set[str] = field(default_factory=set)
 
 
-@dataclass
 class Log:
-    """The tree.
+    """What was said.
 
     Args:
-        places: The checkpoints that the log knows, by id.
-        now: Where the run stands; between two runs, the newest checkpoint.
+        now: What every reader must be shown.
+        newest: The newest checkpoint, or "".
+        places: What was shown at each checkpoint, by id; without those of two runs at once.
     """
 
-    places: dict[str, Place] = field(default_factory=dict)
-    now: Place = field(default_factory=lambda: Place(()))
-    _start: Place = field(default_factory=lambda: Place(()))
-    _again: bool = False
+    def __init__(self) -> None:
+        self.now: Branch = ()
+        self.newest = ""
+        self.places: dict[str, Branch] = {}
+        self._waiting: dict[str, Effect] = {}
+        self._effects: dict[str, dict[str, Effect]] = {}
+        self._lock = threading.Lock()
 
-    def begin(self, place: Place, said: Iterable[Said] = (), *, again: bool = False) -> None:
-        """A run begins at a place, with new input; `again`: it does once more what was done from there on."""
-        said = tuple(said)
-        self.now = Place(place.base, place.base + said) if said else place
-        self._start, self._again = self.now, again
-
-    def work(self, checkpoint_id: str) -> Branch:
-        """A node begins to work on a checkpoint; gives what has been said until then."""
-        place = self.places.get(checkpoint_id)
-        if place is None:
-            before = self.now.base if self._again and self.now is self._start else self.now.end
-            place = self.places[checkpoint_id] = Place(before)
-        place.after = None
-        self.now = place
-        return place.base
-
-    def did(self, checkpoint_id: str, after: Branch) -> None:
-        """The node has ended."""
-        self.places[checkpoint_id].after = after
-
-    def fresh(self, checkpoint_id: str) -> int:
-        """How many messages at a checkpoint were said since the run began."""
-        return len(self.places[checkpoint_id].base) - len(self._start.base)
-
-    def ended(self, newest: str) -> None:
-        """The run has ended well; `newest` is the conversation's newest checkpoint."""
-        self.now = self.places.setdefault(newest, Place(self.now.end))
-
-    def updated(self, checkpoint_id: str, branch: Branch) -> None:
-        """An update has made a checkpoint."""
-        self.now = self.places[checkpoint_id] = Place(branch)
-
-    def broken(self, newest: str, parent: str, source: str, *, whole: bool) -> None:
-        """The run or update has crashed; `newest` is the newest checkpoint that was stored.
+    def begin(self, at: str | None = None, given: Effect | None = None, *, goes_on: bool = False) -> Run:
+        """A run begins.
 
         Args:
-            newest: Its id, or "" where nothing was stored.
-            parent: Its parent's id.
-            source: What made it, in LangGraph's words.
-            whole: Whether the run stores nothing before its end.
+            at: An older checkpoint, of which it makes a fork; None for the newest.
+            given: What it is given; None for nothing, to go on with what waits.
+            goes_on: Whether tasks that have ended there need not run again.
         """
-        if newest not in self.places:
-            self.places[newest] = self._place_unknown(parent, source, whole=whole) if newest else Place(())
-        self.now = self.places[newest]
+        start = self.newest if at is None else at
+        base = self.now if at is None else self.places[at]
+        return Run(start, base, self._waiting.get(start, Effect()) if given is None else given, goes_on)
 
-    def _place_unknown(self, parent: str, source: str, *, whole: bool) -> Place:
-        if source == "input":
-            return Place(self._start.base, self._start.after)
-        if not source:
-            return Place(())  # LangGraph's empty checkpoint, to which "exit" ties the writes of a `DeltaChannel`
-        if source in ("fork", "update"):
-            return Place(self._start.base if source == "fork" else self._start.end)
-        if whole:
-            return Place(self.now.end)
-        return Place(self.places[parent].end if parent in self.places else self._start.end)
+    def did(self, run: Run, checkpoint_id: str, node: str, effect: Effect) -> None:
+        """A node of a run has ended; what it did at this checkpoint before does not count any more."""
+        with self._lock:
+            run.worked.add(checkpoint_id)
+            self._effects.setdefault(checkpoint_id, {})[node] = effect
+
+    def ended(self, run: Run, stored: Sequence[tuple[str, str]]) -> None:
+        """A run has ended, well or not.
+
+        Args:
+            run: The run.
+            stored: The checkpoints that are there of it, oldest first, each with what LangGraph says made it ("" for
+                the empty one to which durability "exit" ties the writes of a `DeltaChannel`).
+        """
+        for checkpoint_id, source in stored:
+            self.places[checkpoint_id] = run.base
+            if source in ("input", "fork"):
+                self._waiting[checkpoint_id] = run.given  # LangGraph applies it in the next step, or never
+            elif source:
+                self.places[checkpoint_id] = self._after(run, checkpoint_id)
+            self.newest, self.now = checkpoint_id, self.places[checkpoint_id]
+
+    def ended_beside(self, runs: Sequence[Run], newest: str, told: Sequence[Shown]) -> None:
+        """Two runs at once have ended well: their messages stay, in any order in which each run's own is kept.
+
+        Args:
+            runs: The runs.
+            newest: The newest checkpoint.
+            told: What is shown now; which of the possible orders it is counts from now on.
+        """
+        base = runs[0].base
+        first, second = (units(self._after(run, "~")[len(base) :]) for run in runs)
+        order = _merged(first, second, told[len(shown(base)) :])
+        self.now = base + tuple(said for unit in order or [*first, *second] for said in unit)
+        self.newest = newest
+
+    def _after(self, run: Run, checkpoint_id: str) -> Branch:
+        """What was said by a run before a checkpoint of its own."""
+        worked = run.worked | ({run.start} if run.goes_on else set())
+        branch = run.given.on(run.base)
+        for place in sorted(worked):
+            if place < checkpoint_id:
+                for _, effect in sorted(self._effects.get(place, {}).items()):
+                    branch = effect.on(branch)
+        return branch
+
+
+def _merged(first: list[Branch], second: list[Branch], told: Sequence[Shown]) -> list[Branch] | None:
+    """The units of two runs in the order in which they are told; None if they are not told just so."""
+    if not told:
+        return None if first or second else []
+    for one, rest in ((first, (first[1:], second)), (second, (first, second[1:]))):
+        if one and shown(one[0]) == [told[0]] and (order := _merged(*rest, told[1:])) is not None:
+            return [one[0], *order]
+    return None
+
+
+def units(branch: Branch) -> list[Branch]:
+    """The messages that make up one message of the transcript, for each of these."""
+    made: list[list[Said]] = []
+    called: dict[str, list[Said]] = {}
+    is_open = False
+    for said in branch:
+        if said.role == "tool":
+            called[said.answers].append(said)
+            continue
+        if said.role == "assistant" and is_open and said.turn == made[-1][0].turn:
+            made[-1].append(said)
+        else:
+            made.append([said])
+        called |= {call.id: made[-1] for call in said.calls}
+        is_open = bool(said.calls) and not said.text
+    return [tuple(unit) for unit in made]
 
 
 def shown(branch: Branch) -> list[Shown]:
     """The transcript of a branch: calls and results belong to the answer that they led to."""
-    messages: list[tuple[str, str, list[list[Any]]]] = []
-    called: list[tuple[str, list[Any]]] = []
-    is_open = False
-    for said in branch:
+    return [_shown(unit) for unit in units(branch)]
+
+
+def _shown(unit: Branch) -> Shown:
+    calls: list[list[Any]] = []
+    ids: list[str] = []
+    for said in unit:
+        calls += [[call.tool, {"query": call.query}, PENDING, None] for call in said.calls]
+        ids += [call.id for call in said.calls]
         if said.role == "tool":
-            _answer(called, said)
-            continue
-        joins = said.role == "assistant" and is_open
-        if joins:
-            messages[-1] = (said.role, said.text, messages[-1][2])
-        else:
-            messages.append((said.role, said.text, []))
-        for call in said.calls:
-            entry = [call.tool, {"query": call.query}, PENDING, None]
-            messages[-1][2].append(entry)
-            called.append((call.id, entry))
-        is_open = bool(said.calls) and not said.text
-    return [(role, text, tuple(map(tuple, calls))) for role, text, calls in messages]
+            _answer([call for call_id, call in zip(ids, calls, strict=True) if call_id == said.answers], said)
+    text = next((said.text for said in reversed(unit) if said.role != "tool"), "")
+    return unit[0].role, text, tuple(map(tuple, calls))
 
 
-def _answer(called: list[tuple[str, list[Any]]], said: Said) -> None:
-    """Give the oldest call with this id that has no result its result."""
-    entry = next(entry for call_id, entry in called if call_id == said.answers and entry[2] == PENDING)
-    entry[2] = _result(said.text)
-    entry[3] = "error" if said.failed else None
-
-
-def _result(text: str) -> Any:
-    return json.loads(text) if text.startswith("{") else text
+def _answer(calls: list[list[Any]], said: Said) -> None:
+    """Give the oldest of these calls that has no result its result."""
+    call = next(call for call in calls if call[2] == PENDING)
+    call[2] = json.loads(said.text) if said.text.startswith("{") else said.text
+    call[3] = "error" if said.failed else None
 
 
 def title(branch: Branch) -> str | None:
@@ -193,12 +238,6 @@ def title(branch: Branch) -> str | None:
     return next((said.text for said in branch if said.role == "user" and said.text.strip()), None)
 
 
-def edited(branch: Branch, key: int, text: str) -> Branch:
-    """The branch with another text for one message."""
-    return tuple(replace(said, text=text) if said.key == key else said for said in branch)
-
-
-def dropped(branch: Branch, ids: Iterable[str | None]) -> Branch:
-    """The branch of which the agent has forgotten some messages."""
-    gone = set(ids)
-    return tuple(replace(said, kept=False) if said.id and said.id in gone else said for said in branch)
+def held_by(branch: Iterable[Said], message_id: str) -> Said:
+    """The message with an id."""
+    return next(said for said in branch if said.id == message_id)

@@ -37,6 +37,21 @@ class TableReader:
         )
         return [i for page in pages for i in map(plain_item, page["Items"]) if kind in i["user_id"]]
 
+    def messages(self, config: RunnableConfig) -> list[dict[str, Any]]:
+        """All messages, by the rule of docs/storage-format.md, "Messages that left the row".
+
+        While nobody writes: no page may be newer than the row.
+        """
+        row = self.row(config)
+        pages = [page for page in self.items(config, "#m#") if page["incarnation"] == row["incarnation"]]
+        assert all(page["version"] <= row["version"] for page in pages)
+        latest: dict[int, Any] = {}
+        for page in sorted(pages, key=lambda page: (page["version"], page["count"])):
+            latest |= dict(enumerate(page["messages"], int(page["user_id"].rpartition("#")[2])))
+        whole = [*(latest[number] for number in range(row.get("first", 0))), *row["messages"]]
+        assert len(whole) == row["message_count"]
+        return whole
+
     def listed(self, user_id: str = "demo") -> list[dict[str, Any]]:
         """The user's conversations, by the index, newest first."""
         answer = self._client.query(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, Remove
 from langgraph.graph import START, MessagesState, StateGraph
 
 from tests.integration.transcripts import TableReader
+from tests.played_turns import ReferenceChat
 from tests.requests_log import RequestLog
 
 if TYPE_CHECKING:
@@ -181,16 +181,17 @@ def test_a_large_message_is_stored_whole_once(make_saver: MakeSaver, table: Tabl
 @pytest.mark.parametrize("count", [1200, 3000])
 def test_a_page_of_20_messages_costs_at_most_8_read_units(make_saver: MakeSaver, client: Any, count: int) -> None:
     saver = make_saver()
-    graph, config = silent(saver), saver.new_conversation(USER)
-    for start in range(0, count, 100):
-        texts = [f"m{number} {'ask ' * 50}" for number in range(start, start + 100)]
-        asked: Sequence[Callable[..., BaseMessage]] = (HumanMessage, AIMessage)
-        graph.update_state(config, {"messages": [asked[n % 2](text) for n, text in enumerate(texts)]})
-    for before in (None, count - 200, count // 2, 20):
+    chat = ReferenceChat(saver, client)
+    for _ in range(count // 600):
+        chat.tell(300)
+    thread_id = chat.config["configurable"]["thread_id"]
+    whole = saver.conversations.get(thread_id, USER).messages
+    assert len(whole) == count
+    for before in (None, count - 200, count // 2, *range(100, 110), 20):
         with RequestLog(client) as log:
-            page = saver.conversations.get(config["configurable"]["thread_id"], USER, limit=20, before=before)
+            page = saver.conversations.get(thread_id, USER, limit=20, before=before)
         last = before or count
-        assert [message.content.split()[0] for message in page.messages] == [f"m{n}" for n in range(last - 20, last)]
+        assert page.messages == whole[last - 20 : last]
         assert log.rru <= 8
 
 
@@ -206,6 +207,7 @@ def test_a_row_that_another_program_began_stays_whole(make_saver: MakeSaver, tab
     assert [message["content"].rstrip(". ") for message in row["messages"][-4:]] == said("a", "b")
     assert row["messages"][:30] == old
     assert row["message_count"] == 34
+    assert (row["version"], row["status"]) == (2, "idle")  # written once a turn, at its end
 
 
 def test_a_conversation_that_was_deleted_and_begins_anew_has_nothing_of_its_pages(make_saver: MakeSaver) -> None:

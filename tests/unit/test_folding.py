@@ -272,14 +272,6 @@ def test_two_calls_of_one_id_are_answered_in_order():
     assert [call["result"] for call in said["tool_calls"]] == ["first", "second"]
 
 
-def test_an_answer_goes_on_with_the_calls_that_are_stored():
-    (stored,) = fold([calls("a", "b")], timestamp=NOW)
-    (said,) = fold([result("a"), result("b"), AIMessage("done", id="9")], timestamp=NOW, after=stored)
-    assert said["content"] == "done"
-    assert all("result" in call for call in said["tool_calls"])
-    assert "result" not in stored["tool_calls"][0]
-
-
 def test_what_a_supervisor_notes_for_itself_is_not_shown():
     note = AIMessage("Transferring back", response_metadata={"__is_handoff_back": True})
     assert [message["content"] for message in fold([HumanMessage("hi"), note], timestamp=NOW)] == ["hi"]

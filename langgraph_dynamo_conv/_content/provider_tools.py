@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from langchain_core.messages import BaseMessage
 
+from langgraph_dynamo_conv._content.blocks import Block, blocks_of, content_of
+from langgraph_dynamo_conv._content.media import described, medium_of
+from langgraph_dynamo_conv._content.text import shown_value, tool_result
 from langgraph_dynamo_conv._format.attributes import clean_text, storable
-from langgraph_dynamo_conv._transcript.blocks import Block, blocks_of, content_of
-from langgraph_dynamo_conv._transcript.content import shown_value, tool_result
-from langgraph_dynamo_conv._transcript.media import described, medium_of
 
 _ARGS = ("input", "args", "arguments", "action", "operation", "partial_json")
 """Where a call has its arguments, as a map or as JSON."""

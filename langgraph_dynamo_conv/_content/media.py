@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from langgraph_dynamo_conv._transcript.blocks import MEDIA, Block, snake
+from langgraph_dynamo_conv._content.blocks import MEDIA, Block, snake
 
 # The keys under which providers put the description of a medium one level further down.
 _NESTED = {*MEDIA, "source", "s3_location"}

@@ -14,8 +14,7 @@ from typing import Any
 
 from langchain_core.messages import BaseMessage
 
-from langgraph_dynamo_conv._format.attributes import clean_text, storable
-from langgraph_dynamo_conv._transcript.blocks import (
+from langgraph_dynamo_conv._content.blocks import (
     CLIENT_CALLS,
     MARKS,
     TEXTS,
@@ -23,7 +22,8 @@ from langgraph_dynamo_conv._transcript.blocks import (
     blocks_of,
     content_of,
 )
-from langgraph_dynamo_conv._transcript.media import MAX_NAME_CHARACTERS, described, holds_medium, medium_of
+from langgraph_dynamo_conv._content.media import MAX_NAME_CHARACTERS, described, holds_medium, medium_of
+from langgraph_dynamo_conv._format.attributes import clean_text, storable
 
 _WORDS = ("text", "refusal", "transcript", "content", "value")
 """Where a block has its words, each a string or blocks again."""

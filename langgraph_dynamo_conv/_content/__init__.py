@@ -1,0 +1,1 @@
+"""What messages of any provider hold, as text and as tool calls."""

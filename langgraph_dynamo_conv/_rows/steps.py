@@ -1,0 +1,348 @@
+"""What the steps of a graph said: the way from the state that a row shows to a newer one.
+
+The rule: each checkpoint is compared with its parent. Of a list, what it has more; of a `DeltaChannel`, whose values
+are not in checkpoints, the task writes on the parent. So nothing is lost that an agent trims within its run, and
+nothing is said twice, whichever process goes which part of the way.
+
+A process remembers the steps that it stored until the row shows them; others are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from langchain_core.messages import BaseMessage, RemoveMessage
+
+from langgraph_dynamo_conv._checkpoints.history import History
+from langgraph_dynamo_conv._checkpoints.store import Checkpoints
+from langgraph_dynamo_conv._checkpoints.writes import TaskWrites, Write
+from langgraph_dynamo_conv._format import changes
+from langgraph_dynamo_conv._format.keys import Scope
+from langgraph_dynamo_conv._format.tree import Leaf, Node
+from langgraph_dynamo_conv._state.stored import StoredCheckpoint
+from langgraph_dynamo_conv._storage.recent import Recent
+from langgraph_dynamo_conv._transcript.differences import Said, difference, named
+from langgraph_dynamo_conv._transcript.erasing import REMOVE_ALL, as_written, put_together
+from langgraph_dynamo_conv._transcript.folding import coerced
+
+_OFFERED = "00000000-0000-6000-8000-"
+
+REMEMBERED_BYTES = 4 * 1024 * 1024
+"""About how many bytes of steps a process remembers."""
+
+_MESSAGE_BYTES = 1024
+"""What a message takes in memory beside its content."""
+
+
+class Step(NamedTuple):
+    """From a checkpoint's parent to it.
+
+    Args:
+        parent_id: The parent; None or that of an offered checkpoint where there is none before.
+        said: What it brought; None where that is what was written to a `DeltaChannel` on the parent.
+        has_value: Whether the checkpoint has the value of that channel all the same.
+    """
+
+    parent_id: str | None
+    said: Sequence[Said] | None
+    has_value: bool = False
+
+
+KnownSteps = Recent[tuple[Scope, str], Step]
+"""Steps by checkpoint."""
+
+
+def known_steps() -> KnownSteps:
+    """A memory of steps."""
+    return Recent(REMEMBERED_BYTES, _weight)
+
+
+class Way(NamedTuple):
+    """What was said on the way to a checkpoint.
+
+    Args:
+        said: In its order.
+        is_all: Whether it is all that the state has, since the way could not be followed from where the row is.
+        checkpoint_ids: Of the steps.
+    """
+
+    said: list[Said]
+    is_all: bool
+    checkpoint_ids: Sequence[str] = ()
+
+
+def is_offered(checkpoint_id: str | None) -> bool:
+    """Whether a checkpoint id is one that stands for a row."""
+    return checkpoint_id is not None and checkpoint_id.startswith(_OFFERED)
+
+
+def offered_id(digest: str) -> str:
+    """The checkpoint id that stands for a row: before every real one."""
+    return _OFFERED + digest
+
+
+class Steps:
+    """The steps of all conversations. Safe to share between threads.
+
+    Args:
+        checkpoints: The states.
+        history: Values of states.
+        writes: Task writes.
+        channel: Name of the channel that holds the messages.
+        known: Steps that this process stored, until rows show them.
+    """
+
+    def __init__(
+        self, checkpoints: Checkpoints, history: History, writes: TaskWrites, channel: str, known: KnownSteps
+    ) -> None:
+        self._checkpoints = checkpoints
+        self._history = history
+        self._writes = writes
+        self._channel = channel
+        self._known = known
+
+    def note(self, scope: Scope, stored: StoredCheckpoint, parent: StoredCheckpoint | None, value: Any) -> None:
+        """A checkpoint of the root was stored, whose messages channel holds this value."""
+        if parent is not None or stored.parent_id is None:
+            self._known.put((scope, stored.checkpoint_id), self._step(scope, stored, parent, value))
+
+    def forget(self, scope: Scope, checkpoint_ids: Sequence[str]) -> None:
+        """A row shows these checkpoints."""
+        for checkpoint_id in checkpoint_ids:
+            self._known.pop((scope, checkpoint_id))
+
+    def way(self, scope: Scope, stored: StoredCheckpoint, oldest: str, *, may_read: bool = True) -> Way:
+        """What was said after the checkpoint `oldest` ("": from the beginning) and up to this one.
+
+        Without `may_read`, and where one between is not there, it is all that the state has.
+
+        Cost: nothing for what this process stored; one Query of task writes for a `DeltaChannel`; else that of reading
+        the checkpoints between.
+        """
+        steps = list(self._back(scope, stored, oldest, may_read=may_read))
+        last = steps[-1][1] if steps else None
+        if stored.checkpoint_id != oldest and (last is None or not _begins(last, oldest)):
+            return Way(self.all(scope, stored), True)
+        steps.reverse()
+        parents = [step.parent_id or "" for _, step in steps if step.said is None]
+        writes = self._written(scope, parents[0], parents[-1]) if parents else {}
+        said: list[Said] = []
+        for checkpoint_id, step in steps:
+            on_parent = writes.get(step.parent_id or "", [])
+            said += self._delta(scope, checkpoint_id, step, on_parent) if step.said is None else step.said
+        return Way(said, last is not None and last.parent_id is None, [checkpoint_id for checkpoint_id, _ in steps])
+
+    def all(self, scope: Scope, stored: StoredCheckpoint) -> list[Said]:
+        """All that a state has; of a `DeltaChannel`, all that was ever written to it."""
+        node = stored.tree["channel_values"].get(self._channel)
+        if node is not None:
+            return _said(flat(self._history.value(scope, node)), stored.checkpoint_id)
+        if self._channel not in stored.tree.get("channel_versions", ()):
+            return []
+        path = self._checkpoints.ancestors(scope.namespace(), stored.checkpoint_id, "")
+        writes = self._written(scope, "", stored.checkpoint_id)
+        written = [one for checkpoint_id in sorted(path & writes.keys()) for one in writes[checkpoint_id]]
+        return [one for origin, value in written for one in _said(flat(value), origin)]
+
+    def common(self, scope: Scope, stored: StoredCheckpoint, other: str) -> str | None:
+        """The newest of a checkpoint, and of its ancestors, that another also is or comes from.
+
+        Returns:
+            "" if both have begun by themselves; None if that can't be told, since one between is not there.
+
+        Cost: nothing where the other is an ancestor that this process knows of; else that of reading it.
+        """
+        if other in stored.lineage or any(
+            step.parent_id == other for _, step in self._back(scope, stored, "", may_read=False)
+        ):
+            return other
+        namespace = scope.namespace()
+        there = self._checkpoints.get(namespace, other)
+        if there is None:
+            return None
+        if shared := ({*stored.lineage} & {*there.lineage}) - {""}:
+            return max(shared)
+        here = {stored.checkpoint_id, *self._checkpoints.ancestors(namespace, stored.checkpoint_id, "")}
+        if shared := here & {other, *self._checkpoints.ancestors(namespace, other, "")}:
+            return max(shared)
+        firsts = {self._checkpoints.first(namespace, one) for one in (stored.checkpoint_id, other)}
+        return None if None in firsts else ""
+
+    def undone(self, scope: Scope, head: str, checkpoint_id: str) -> list[Said]:
+        """The messages that have changed from a checkpoint to a later one, as they were."""
+        later, before = (self._checkpoints.get(scope.namespace(), one) for one in (head, checkpoint_id))
+        if later is None or before is None:
+            return []
+        nodes = [one.tree["channel_values"].get(self._channel) for one in (later, before)]
+        if None not in nodes:
+            said = self._difference(scope, nodes[0], nodes[1], None, checkpoint_id)
+        else:
+            said = _difference(self._replayed(scope, head), self._replayed(scope, checkpoint_id), checkpoint_id)
+        if any(one.is_new for one in said):  # forgotten since, perhaps changed before
+            said = [
+                Said(one.was, one.message, False)
+                for one in reversed(self.way(scope, later, checkpoint_id).said)
+                if one.was
+            ]
+        return [one for one in said if one.was is not None]
+
+    def last(self, scope: Scope, checkpoint_id: str) -> BaseMessage | None:
+        """The last message that a state has; None if it has none, or is not there."""
+        stored = self._checkpoints.get(scope.namespace(), checkpoint_id)
+        node = stored.tree["channel_values"].get(self._channel) if stored is not None else None
+        if node is None:
+            return next(reversed(self._replayed(scope, checkpoint_id)), None) if stored is not None else None
+        last = node[-1:] if isinstance(node, list) else node
+        return next(reversed([*coerced(flat(self._history.value(scope, last)))]), None)
+
+    def _back(
+        self, scope: Scope, stored: StoredCheckpoint, oldest: str, *, may_read: bool
+    ) -> Iterator[tuple[str, Step]]:
+        """The steps back from a checkpoint to `oldest`, as far as they are there, or this process remembers them."""
+        checkpoint_id: str | None = stored.checkpoint_id
+        while checkpoint_id and checkpoint_id != oldest and not is_offered(checkpoint_id):
+            step = self._known.get((scope, checkpoint_id))
+            if step is None and may_read:
+                step = self._read(scope, stored if checkpoint_id == stored.checkpoint_id else checkpoint_id)
+            if step is None:
+                return
+            yield checkpoint_id, step
+            checkpoint_id = step.parent_id
+
+    def _read(self, scope: Scope, at: StoredCheckpoint | str) -> Step | None:
+        """The step to a checkpoint; None if it or its parent is not there."""
+        namespace = scope.namespace()
+        stored = self._checkpoints.get(namespace, at, keep=False) if isinstance(at, str) else at
+        if stored is None:
+            return None
+        parent = self._checkpoints.get(namespace, stored.parent_id, keep=False) if stored.parent_id else None
+        if parent is None and stored.parent_id is not None:
+            return None
+        return self._step(scope, stored, parent, None)
+
+    def _step(self, scope: Scope, stored: StoredCheckpoint, parent: StoredCheckpoint | None, value: Any) -> Step:
+        channel, tree = self._channel, stored.tree
+        tree_before = parent.tree if parent is not None else {}
+        node, old = tree["channel_values"].get(channel), tree_before.get("channel_values", {}).get(channel)
+        version, version_before = (_version(one, channel) for one in (tree, tree_before))
+        if version is None or (version_before is not None and version.same(version_before)):
+            return Step(stored.parent_id, ())
+        is_delta = old is None and version_before is not None
+        if node is not None and is_delta and parent is not None and self._branches_off(scope, stored):
+            # Writes on the parent may be another branch's.
+            before, now = self._replayed(scope, parent.checkpoint_id), flat(self._history.value(scope, node))
+            return Step(stored.parent_id, _difference(before, now, stored.checkpoint_id))
+        if node is None or is_delta:
+            return Step(stored.parent_id, None, node is not None)
+        return Step(stored.parent_id, self._difference(scope, old, node, value, stored.checkpoint_id))
+
+    def _branches_off(self, scope: Scope, stored: StoredCheckpoint) -> bool:
+        """Whether a checkpoint was not made by a step of a run."""
+        source = stored.tree["metadata"].get("source")
+        return source is not None and bool(self._history.value(scope, source) != "loop")
+
+    def _difference(self, scope: Scope, old: Node | None, new: Node, value: Any, origin: str) -> list[Said]:
+        if not (isinstance(new, list) and (old is None or isinstance(old, list))):
+            before = flat(self._history.value(scope, old)) if old is not None else []
+            return _difference(before, flat(self._history.value(scope, new) if value is None else value), origin)
+        old = old or []
+        same = changes.common_head(old, new)
+        values = {id(leaf): one for leaf, one in zip(new, value, strict=True)} if type(value) is list else {}
+
+        def load(leaves: Sequence[Leaf]) -> Sequence[Any]:
+            missing = [leaf for leaf in leaves if id(leaf) not in values]
+            read = iter(self._history.value(scope, missing) if missing else ())
+            return [values[id(leaf)] if id(leaf) in values else next(read) for leaf in leaves]
+
+        return difference(old[same:], new[same:], key=Leaf.plain_digest, load=load, origin=origin, before=same)
+
+    def _written(self, scope: Scope, oldest: str, newest: str) -> dict[str, list[tuple[str, Any]]]:
+        """What was written to the channel, by checkpoint: each value with what names it."""
+        found = self._writes.between(scope.namespace(), oldest, newest)
+        writes = {
+            checkpoint_id: [write for write in group if write.channel == self._channel]
+            for checkpoint_id, group in found.items()
+        }
+        return {one: self._named(scope, one, group) for one, group in writes.items() if group}
+
+    def _named(self, scope: Scope, checkpoint_id: str, writes: list[Write]) -> list[tuple[str, Any]]:
+        values = [value for _, _, value in self._writes.to_python(scope, writes)]
+        origins = [f"{checkpoint_id}.{write.task_id}.{write.idx}" for write in writes]
+        return list(zip(origins, values, strict=True))
+
+    def _delta(self, scope: Scope, checkpoint_id: str, step: Step, writes: list[tuple[str, Any]]) -> list[Said]:
+        """What the task writes on a checkpoint's parent said to a `DeltaChannel`."""
+        parent_id = step.parent_id or ""
+        stored = self._checkpoints.get(scope.namespace(), checkpoint_id) if not writes or step.has_value else None
+        node = stored.tree["channel_values"].get(self._channel) if stored is not None else None
+        value = flat(self._history.value(scope, node)) if node is not None else []
+        if node is not None and not _agree(writes, value):  # another branch wrote there too, or nobody did
+            return _difference(self._replayed(scope, parent_id), value, checkpoint_id)
+        said: list[Said] = []
+        for origin, value in writes:
+            instead = _instead(value)
+            if instead is None:
+                said += _said(flat(value), origin)
+            else:
+                before = put_together([[*self._replayed(scope, parent_id), *(one.message for one in said)]])
+                said += _difference(before, instead, origin)
+        return said
+
+    def _replayed(self, scope: Scope, checkpoint_id: str) -> list[BaseMessage]:
+        """What a `DeltaChannel` held at a checkpoint."""
+        values: list[Any] = []
+        for writes, seed in self._history.delta(scope.namespace(), checkpoint_id, [self._channel]).values():
+            values += [self._history.value(scope, seed)] if seed is not None else []
+            values += [value for _, _, value in self._writes.to_python(scope, writes)]
+        return [*coerced(put_together(values))]
+
+
+def _begins(step: Step, oldest: str) -> bool:
+    """Whether a step is the first after `oldest`; what is offered as a checkpoint, the row has."""
+    return step.parent_id == oldest or (not oldest and (step.parent_id is None or is_offered(step.parent_id)))
+
+
+def flat(value: Any) -> list[Any]:
+    """What a messages channel holds, or was written to it, as a list."""
+    messages = getattr(value, "value", value)  # a DeltaChannel's snapshot has one, and an Overwrite
+    is_pair = isinstance(messages, tuple) and len(messages) == 2 and isinstance(messages[0], str)
+    return list(messages) if isinstance(messages, (list, tuple)) and not is_pair else [messages]
+
+
+def _instead(value: Any) -> list[Any] | None:
+    """What a write puts in the place of all messages; None if it adds some."""
+    is_reset, messages = as_written(value)
+    if is_reset:
+        return messages
+    ids = [getattr(one, "id", None) if isinstance(one, RemoveMessage) else None for one in messages]
+    return messages[len(ids) - ids[::-1].index(REMOVE_ALL) :] if REMOVE_ALL in ids else None
+
+
+def _agree(writes: Sequence[tuple[str, Any]], value: Sequence[Any]) -> bool:
+    """Whether a value is what these writes, and none of another branch, have led to."""
+    written = [_said_by(one) for _, each in writes for one in coerced(flat(each))]
+    held = [_said_by(one) for one in coerced(value)]
+    return bool(written) and set(written) <= set(held) and (held[-1] in written)
+
+
+def _said_by(message: BaseMessage) -> str:
+    return repr([message.type, message.content, getattr(message, "tool_calls", None)])
+
+
+def _difference(old: Sequence[Any], new: Sequence[Any], origin: str) -> list[Said]:
+    return difference(old, new, key=repr, load=list, origin=origin)
+
+
+def _said(values: Sequence[Any], origin: str) -> list[Said]:
+    found = ((place, message) for place, value in enumerate(values) for message in coerced([value]))
+    return [Said(named(message, f"{origin}.{place}")) for place, message in found]
+
+
+def _version(tree: Mapping[str, Any], channel: str) -> Leaf | None:
+    versions = tree.get("channel_versions")
+    return versions.get(channel) if isinstance(versions, Mapping) else None
+
+
+def _weight(step: Step) -> int:
+    return sum(_MESSAGE_BYTES + len(str(one.message.content)) for one in step.said or ()) + _MESSAGE_BYTES

@@ -1,0 +1,189 @@
+"""A transcript that grows by what states say, and goes back where one forks.
+
+The rule: a transcript only grows. An agent may trim or summarise its own messages, and the transcript keeps what was
+said. Two things replace a stored message: a step that changed it, and a fork, which drops what came after its point.
+
+Messages are known again by their `ids`. A stored message has two sets of them: its own, and those that its parts get
+when an agent adopts it (`langchain.adopted_ids`). The row of a program that stores no ids is known by what it says,
+from its first message on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from typing import NamedTuple
+
+from langchain_core.messages import BaseMessage
+
+from langgraph_dynamo_conv._transcript.differences import Said
+from langgraph_dynamo_conv._transcript.folding import Folding, Message, Whole, fold
+from langgraph_dynamo_conv._transcript.ids import adopted_part, digest_of, ids_of
+from langgraph_dynamo_conv._transcript.langchain import adopted_call_ids, adopted_ids, call_ids, has_ids, meaning_of
+
+_OWN_KEYS = {"role", "content", "timestamp", "tool_calls", "ids", "shortened"}
+
+
+class Grown(NamedTuple):
+    """A transcript after a step.
+
+    Args:
+        messages: Those that did not change are the same objects as before.
+        is_complete: Whether all that was changed or answered is among them; if not, it may be among older ones.
+    """
+
+    messages: list[Message]
+    is_complete: bool
+
+
+def grow(
+    stored: Sequence[Message],
+    said: Sequence[Said],
+    *,
+    timestamp: str,
+    is_all: bool = False,
+    after: BaseMessage | None = None,
+    whole: Whole = lambda message: message,
+) -> Grown:
+    """The transcript after what was said. Saying the same again changes nothing.
+
+    Args:
+        stored: The newest messages of the transcript, oldest first; other programs' messages have no `ids`.
+        said: What steps brought, in their order.
+        timestamp: ISO 8601 in UTC with `Z`, given to new messages.
+        is_all: Whether `said` is all that the state has, and not what it has more than the transcript's state.
+        after: The message of the state before that comes before what was said, if it need not be the newest stored.
+        whole: Gives a stored message whole that is shortened; called for those alone that are looked into.
+    """
+    if is_all and stored and not any(map(has_ids, stored)):
+        told = _told(stored, said, timestamp)
+        if told is not None:
+            return Grown([*stored, *told], True)
+    names, calls = _known_by(stored, said)
+    folding = Folding(timestamp, stored, names, calls, whole)
+    if after is not None:
+        folding.go_on(after)
+    for one in said:
+        if one.is_new:
+            folding.add(one.message)
+        else:
+            folding.change(one.message, one.was)
+    return Grown(folding.messages(), folding.is_complete and not _lacks_some(names, said))
+
+
+def fork_point(
+    stored: Sequence[Message], forked_from: Sequence[Message], taken_back: Set[str] = frozenset()
+) -> int | None:
+    """How many of `stored` a fork from `forked_from` keeps: those up to the last one that `forked_from` knows.
+
+    Args:
+        stored: The newest messages of the transcript, oldest first.
+        forked_from: `fold` of the state that the fork began from.
+        taken_back: Digests of what was said after it, if messages have no ids of their own, by which to know them.
+
+    Returns:
+        None if `forked_from` knows none of them, or is empty: the point is before all of `stored`. While the transcript
+        has older messages, read them and ask again.
+    """
+    if taken_back:
+        dropped = (place for place, message in enumerate(stored) if not taken_back.isdisjoint(ids_of(message)))
+        first = next(dropped, len(stored))
+        is_part = first < len(stored) and not taken_back >= set(ids_of(stored[first]))
+        return first + is_part or None
+    positions = _positions(stored)
+    hits = [[positions[name] for name in ids_of(message) if name in positions] for message in forked_from]
+    known = [place for place, found in enumerate(hits) if found]
+    if not known:
+        return _alike(stored, forked_from)
+    count = max(max(found) for found in hits if found) + 1
+    for message in forked_from[known[-1] + 1 :]:  # those without ids have other names in the transcript
+        if count == len(stored) or not _says(stored[count], message):
+            break
+        count += 1
+    return count
+
+
+def before_fork(
+    stored: Sequence[Message], forked_from: Sequence[Message], taken_back: Set[str] = frozenset()
+) -> list[Message]:
+    """The stored messages that a fork keeps, see `fork_point`; the last of them as it was at the fork."""
+    if not forked_from:
+        # The fork starts the conversation anew. No state of this saver made what other programs wrote.
+        return [message for message in stored if not has_ids(message)]
+    count = fork_point(stored, forked_from, taken_back)
+    if count is None:
+        return list(stored)
+    *before, last = stored[:count]
+    if not taken_back.isdisjoint(ids_of(last)):
+        kept = " ".join(name for name in ids_of(last) if name not in taken_back)
+        return [*before, {**_foreign_keys(last), **forked_from[-1], "timestamp": last["timestamp"], "ids": kept}]
+    return [*before, _as_at_fork(last, adopted_ids(stored[:count])[-1], forked_from)]
+
+
+def _foreign_keys(message: Message) -> Message:
+    return {key: value for key, value in message.items() if key not in _OWN_KEYS}
+
+
+def _lacks_some(names: Sequence[Sequence[str]], said: Sequence[Said]) -> bool:
+    """Whether something that was said before a stored message is not stored: it has left the row."""
+    known = {name for one in names for name in one}
+    is_known = [digest_of(str(one.message.id)) in known for one in said if one.is_new]
+    return False in is_known and True in is_known[is_known.index(False) :]
+
+
+def _told(stored: Sequence[Message], said: Sequence[Said], timestamp: str) -> list[Message] | None:
+    """What follows the stored messages, where all that was said begins with them; None where it does not.
+
+    Another program may keep the row of a chat whose state has ids that it does not know.
+    """
+    if not all(one.is_new and adopted_part(one.message.id)[0] is None for one in said):
+        return None
+    messages = fold([one.message for one in said], timestamp=timestamp)
+    pairs = zip(stored, messages, strict=False)
+    same = [_says(one, message) for one, message in pairs]
+    return messages[same.index(False) if False in same else len(same) :]
+
+
+def _known_by(stored: Sequence[Message], said: Sequence[Said]) -> tuple[list[list[str]], list[list[str]]]:
+    """For each stored message the ids of its parts, and those of its calls."""
+    own, made = [ids_of(message) for message in stored], [call_ids(message) for message in stored]
+    if all(own) and not any(adopted_part(one.message.id)[0] for one in said):
+        return own, made
+    adopted, adopted_made = adopted_ids(stored), adopted_call_ids(stored)
+    return [[*one, *other] for one, other in zip(adopted, own, strict=True)], adopted_made
+
+
+def _positions(stored: Sequence[Message]) -> dict[str, int]:
+    positions: dict[str, int] = {}
+    for position, (message, adopted) in enumerate(zip(stored, adopted_ids(stored), strict=True)):
+        positions |= dict.fromkeys([*adopted, *ids_of(message)], position)
+    return positions
+
+
+def _alike(stored: Sequence[Message], forked_from: Sequence[Message]) -> int | None:
+    """The end of the longest run of messages, up to the last of `forked_from`, that say the same; the first such."""
+    best, most = None, 0
+    for end in range(1, len(stored) + 1):
+        length = 0
+        while length < min(end, len(forked_from)) and _says(stored[end - 1 - length], forked_from[-1 - length]):
+            length += 1
+        if length > most or (length == most > 0 and end == len(forked_from)):
+            best, most = end, length
+    return best
+
+
+def _says(one: Message, other: Message) -> bool:
+    return meaning_of(one)[:2] == meaning_of(other)[:2]
+
+
+def _as_at_fork(last: Message, adopted: Sequence[str], forked_from: Sequence[Message]) -> Message:
+    """The last message that a fork keeps, without the results and the text that came to it after the fork."""
+    own = ids_of(last)
+    for message in reversed(forked_from):
+        ids = ids_of(message)
+        known = own if not set(own).isdisjoint(ids) else adopted
+        if not set(ids).isdisjoint(known):
+            # Ids are in the order in which the parts came, so a state with the last id had the end of the message.
+            if known[-1] in ids or meaning_of(last) == meaning_of(message):
+                return last
+            return {**_foreign_keys(last), **message, "timestamp": last.get("timestamp", message["timestamp"])}
+    return last

@@ -1,0 +1,92 @@
+"""What the conversation API changes: conversations are made, renamed, deleted, and their messages added and erased."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from langgraph_dynamo_conv._calls import adoption, erasure
+from langgraph_dynamo_conv._calls.runtime import Runtime
+from langgraph_dynamo_conv._format.attributes import clean_text
+from langgraph_dynamo_conv._format.keys import Scope, check_text
+from langgraph_dynamo_conv._rows.row import Row, RowUpdate
+from langgraph_dynamo_conv._transcript.ids import digest_of
+from langgraph_dynamo_conv.conversations._records import Erasure, stored_message
+from langgraph_dynamo_conv.errors import ConflictError
+
+
+def create(runtime: Runtime, user_id: str, title: str | None, conversation_id: str | None) -> Row:
+    """See `Conversations.create`."""
+    scope = Scope.checked(conversation_id if conversation_id is not None else str(uuid.uuid4()), user_id)
+    title = None if title is None else clean_text(check_text("title", title))
+    if not runtime.rows.create(scope, title):
+        raise ConflictError(
+            "the user has a conversation of that id already; choose another id, or none",
+            operation="UpdateItem",
+            table=runtime.table.name,
+            key=str(scope.row()),
+        )
+    return runtime.directory.row(scope)
+
+
+def rename(runtime: Runtime, scope: Scope, title: str) -> None:
+    """See `Conversations.rename`."""
+    title = clean_text(check_text("title", title))
+
+    def renamed(row: Row | None) -> Row:
+        if row is None:
+            raise runtime.directory.not_found(scope)
+        return row if row.title == title else replace(row, title=title)
+
+    runtime.rows.change(scope, renamed)
+
+
+def delete(runtime: Runtime, scope: Scope) -> int:
+    """See `Conversations.delete`."""
+    runtime.forget(scope.thread_id, scope.user_id)
+    return runtime.removal.delete(scope.thread_id, scope.user_id)
+
+
+def delete_user(runtime: Runtime, user_id: str, *, scan: bool) -> tuple[int, int]:
+    """See `Conversations.delete_user`; gives the numbers of conversations and items."""
+    directory = runtime.directory
+    scopes = list(directory.scanned_of_user(user_id) if scan else directory.of_user(user_id))
+    return len(scopes), sum(delete(runtime, scope) for scope in scopes)
+
+
+def add_message(
+    runtime: Runtime,
+    conversation_id: str,
+    said: tuple[str, str, Sequence[Mapping[str, Any]] | None],
+    user_id: str | None,
+    message_id: str | None,
+    next_version: Any,
+) -> None:
+    """See `Conversations.add_message`; `said` is role, content and tool calls."""
+    message = stored_message(*said, runtime.rows.now())
+    scope = runtime.directory.scope_of(conversation_id, user_id)
+    runtime.directory.row(scope)
+    message["ids"] = digest_of(check_text("message_id", message_id or str(uuid.uuid4())))
+    stored = adoption.append(runtime, scope, message, next_version)
+    if stored is not None:
+        runtime.row_updater.apply(scope, stored, None)
+        return
+    update = RowUpdate([], None, None, message["timestamp"], added=[message])
+    runtime.rows.apply(scope, lambda _: update)
+
+
+def erase(
+    runtime: Runtime,
+    conversation_id: str,
+    message_id: str,
+    content: str | None,
+    user_id: str | None,
+    next_version: Any,
+) -> Erasure:
+    """See `Conversations.edit_message`; without a content, `Conversations.remove_message`."""
+    message_id = check_text("message_id", message_id)
+    scope = runtime.directory.scope_of(conversation_id, user_id)
+    done = erasure.change(runtime, scope, message_id, content, next_version)
+    return Erasure(done.message_id, done.checkpoint_id, done.held_by)
