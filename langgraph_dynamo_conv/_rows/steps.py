@@ -238,9 +238,9 @@ class Steps:
         return Step(stored.parent_id, self._difference(scope, old, node, value, stored.checkpoint_id))
 
     def _branches_off(self, scope: Scope, stored: StoredCheckpoint) -> bool:
-        """Whether a checkpoint was not made by a step of a run."""
+        """Whether a checkpoint was not made by a run."""
         source = stored.tree["metadata"].get("source")
-        return source is not None and bool(self._history.value(scope, source) != "loop")
+        return source is not None and self._history.value(scope, source) in ("fork", "update")
 
     def _difference(self, scope: Scope, old: Node | None, new: Node, value: Any, origin: str) -> list[Said]:
         if not (isinstance(new, list) and (old is None or isinstance(old, list))):
