@@ -42,11 +42,13 @@ class Step(NamedTuple):
         parent_id: The parent; None or that of an offered checkpoint where there is none before.
         said: What it brought; None where that is what was written to a `DeltaChannel` on the parent.
         has_value: Whether the checkpoint has the value of that channel all the same.
+        value: That value, if it is at hand: it may be large, and stored apart.
     """
 
     parent_id: str | None
     said: Sequence[Said] | None
     has_value: bool = False
+    value: Sequence[Any] | None = None
 
 
 KnownSteps = Recent[tuple[Scope, str], Step]
@@ -234,7 +236,8 @@ class Steps:
             before, now = self._replayed(scope, parent.checkpoint_id), flat(self._history.value(scope, node))
             return Step(stored.parent_id, _difference(before, now, stored.checkpoint_id))
         if node is None or is_delta:
-            return Step(stored.parent_id, None, node is not None)
+            held = flat(value) if node is not None and value is not None else None
+            return Step(stored.parent_id, None, node is not None, held)
         return Step(stored.parent_id, self._difference(scope, old, node, value, stored.checkpoint_id))
 
     def _branches_off(self, scope: Scope, stored: StoredCheckpoint) -> bool:
@@ -274,11 +277,10 @@ class Steps:
     def _delta(self, scope: Scope, checkpoint_id: str, step: Step, writes: list[tuple[str, Any]]) -> list[Said]:
         """What the task writes on a checkpoint's parent said to a `DeltaChannel`."""
         parent_id = step.parent_id or ""
-        stored = self._checkpoints.get(scope.namespace(), checkpoint_id) if not writes or step.has_value else None
-        node = stored.tree["channel_values"].get(self._channel) if stored is not None else None
-        value = flat(self._history.value(scope, node)) if node is not None else []
-        if node is not None and not _agree(writes, value):  # another branch wrote there too, or nobody did
-            return _difference(self._replayed(scope, parent_id), value, checkpoint_id)
+        if step.has_value:
+            held = step.value if step.value is not None else self._held(scope, checkpoint_id)
+            if not _agree(writes, held):  # another branch wrote there too, or nobody did
+                return _difference(self._replayed(scope, parent_id), held, checkpoint_id)
         said: list[Said] = []
         for origin, value in writes:
             instead = _instead(value)
@@ -288,6 +290,11 @@ class Steps:
                 before = put_together([[*self._replayed(scope, parent_id), *(one.message for one in said)]])
                 said += _difference(before, instead, origin)
         return said
+
+    def _held(self, scope: Scope, checkpoint_id: str) -> list[Any]:
+        """The value of the channel that a checkpoint has."""
+        stored = self._checkpoints.get(scope.namespace(), checkpoint_id)
+        return flat(self._history.value(scope, stored.tree["channel_values"][self._channel])) if stored else []
 
     def _replayed(self, scope: Scope, checkpoint_id: str) -> list[BaseMessage]:
         """What a `DeltaChannel` held at a checkpoint."""
@@ -345,4 +352,6 @@ def _version(tree: Mapping[str, Any], channel: str) -> Leaf | None:
 
 
 def _weight(step: Step) -> int:
-    return sum(_MESSAGE_BYTES + len(str(one.message.content)) for one in step.said or ()) + _MESSAGE_BYTES
+    said = [one.message for one in step.said or ()]
+    held = [*said, *(step.value or ())]
+    return sum(_MESSAGE_BYTES + len(str(getattr(one, "content", one))) for one in held) + _MESSAGE_BYTES
