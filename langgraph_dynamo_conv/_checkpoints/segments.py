@@ -8,10 +8,11 @@ from typing import Any
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import AttributeMap, bytes_of
 from langgraph_dynamo_conv._format.keys import SK, Namespace, after_prefix
+from langgraph_dynamo_conv._state.full import SMALL_SEGMENTS
 from langgraph_dynamo_conv._storage.table import Table
 
-_FIRST_PAGE = 4
-"""Segments that are read before it is known which are needed: few, since a trimmed state needs none of the old."""
+_FIRST_PAGE = SMALL_SEGMENTS
+"""Segments that are read before it is known which are needed: all that a chat has before its small ones are merged."""
 
 _SINGLE = 10
 """Up to so many segments are read one by one, side by side; more as a range."""

@@ -19,7 +19,7 @@ from langgraph_dynamo_conv._checkpoints.writes import PendingWrites, TaskWrites,
 from langgraph_dynamo_conv._format import changes
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import CHANGE, FULL, CheckpointItem, Times, checkpoint_items
-from langgraph_dynamo_conv._format.keys import PK, Namespace
+from langgraph_dynamo_conv._format.keys import PK, Namespace, Scope
 from langgraph_dynamo_conv._format.limits import INLINE_FRAME_BYTES
 from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, SegmentRef, Tree, leaves, with_leaves
 from langgraph_dynamo_conv._state.chain import CheckpointPages, Stale
@@ -27,13 +27,16 @@ from langgraph_dynamo_conv._state.checkpoint_tree import CheckpointTree
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.full import decode_full, fill
 from langgraph_dynamo_conv._state.planning import CheckpointPlan, plan_checkpoint, plan_full_checkpoint
-from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, StoredCheckpoint, stored_change, stored_full
+from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, RECHECK_ITEMS, StoredCheckpoint, stored_change, stored_full
 from langgraph_dynamo_conv._storage.failures import ConditionFailed
+from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.errors import CorruptDataError
 
-CHAIN_PAGE = CHAIN_ITEMS + CHAIN_ITEMS // 3 + 1
+CHAIN_PAGE = CHAIN_ITEMS + RECHECK_ITEMS + 1
 """A whole chain of ordinary length, in the first page: it is full again at the first or second check."""
+
+_REMEMBERED = 512
 
 _NEW_OR_SAME = "attribute_not_exists(#pk) OR #d = :d"
 
@@ -74,13 +77,20 @@ class Checkpoints:
         self._writes = writes
         self._expiry = expiry
         self._ended = ended
+        self._made: Recent[Scope, bool] = Recent(_REMEMBERED)
+
+    def made(self, scope: Scope) -> None:
+        """This process has made up the id of a conversation: there is probably nothing to read yet."""
+        self._made.put(scope, True)
 
     def load(self, namespace: Namespace, checkpoint_id: str | None = None) -> Loaded | None:
         """The newest checkpoint of a namespace, or the one named; None if there is none.
 
-        Cost: 2 requests side by side where the conversation was seen before, else 3; one more round trip for large
-        values or a large state.
+        Cost: 2 requests side by side where the conversation was seen before, else 3; one where it was made here and is
+        still empty; one more round trip for large values or a large state.
         """
+        if self._made.pop(namespace.scope) and self.pages(namespace, page_items=1).newest() is None:
+            return None
         cache = self._cache
         known = cache.get(namespace, checkpoint_id) if checkpoint_id else cache.newest(namespace)
         if known is not None:

@@ -94,7 +94,7 @@ def updated(base: Row, merged: Sequence[Message], update: RowUpdate, times: Time
     if not base.first and title in (DEFAULT_TITLE, title_of(base.messages)):
         title = title_of(merged)
     status = update.status or base.status or IDLE
-    before = base.waiting_for if update.head == base.head else ()
+    before = base.waiting_for if update.head == base.head and not update.asks_anew else ()
     asked = {str(one["id"]): one for one in (*before, *update.waiting_for)} if status == WAITING else {}
     return replace(
         base,

@@ -96,7 +96,8 @@ class RowUpdate:
         status: The status to show; None to leave it as it is.
         head: The checkpoint, or None.
         now: The time, in ISO 8601.
-        waiting_for: What interrupts ask that were just stored.
+        waiting_for: What interrupts ask that were stored.
+        asks_anew: Whether that is all, since a run knows all that it asks; else it is added to what the row says.
         forked_from: The messages of the state that this one forked from, folded; None if it did not fork.
         is_all: Whether `said` is all that the state has.
         is_apart: Whether messages that have left the row may be among `said`.
@@ -105,7 +106,6 @@ class RowUpdate:
         taken_back: Digests of the messages without ids of their own that a fork drops.
         after: The message that comes before those, if that need not be the newest of the row.
         added: Messages that no state has, as they are stored.
-        may_cut: Whether messages may leave the row now; if not, they leave it in a later turn, if the row holds them.
     """
 
     said: Sequence[Said]
@@ -113,6 +113,7 @@ class RowUpdate:
     head: str | None
     now: str
     waiting_for: Sequence[Mapping[str, Any]] = ()
+    asks_anew: bool = False
     forked_from: list[Message] | None = None
     is_all: bool = False
     is_apart: bool = False
@@ -121,7 +122,6 @@ class RowUpdate:
     taken_back: frozenset[str] = frozenset()
     after: BaseMessage | None = None
     added: Sequence[Message] = ()
-    may_cut: bool = True
 
 
 def iso(seconds: float) -> str:

@@ -272,7 +272,7 @@ class Rows:
         def shorten(messages: Sequence[Message], max_bytes: int) -> list[Message]:
             return self._large.shorten(messages, max_bytes, stored, pending)
 
-        placement = Placement(after, row, base, self._limits, shorten, update.may_cut)
+        placement = Placement(after, row, base, self._limits, shorten)
         plan = placement.placed(merged) if update.forked_from is None else placement.forked(merged)
         dated = dated_plan(plan, row, update)
         if dated is not None:

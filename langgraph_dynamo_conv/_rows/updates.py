@@ -44,8 +44,8 @@ REMEMBERED = 512
 Asked = list[dict[str, Any]]
 """What interrupts ask, each as `id` and `value`."""
 
-EarlyStatuses = Recent[tuple[Scope, str], tuple[str, Asked]]
-"""Interrupts and failures by checkpoint, until that is saved: the status, and what is asked."""
+EarlyStatuses = Recent[tuple[Scope, str], str]
+"""The status that interrupts and failures lead to, by checkpoint, until that is saved."""
 
 
 class _Place(NamedTuple):
@@ -106,6 +106,7 @@ class RowUpdater:
         self._transcript = transcript
         self._early = early
         self._answered: Recent[tuple[Scope, str | None], bool] = Recent(REMEMBERED)
+        self._stops: Recent[tuple[Scope, str], tuple[RunStart | None, Asked]] = Recent(REMEMBERED)
 
     def saved(
         self,
@@ -137,9 +138,9 @@ class RowUpdater:
                 self._rows.prolong(scope)
             return None
         self._steps.note(scope, stored, parent, values.get(self.channel))
-        early, asked = self._early.pop((scope, stored.checkpoint_id)) or (None, [])
+        early = self._early.pop((scope, stored.checkpoint_id))
         has_exited = not is_over and source == "loop" and self._saved_at_exit(scope, stored)
-        is_answered = self._answered.pop((scope, stored.parent_id)) is not None
+        is_answered = self._answered.get((scope, stored.parent_id))
         has_stopped = row is not None and (row.status == FAILED or (row.status == WAITING and not is_answered))
         by_hand = source in _BY_HAND
         has_failed = is_out_of_steps and not is_over
@@ -155,7 +156,6 @@ class RowUpdater:
                 is_start=not is_time,
                 start=start,
                 by_hand=by_hand,
-                asked=asked,
             )
         return None
 
@@ -182,21 +182,26 @@ class RowUpdater:
             return
         if status is None:
             if task_id == _NULL_TASK and RESUME in channels:
-                self._resumed(scope, checkpoint_id)
+                self._resumed(scope, checkpoint_id, start)
             return
         asked = _asked(value for channel, value in writes if channel == INTERRUPT)
-        _, before = self._early.get((scope, checkpoint_id)) or (status, [])
-        self._early.put((scope, checkpoint_id), (status, before + asked))
+        run, before = self._stops.get((scope, checkpoint_id)) or (start, [])
+        self._stops.put((scope, checkpoint_id), (start, [*before, *asked] if run is start else asked))
+        self._early.put((scope, checkpoint_id), status)
         stored = self._checkpoints.get(scope.namespace(), checkpoint_id)
-        if stored is not None and (early := self._early.pop((scope, checkpoint_id))) is not None:
-            is_rerun = start is None or start.is_named
-            self.apply(scope, stored, status, start=start, is_rerun=is_rerun, asked=early[1])
+        if stored is not None and self._early.pop((scope, checkpoint_id)) is not None:
+            self.apply(scope, stored, status, start=start, is_rerun=start is None or start.is_named)
 
-    def _resumed(self, scope: Scope, checkpoint_id: str) -> None:
-        """What was asked at a checkpoint has been answered: the row that waits no longer does."""
+    def _resumed(self, scope: Scope, checkpoint_id: str, start: RunStart | None) -> None:
+        """What was asked at a checkpoint has been answered: the row that waits no longer does.
+
+        With durability "async" the run's next question may have been stored first; then it waits for that.
+        """
 
         def running(row: Row | None) -> Row | None:
-            if row is None or row.status != WAITING or row.head != checkpoint_id:
+            run, _ = self._stops.get((scope, checkpoint_id)) or (None, [])
+            asks_again = start is not None and run is start
+            if row is None or row.status != WAITING or row.head != checkpoint_id or asks_again:
                 return None
             return replace(row, status=RUNNING, status_at=self._rows.now(), waiting_for=())
 
@@ -213,7 +218,6 @@ class RowUpdater:
         start: RunStart | None = None,
         is_rerun: bool = False,
         by_hand: bool = False,
-        asked: Asked | None = None,
     ) -> Row | None:
         """Bring the row up to a checkpoint of the root.
 
@@ -227,7 +231,6 @@ class RowUpdater:
             start: What its run began with, if that is known.
             is_rerun: Whether a run goes on from this checkpoint, which may be an older one.
             by_hand: Whether a person made the step, and may have changed a message that the agent has forgotten.
-            asked: What interrupts ask that were just stored.
         """
         now, way = self._rows.now(), Way([], False)
 
@@ -242,15 +245,16 @@ class RowUpdater:
                 way = self._steps.way(scope, stored, at.common or "", may_read=bool(at.head))
             if at.is_apart and at.common == stored.checkpoint_id and not is_rerun:
                 return None  # the row shows what followed
+            run, asked = self._stops.get((scope, stored.checkpoint_id)) or (None, [])
             update = RowUpdate(
                 way.said,
                 None if is_guess and _has_stopped(row, stored) else status,
                 stored.checkpoint_id,
                 now,
-                waiting_for=asked or [],
+                waiting_for=asked if status == WAITING else (),
+                asks_anew=status == WAITING and run is not None,
                 is_all=way.is_all,
                 is_apart=at.is_apart or by_hand or way.is_all,
-                may_cut=not stored.is_full,
                 beside=at.beside(stored),
                 is_far=bool(at.head) and at.head not in stored.lineage,
             )

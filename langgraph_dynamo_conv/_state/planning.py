@@ -18,7 +18,7 @@ from langgraph_dynamo_conv._format.items import CHANGE, FULL, NEVER, CheckpointI
 from langgraph_dynamo_conv._format.keys import Namespace, component_text, segment_id
 from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Tree, with_leaves
 from langgraph_dynamo_conv._state.full import CHAIN_BYTES, encode_segment, full_pays, plan_full
-from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, StoredCheckpoint, stored_change, stored_full
+from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, RECHECK_ITEMS, StoredCheckpoint, stored_change, stored_full
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def plan_checkpoint(
     full = plan_full_one(difference.tree, parent.segments, ancestors=parent.lineage)
     if full_pays(chain_bytes, full.full_bytes):
         return full
-    return replace(change, full_check_at=chain_items + CHAIN_ITEMS // 3)
+    return replace(change, full_check_at=chain_items + RECHECK_ITEMS)
 
 
 def plan_full_checkpoint(

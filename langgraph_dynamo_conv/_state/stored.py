@@ -14,8 +14,9 @@ from langgraph_dynamo_conv._format.items import CheckpointItem, item_fingerprint
 from langgraph_dynamo_conv._format.tree import Tree, leaves
 from langgraph_dynamo_conv._state.message_digests import MessagesDigest
 
-CHAIN_ITEMS = 24
-"""No chain is stored anew before it has so many items; a reader takes all of them in one page."""
+CHAIN_ITEMS = 30
+RECHECK_ITEMS = 8
+"""No chain is stored anew before it has so many items; where that does not pay yet, it is looked at so many later."""
 
 LINEAGE = 40
 """Ids of ancestors that are remembered of a checkpoint."""

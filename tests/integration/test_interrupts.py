@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import operator
+import threading
 from typing import Annotated, Any
 
 import pytest
 from langchain_core.tools import tool
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.serde.types import INTERRUPT, RESUME
 from langgraph.func import entrypoint, task
 from langgraph.graph import START, StateGraph
 from langgraph.pregel import Pregel
@@ -15,6 +17,7 @@ from langgraph.types import Command, interrupt
 from typing_extensions import TypedDict
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
+from tests.conftest import MakeSaver
 from tests.integration.agents import tool_agent
 from tests.integration.conftest import MakeTwins
 from tests.integration.play import Player
@@ -50,6 +53,32 @@ def test_a_node_asks_twice_and_goes_on_with_the_answers(twins: MakeTwins, table:
     assert result["seen"] == ["before", "name Ann", "age 30", "after"]
     pair.compare()
     assert table.row(pair.config)["status"] == "idle"
+
+
+def test_a_question_that_is_stored_before_the_answer_to_the_last_one_is_still_waited_for(
+    make_saver: MakeSaver, table: TableReader, monkeypatch: pytest.MonkeyPatch
+):
+    """With durability "async" both are stored at the same time, in any order."""
+    saver, asked_again = make_saver(), threading.Event()
+    updater = saver._runtime.row_updater
+    wrote = updater.wrote
+
+    def late(scope: Any, checkpoint_id: str, task_id: str, writes: Any, start: Any = None) -> None:
+        channels = {channel for channel, _ in writes}
+        if channels == {RESUME}:
+            assert asked_again.wait(10)
+        wrote(scope, checkpoint_id, task_id, writes, start)
+        if INTERRUPT in channels:
+            asked_again.set()
+
+    graph, config = asking(saver), saver.new_conversation("alice")
+    graph.invoke({"seen": []}, config, durability="async")
+    monkeypatch.setattr(updater, "wrote", late)
+    asked_again.clear()
+    graph.invoke(Command(resume="Ann"), config, durability="async")
+    assert asked_again.is_set()
+    row = table.row(config)
+    assert (row["status"], [one["value"] for one in row["waiting_for"]]) == ("waiting", [{"ask": "age?"}])
 
 
 def asking_in_parallel(checkpointer: BaseCheckpointSaver[Any]) -> Pregel:

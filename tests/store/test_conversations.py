@@ -194,6 +194,22 @@ def test_a_chat_can_be_scrolled_backwards_to_its_beginning(chats: Conversations,
     assert tuple(scrolled) == whole.messages
 
 
+def test_the_first_turn_of_a_new_conversation_reads_once_what_is_not_there(make_saver: MakeSaver, client: Any) -> None:
+    saver = make_saver()
+    config = saver.new_conversation("alice")
+    with RequestLog(client) as log:
+        assert saver.get_tuple(config) is None
+    assert [one.operation for one in log.requests] == ["Query", "GetItem"]
+
+
+def test_a_new_conversation_that_another_worker_has_begun_is_read_whole(make_saver: MakeSaver) -> None:
+    saver = make_saver()
+    config = saver.new_conversation("alice")
+    graph_on(make_saver()).invoke(said("hello"), config)
+    messages = graph_on(saver).invoke(said("again"), config)["messages"]
+    assert [message.content for message in messages if message.type == "human"] == ["hello", "again"]
+
+
 def test_a_conversation_of_another_user_cannot_be_told_from_none(chats: Conversations) -> None:
     mine = chats.create("alice", title="mine").conversation_id
     for call in (
