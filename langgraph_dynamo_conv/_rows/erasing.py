@@ -182,6 +182,7 @@ class Erasing:
             title=self._title(held, messages),
             updated_at=self._rows.now(),
             version=row.version + 1,
+            renumbered=row.version + 1 if erasure.content is None else row.renumbered,
             head=erasure.head if is_followed and row.head == erasure.parent else row.head,
             times=self._expiry.fresh() if is_followed else row.times,
         )

@@ -29,7 +29,7 @@ from langgraph_dynamo_conv._storage.failures import ConditionFailed
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv._transcript.folding import Message
 
-PAGE_MESSAGES = 9
+PAGE_MESSAGES = 8
 """The most messages of a page: a range of numbers is found by keys from this many before it."""
 
 _PAGE_BYTES = 256 * 1024

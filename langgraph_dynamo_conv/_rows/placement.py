@@ -16,6 +16,7 @@ from langgraph_dynamo_conv._rows.pages import PAGE_MESSAGES, Page, pages_of
 from langgraph_dynamo_conv._rows.row import IDLE, WAITING, Row, RowUpdate
 from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE, newest_exchange, shorten_values, title_of
 from langgraph_dynamo_conv._transcript.folding import Message
+from langgraph_dynamo_conv._transcript.ids import ids_of
 from langgraph_dynamo_conv._transcript.langchain import speaker_of
 
 ROW_BYTES = 16 * 1024
@@ -103,7 +104,16 @@ def updated(base: Row, merged: Sequence[Message], update: RowUpdate, times: Time
         status_at=base.status_at if status == base.status and base.status_at else update.now,
         waiting_for=shorten_values(list(asked.values())[:_MOST_ASKED], _ASKED_BYTES),
         version=base.version + 1,
+        renumbered=base.renumbered if _keeps_numbers(base.messages, merged) else base.version + 1,
         times=times,
+    )
+
+
+def _keeps_numbers(before: Sequence[Message], after: Sequence[Message]) -> bool:
+    """Whether each message stands where it stood, be it edited."""
+    return len(before) <= len(after) and all(
+        new is old or not old.get("ids") or not set(ids_of(new)).isdisjoint(ids_of(old))
+        for old, new in zip(before, after, strict=False)
     )
 
 

@@ -73,6 +73,7 @@ def read_row(item: AttributeMap, codec: Codec) -> Row:
         messages=in_row,
         first=_strict(item, "first", _counter) or 0,
         version=version,
+        renumbered=_strict(item, "renumbered", _counter) or 0,
         head=_strict(item, "head", _checkpoint_id),
         beside=_strict(item, "beside", _checkpoint_ids) or (),
         incarnation=_strict(item, "incarnation", _text) or _digest(summary.created_at),

@@ -39,6 +39,7 @@ class Row:
         first: The number (from 0) of the first of `messages`; those before it are in pages.
         status: `running`, `idle`, `waiting` or `failed`; None in rows of other programs.
         version: Counts our writes; 0 in rows of other programs.
+        renumbered: The version at which a number last got another message, by a fork, a removal or runs at once; or 0.
         incarnation: Tells conversations apart that have one id, one after the other; pages have it too.
         is_foreign: Whether another program began the row: then it stays whole as long as an item can be.
         head: The checkpoint it was last derived from, or None.
@@ -57,6 +58,7 @@ class Row:
     first: int
     status: str | None = None
     version: int = 0
+    renumbered: int = 0
     head: str | None = None
     beside: Sequence[str] = ()
     incarnation: str = ""
@@ -99,6 +101,7 @@ class RowUpdate:
         waiting_for: What interrupts ask that were stored.
         asks_anew: Whether that is all, since a run knows all that it asks; else it is added to what the row says.
         forked_from: The messages of the state that this one forked from, folded; None if it did not fork.
+        has_ids: Whether the messages of that state have ids of their own.
         is_all: Whether `said` is all that the state has.
         is_apart: Whether messages that have left the row may be among `said`.
         is_far: Whether the row is to name its checkpoint even if nothing else changes: the last one is far behind.
@@ -115,6 +118,7 @@ class RowUpdate:
     waiting_for: Sequence[Mapping[str, Any]] = ()
     asks_anew: bool = False
     forked_from: list[Message] | None = None
+    has_ids: bool = False
     is_all: bool = False
     is_apart: bool = False
     is_far: bool = False

@@ -207,13 +207,13 @@ class Rows:
         return row
 
     def transcript(
-        self, scope: Scope, select: Callable[[int], tuple[int, int]] = lambda count: (0, count)
+        self, scope: Scope, select: Callable[[Row], tuple[int, int]] = lambda row: (0, row.message_count)
     ) -> Transcript | None:
         """Messages of a conversation, whole; None if there is no conversation.
 
         Args:
             scope: Conversation and user.
-            select: Gives, from the number of messages, which are asked for: from this number to before that.
+            select: Gives, from the row, which are asked for: from this number to before that.
 
         Cost: one GetItem; what `Pages.read` and `LargeMessages.whole` cost.
         """
@@ -222,7 +222,7 @@ class Rows:
             row = self.get(scope)
             if row is None:
                 return None
-            first, last = select(row.message_count)
+            first, last = select(row)
             stored = self._stored(row, first, last)
             if stored is not None and (len(stored) == max(last - first, 0) or _is_same(before, row)):
                 return Transcript(row, first, self._large.whole(scope, stored))
@@ -345,6 +345,7 @@ class Rows:
             "status_at": after.status_at if after.status_at != after.updated_at else None,
             "waiting_for": list(after.waiting_for) or None,
             "version": after.version,
+            "renumbered": after.renumbered or None,
             "head": after.head,
             "beside": list(after.beside) or None,
             "incarnation": after.incarnation,
@@ -386,7 +387,8 @@ def _is_near(messages: Sequence[Message], update: RowUpdate) -> bool:
     """Whether an update does not go before the messages that a row has, as far as can be told from them."""
     if update.forked_from is None:
         return not update.is_apart
-    return bool(update.forked_from) and fork_point(messages, update.forked_from, update.taken_back) is not None
+    forked_from, taken_back = update.forked_from, update.taken_back
+    return bool(forked_from) and fork_point(messages, forked_from, taken_back, by_words=not update.has_ids) is not None
 
 
 def _is_same(before: Row | None, row: Row) -> bool:

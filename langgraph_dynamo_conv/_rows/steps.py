@@ -24,7 +24,7 @@ from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._transcript.differences import Said, difference, named
 from langgraph_dynamo_conv._transcript.erasing import REMOVE_ALL, as_written, put_together
-from langgraph_dynamo_conv._transcript.folding import coerced
+from langgraph_dynamo_conv._transcript.folding import coerced, role_of_message
 
 _OFFERED = "00000000-0000-6000-8000-"
 
@@ -41,12 +41,14 @@ class Step(NamedTuple):
     Args:
         parent_id: The parent; None or that of an offered checkpoint where there is none before.
         said: What it brought; None where that is what was written to a `DeltaChannel` on the parent.
+        is_input: Whether a run's input may be among that.
         has_value: Whether the checkpoint has the value of that channel all the same.
         value: That value, if it is at hand: it may be large, and stored apart.
     """
 
     parent_id: str | None
     said: Sequence[Said] | None
+    is_input: bool = True
     has_value: bool = False
     value: Sequence[Any] | None = None
 
@@ -237,13 +239,23 @@ class Steps:
             return Step(stored.parent_id, _difference(before, now, stored.checkpoint_id))
         if node is None or is_delta:
             held = flat(value) if node is not None and value is not None else None
-            return Step(stored.parent_id, None, node is not None, held)
+            return Step(stored.parent_id, None, self._may_be_input(scope, stored, parent), node is not None, held)
         return Step(stored.parent_id, self._difference(scope, old, node, value, stored.checkpoint_id))
 
     def _branches_off(self, scope: Scope, stored: StoredCheckpoint) -> bool:
         """Whether a checkpoint was not made by a run."""
-        source = stored.tree["metadata"].get("source")
-        return source is not None and self._history.value(scope, source) in ("fork", "update")
+        return self._metadata(scope, stored, "source") in ("fork", "update")
+
+    def _may_be_input(self, scope: Scope, stored: StoredCheckpoint, parent: StoredCheckpoint | None) -> bool:
+        """Whether what a step brought may be a run's input; with durability "exit" it is that and what nodes said."""
+        if parent is None or self._metadata(scope, parent, "source") == "input":
+            return True
+        step, before = (self._metadata(scope, one, "step") for one in (stored, parent))
+        return isinstance(step, int) and isinstance(before, int) and step > before + 1
+
+    def _metadata(self, scope: Scope, stored: StoredCheckpoint, name: str) -> Any:
+        node = stored.tree["metadata"].get(name)
+        return self._history.value(scope, node) if node is not None else None
 
     def _difference(self, scope: Scope, old: Node | None, new: Node, value: Any, origin: str) -> list[Said]:
         if not (isinstance(new, list) and (old is None or isinstance(old, list))):
@@ -285,7 +297,10 @@ class Steps:
         for origin, value in writes:
             instead = _instead(value)
             if instead is None:
-                said += _said(flat(value), origin)
+                said += (
+                    one._replace(may_be_old=not step.is_input and role_of_message(one.message) != "assistant")
+                    for one in _said(flat(value), origin)
+                )
             else:
                 before = put_together([[*self._replayed(scope, parent_id), *(one.message for one in said)]])
                 said += _difference(before, instead, origin)

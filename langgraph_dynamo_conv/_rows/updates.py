@@ -23,6 +23,7 @@ from langgraph_dynamo_conv._state.checkpoint_tree import metadata_of
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.recent import Recent
+from langgraph_dynamo_conv._transcript.differences import Said
 from langgraph_dynamo_conv._transcript.folding import Message, fold
 from langgraph_dynamo_conv._transcript.ids import digest_of
 from langgraph_dynamo_conv._transcript.langchain import has_ids
@@ -258,8 +259,9 @@ class RowUpdater:
                 beside=at.beside(stored),
                 is_far=bool(at.head) and at.head not in stored.lineage,
             )
-            if at.is_apart and at.common is not None and not at.is_beside and _is_fork(stored, at, start, by_hand):
-                return self._fork(scope, at, update)
+            has_left = at.is_apart and at.common is not None and not at.is_beside
+            if has_left and self._is_fork(scope, stored, at, start, by_hand):
+                return self._fork(scope, stored, at, update)
             last = self._steps.last(scope, at.common) if at.is_apart and at.common else None
             return replace(update, after=last)
 
@@ -278,7 +280,37 @@ class RowUpdater:
             return _Place(row.head, max(shown), row.beside, True)
         return _Place(row.head, common, row.beside)
 
-    def _fork(self, scope: Scope, at: _Place, update: RowUpdate) -> RowUpdate:
+    def _is_fork(
+        self, scope: Scope, stored: StoredCheckpoint, at: _Place, start: RunStart | None, by_hand: bool
+    ) -> bool:
+        """Whether a state that left the branch of the row's head at `common` takes back what followed there.
+
+        A run knows whether it was started by name, on that branch; what others have built on its own steps is no fork.
+        A person's update is one unless it was made on the newest state. Where an earlier run has left the branch, whose
+        row was not written, it was a fork if it began when the head was there; of runs at once none is.
+        """
+        common, head = at.common or "", at.head or ""
+        began = (start.checkpoint_id or "") if start is not None else ""
+        if start is not None and (start.is_named or common >= began):
+            return start.is_named and common <= began
+        if start is None:
+            return not by_hand or (stored.parent_id or "") < head
+        known = {*stored.lineage}
+        if common and common not in known:  # more is known of a checkpoint that was stored whole by reading alone
+            known |= self._checkpoints.ancestors(scope.namespace(), stored.checkpoint_id, common)
+        way = sorted({common} | {one for one in known if one > common})
+        then = next((place for place, one in enumerate(way) if one > head), 0)
+        return then == 1 or (then > 1 and self._began(scope, way[then], way[then - 1]))
+
+    def _began(self, scope: Scope, checkpoint_id: str, parent_id: str) -> bool:
+        """Whether a checkpoint is the first that a run stored."""
+        namespace = scope.namespace()
+        stored, parent = (self._checkpoints.get(namespace, one) for one in (checkpoint_id, parent_id))
+        if stored is None or parent is None:
+            return False
+        return metadata_of(stored, self._serializer).get("source") != "loop" or self._skips(stored, parent)
+
+    def _fork(self, scope: Scope, stored: StoredCheckpoint, at: _Place, update: RowUpdate) -> RowUpdate:
         """An update that takes back what the row shows and its state does not come from."""
         if not at.common or at.head is None:
             return replace(update, forked_from=[], beside=())
@@ -286,11 +318,15 @@ class RowUpdater:
         undone = self._steps.undone(scope, at.head, at.common)
         update = replace(update, said=[*undone, *update.said], forked_from=forked_from, beside=())
         last = self._steps.last(scope, at.common)
-        there = self._checkpoints.get(scope.namespace(), at.head)
-        if last is None or last.id or there is None:
-            return update
-        since = self._steps.way(scope, there, at.common).said
+        if last is None or last.id:
+            return replace(update, has_ids=last is not None)
+        since = [one for tip in (at.head, *at.others) for one in self._since(scope, stored, tip)]
         return replace(update, taken_back=frozenset(digest_of(str(one.message.id)) for one in since if one.is_new))
+
+    def _since(self, scope: Scope, stored: StoredCheckpoint, tip: str) -> list[Said]:
+        """What was said on the way to a checkpoint since that of another has parted from it."""
+        there, common = self._checkpoints.get(scope.namespace(), tip), self._steps.common(scope, stored, tip)
+        return self._steps.way(scope, there, common).said if there is not None and common is not None else []
 
     def _user_spoke(self, scope: Scope, stored: StoredCheckpoint, values: Mapping[str, Any], source: Any) -> bool:
         """Whether the newest message is the user's.
@@ -310,8 +346,10 @@ class RowUpdater:
         if stored.parent_id is None:
             return True
         parent = self._checkpoints.cached(scope.namespace(), stored.parent_id)
-        if parent is None:
-            return False
+        return parent is not None and self._skips(stored, parent)
+
+    def _skips(self, stored: StoredCheckpoint, parent: StoredCheckpoint) -> bool:
+        """Whether steps between a checkpoint and its parent were not stored: those of a run with durability "exit"."""
         step, before = (metadata_of(one, self._serializer).get("step") for one in (stored, parent))
         return isinstance(step, int) and isinstance(before, int) and step > before + 1
 
@@ -319,23 +357,6 @@ class RowUpdater:
         """The messages that a state has, folded; none if it is not there."""
         stored = self._checkpoints.get(scope.namespace(), checkpoint_id)
         return fold([one.message for one in self._steps.all(scope, stored)], timestamp=now) if stored else []
-
-
-def _is_fork(stored: StoredCheckpoint, at: _Place, start: RunStart | None, by_hand: bool) -> bool:
-    """Whether a state that left the branch of the row's head at `common` takes back what followed there.
-
-    A run knows whether it was started by name, on that branch; what others have built on its own steps is no fork. A
-    person's update is one unless it was made on the newest state. Where an earlier run has left the branch, whose row
-    was not written, it was a fork if it began when the head was there; of runs at once none is.
-    """
-    common, head = at.common or "", at.head or ""
-    began = (start.checkpoint_id or "") if start is not None else ""
-    if start is not None and (start.is_named or common >= began):
-        return start.is_named and common <= began
-    if start is None:
-        return not by_hand or (stored.parent_id or "") < head
-    after = [one for one in stored.lineage if one > common]
-    return bool(after) and (not common or common in stored.lineage) and after[0] > head
 
 
 def _has_stopped(row: Row | None, stored: StoredCheckpoint) -> bool:

@@ -35,11 +35,13 @@ class Said(NamedTuple):
         message: With an id, its own or one by where it came from.
         was: The same message before, if it has changed.
         is_new: Whether it is added if the transcript does not know it.
+        may_be_old: Whether it may take the place of a message of before that is not at hand.
     """
 
     message: BaseMessage
     was: BaseMessage | None = None
     is_new: bool = True
+    may_be_old: bool = False
 
 
 class _Element(NamedTuple):

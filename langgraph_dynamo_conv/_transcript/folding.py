@@ -113,6 +113,10 @@ class Folding:
             position = self._saying(message)
         self._open = position if position is not None and self._lacks_text(position) else None
 
+    def knows(self, message: BaseMessage) -> bool:
+        """Whether a message is there already."""
+        return digest_of(str(message.id)) in self._positions
+
     def add(self, message: BaseMessage) -> None:
         """Fold the next message in. One that is known already takes its own place."""
         base, result_kind = adopted_part(message.id)
@@ -123,8 +127,10 @@ class Folding:
         if isinstance(message, (ToolMessage, FunctionMessage)):
             self._add_result(message, result_kind)
         elif message.id and (position := self._positions.get(digest_of(message.id))) is not None:
+            before = self._own(position).get("content")
             self._revise(position, message)
-            self._open = position if self._lacks_text(position) else None
+            if position == self._open or before == self._messages[position].get("content"):
+                self._open = position if self._lacks_text(position) else None
         elif role == "assistant":
             self._add_answer(message)
         else:
@@ -138,13 +144,15 @@ class Folding:
             message: As it is now.
             was: As it was, if that is known. If it had no id, it is the newest that said what it did.
         """
+        position = self._positions.get(digest_of(str(message.id)))
         if isinstance(message, (ToolMessage, FunctionMessage)):
-            if getattr(message, "tool_call_id", "") in self._calls:
+            if was is not None and was.id == message.id and position is None:
+                self.is_complete = False  # it is that of an older call, which may have the id of a newer one
+            if position is not None or getattr(message, "tool_call_id", "") in self._calls:
                 self._add_result(message, adopted_part(message.id)[1], was)
             else:
                 self.is_complete = False
             return
-        position = self._positions.get(digest_of(str(message.id)))
         if position is None and was is not None and not was.id:
             position = self._saying(was)
             if position is not None:
@@ -177,9 +185,19 @@ class Folding:
         """A message, to be changed."""
         if position < len(self._stored) and position not in self._before:
             self._before[position] = whole = self._whole(self._stored[position])
+            self._note_hidden(position, whole)
             calls = [dict(call) if isinstance(call, Mapping) else call for call in whole.get("tool_calls") or ()]
             self._messages[position] = {**whole, "tool_calls": calls} if calls else {**whole}
         return self._messages[position]
+
+    def _note_hidden(self, position: int, whole: Message) -> None:
+        """A stored message that is shortened may lack its last calls."""
+        stored, calls = (one.get("tool_calls") for one in (self._stored[position], whole))
+        if isinstance(stored, list) and isinstance(calls, list) and "shortened" in self._stored[position]:
+            known = {place for places in self._calls.values() for place in places}
+            for number, call in enumerate(calls):
+                if (position, number) not in known and isinstance(call, Mapping):
+                    self._calls[str(call.get("id") or "")].append((position, number))
 
     def _revise(self, position: int, message: BaseMessage, was: BaseMessage | None = None) -> None:
         """Let a message that comes again, which a middleware or a person has changed, take its own place."""
@@ -248,7 +266,10 @@ class Folding:
     def _add_result(
         self, message: ToolMessage | FunctionMessage, kind: str | None, was: BaseMessage | None = None
     ) -> None:
-        is_there = message.id is not None and digest_of(message.id) in self._positions
+        known = self._positions.get(digest_of(message.id)) if message.id else None
+        is_there, place = known is not None, self._open if known is None else known
+        if place is not None and place < len(self._stored) and "shortened" in self._stored[place]:
+            self._own(place)
         made = self._calls.get(getattr(message, "tool_call_id", ""))
         if (is_there and not made) or (kind == "n" and made and made[-1][0] < len(self._stored)):
             return  # a copy of what is stored
@@ -268,7 +289,7 @@ class Folding:
         """Which of several calls of one id a message answers that is known already."""
         if len(calls) > 1 and isinstance(was, ToolMessage):
             result = plain(answer_of(was, adopted_part(was.id)[1]))
-            stored = [self._messages[position]["tool_calls"][number] for position, number in calls]
+            stored = [self._own(position)["tool_calls"][number] for position, number in calls]
             return next(
                 (place for place, call in zip(calls, stored, strict=True) if plain(call.get("result")) == result), None
             )
@@ -285,7 +306,10 @@ class Folding:
             # first. A later result of a call replaces it.
             position = known if any(place[0] == known for place in made) else made[-1][0]
             calls = [place for place in made if place[0] == position]
-            found = self._answered_by(message, was, calls) if position == known else None
+            if position == known:
+                found = self._answered_by(message, was, calls)
+            else:
+                found = self._answered_by(message, was, made[::-1]) if was is not None and len(made) > 1 else None
             if found is None:
                 found = next((place for place in calls if not self._has_result(place)), calls[-1])
             if known != position:

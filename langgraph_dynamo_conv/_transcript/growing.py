@@ -64,6 +64,7 @@ def grow(
         folding.go_on(after)
     for one in said:
         if one.is_new:
+            folding.is_complete &= not one.may_be_old or folding.knows(one.message)
             folding.add(one.message)
         else:
             folding.change(one.message, one.was)
@@ -71,7 +72,11 @@ def grow(
 
 
 def fork_point(
-    stored: Sequence[Message], forked_from: Sequence[Message], taken_back: Set[str] = frozenset()
+    stored: Sequence[Message],
+    forked_from: Sequence[Message],
+    taken_back: Set[str] = frozenset(),
+    *,
+    by_words: bool = True,
 ) -> int | None:
     """How many of `stored` a fork from `forked_from` keeps: those up to the last one that `forked_from` knows.
 
@@ -79,6 +84,7 @@ def fork_point(
         stored: The newest messages of the transcript, oldest first.
         forked_from: `fold` of the state that the fork began from.
         taken_back: Digests of what was said after it, if messages have no ids of their own, by which to know them.
+        by_words: Whether messages that no id tells are looked for by what they say.
 
     Returns:
         None if `forked_from` knows none of them, or is empty: the point is before all of `stored`. While the transcript
@@ -93,7 +99,7 @@ def fork_point(
     hits = [[positions[name] for name in ids_of(message) if name in positions] for message in forked_from]
     known = [place for place, found in enumerate(hits) if found]
     if not known:
-        return _alike(stored, forked_from)
+        return _alike(stored, forked_from) if by_words else None
     count = max(max(found) for found in hits if found) + 1
     for message in forked_from[known[-1] + 1 :]:  # those without ids have other names in the transcript
         if count == len(stored) or not _says(stored[count], message):

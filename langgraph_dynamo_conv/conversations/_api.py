@@ -130,7 +130,13 @@ class Conversations:
         return _listing.page(self._runtime.table, query, cursor, self._runtime.rows.summary_from_attributes)
 
     def get(
-        self, conversation_id: str, user_id: str, *, limit: int | None = None, before: int | None = None
+        self,
+        conversation_id: str,
+        user_id: str,
+        *,
+        limit: int | None = None,
+        before: int | None = None,
+        cursor: str | None = None,
     ) -> Conversation:
         """A conversation with its messages, oldest first. Strongly consistent unless `consistent=False`.
 
@@ -139,6 +145,8 @@ class Conversations:
             user_id: The owner.
             limit: Only the newest so many messages; all if None.
             before: Only messages before this number: the `first` of the page after, for scrolling backwards.
+            cursor: The `cursor` of the page after, instead of `before`. Where messages have moved since, the newest
+                page is given, and says so (`is_anew`).
 
         Raises:
             ConversationNotFoundError: The user has no such conversation.
@@ -147,7 +155,7 @@ class Conversations:
         Cost: one GetItem; if the page reaches messages that have left the row, one Query for each MB of them, half a
         read unit for each 4 KB; one Query more for each message that is too large for the row.
         """
-        return transcript(self._runtime, Scope.checked(conversation_id, user_id), limit, before)
+        return transcript(self._runtime, Scope.checked(conversation_id, user_id), limit, before, cursor)
 
     def owner(self, conversation_id: str) -> str:
         """The user of a conversation. For administration only: a request is never authorised by it.
@@ -335,11 +343,9 @@ class Conversations:
         """Async `list`."""
         return await self._runtime.run(partial(self.list, user_id, **options))
 
-    async def aget(
-        self, conversation_id: str, user_id: str, *, limit: int | None = None, before: int | None = None
-    ) -> Conversation:
+    async def aget(self, conversation_id: str, user_id: str, **options: Any) -> Conversation:
         """Async `get`."""
-        return await self._runtime.run(partial(self.get, conversation_id, user_id, limit=limit, before=before))
+        return await self._runtime.run(partial(self.get, conversation_id, user_id, **options))
 
     async def aowner(self, conversation_id: str) -> str:
         """Async `owner`."""
@@ -353,11 +359,9 @@ class Conversations:
         """Async `count`."""
         return await self._runtime.run(partial(self.count, user_id))
 
-    async def acreate(
-        self, user_id: str, *, title: str | None = None, conversation_id: str | None = None
-    ) -> ConversationSummary:
+    async def acreate(self, user_id: str, **options: Any) -> ConversationSummary:
         """Async `create`."""
-        return await self._runtime.run(partial(self.create, user_id, title=title, conversation_id=conversation_id))
+        return await self._runtime.run(partial(self.create, user_id, **options))
 
     async def arename(self, conversation_id: str, user_id: str, title: str) -> None:
         """Async `rename`."""
@@ -375,17 +379,13 @@ class Conversations:
         """Async `add_message`."""
         await self._runtime.run(partial(self.add_message, conversation_id, role, content, **options))
 
-    async def aedit_message(
-        self, conversation_id: str, message_id: str, content: str, *, user_id: str | None = None
-    ) -> Erasure:
+    async def aedit_message(self, conversation_id: str, message_id: str, content: str, **options: Any) -> Erasure:
         """Async `edit_message`."""
-        return await self._runtime.run(
-            partial(self.edit_message, conversation_id, message_id, content, user_id=user_id)
-        )
+        return await self._runtime.run(partial(self.edit_message, conversation_id, message_id, content, **options))
 
-    async def aremove_message(self, conversation_id: str, message_id: str, *, user_id: str | None = None) -> Erasure:
+    async def aremove_message(self, conversation_id: str, message_id: str, **options: Any) -> Erasure:
         """Async `remove_message`."""
-        return await self._runtime.run(partial(self.remove_message, conversation_id, message_id, user_id=user_id))
+        return await self._runtime.run(partial(self.remove_message, conversation_id, message_id, **options))
 
     async def averify(self, conversation_id: str, user_id: str | None = None) -> Verification:
         """Async `verify`."""

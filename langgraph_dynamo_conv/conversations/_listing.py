@@ -7,7 +7,6 @@ by creation time and sorted here, in windows of `SORTED_AT_MOST`, one after the 
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -182,19 +181,29 @@ def _cursor(query: ConversationQuery, last: _Entry) -> str:
     body = {"u": query.user_id, "o": query.order_by, "n": query.newest_first, "id": row.scope.thread_id, "at": at}
     if last.window is not None:
         body["w"] = last.window
-    return base64.urlsafe_b64encode(json.dumps(body).encode()).decode()
+    return to_cursor(body)
+
+
+def to_cursor(position: Any) -> str:
+    """A cursor that says where a page ended."""
+    return base64.urlsafe_b64encode(json.dumps(position, separators=(",", ":")).encode()).decode()
+
+
+def from_cursor(cursor: str) -> Any:
+    """What a cursor says. Raises `ValueError` if it is broken."""
+    return json.loads(base64.urlsafe_b64decode(cursor))
 
 
 def _position(query: ConversationQuery, cursor: str | None) -> _Position | None:
     if cursor is None:
         return None
     try:
-        body = json.loads(base64.urlsafe_b64decode(cursor))
+        body = from_cursor(cursor)
         if (body["u"], body["o"], body["n"]) != (query.user_id, query.order_by, query.newest_first):
             raise ValueError("it belongs to another list")
         window = body.get("w")
         return _Position(*_place(body["at"], body["id"]), None if window is None else _place(*window))
-    except (binascii.Error, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             "the cursor is broken, or is of another user or order: give the one that the page before came with, and "
             "the same arguments"

@@ -126,14 +126,20 @@ class Conversation(ConversationSummary):
     Args:
         messages: All messages, or those of the page that was asked for.
         first: The number (from 0) of the first of them: `before=first` gives the page before.
+        cursor: Gives the page before too, as `get(..., cursor=...)`; None if there is none.
+        is_anew: Whether the page is the newest though a cursor was given, since a fork, a removal or runs at the same
+            time have moved messages after that was made. What shows the pages has to begin anew with this one.
     """
 
     messages: tuple[Message, ...] = ()
     first: int = 0
+    cursor: str | None = None
+    is_anew: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As in the table, with the messages at hand."""
-        summary = {name: value for name, value in super().to_dict().items() if name != "first"}
+        of_page = ("first", "cursor", "is_anew")
+        summary = {name: value for name, value in super().to_dict().items() if name not in of_page}
         return {**summary, "messages": [message.to_dict() for message in self.messages]}
 
 

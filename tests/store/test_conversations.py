@@ -194,6 +194,73 @@ def test_a_chat_can_be_scrolled_backwards_to_its_beginning(chats: Conversations,
     assert tuple(scrolled) == whole.messages
 
 
+@pytest.fixture
+def scrolled(make_saver: MakeSaver) -> Scrolled:
+    return Scrolled(make_saver(row_bytes=512))
+
+
+class Scrolled:
+    """A chat of 12 turns, of which a page shows the newest messages."""
+
+    def __init__(self, saver: Any) -> None:
+        self.chats = saver.conversations
+        self.graph, self.config = graph_on(saver), saver.new_conversation("alice")
+        for n in range(12):
+            self.say(n)
+        self.newest = self.page(limit=4)
+
+    def say(self, n: int, config: Any = None) -> None:
+        self.graph.invoke(said(f"question {n} " + "x" * 90), config or self.config)
+
+    def page(self, **options: Any) -> Any:
+        return self.chats.get(self.config["configurable"]["thread_id"], "alice", **options)
+
+
+def test_pages_by_cursor_are_the_whole_chat_and_new_turns_do_not_move_them(scrolled: Scrolled) -> None:
+    whole, page, seen = scrolled.page().messages, scrolled.newest, scrolled.newest.messages
+    while page.cursor is not None:
+        scrolled.say(page.first)
+        page = scrolled.page(limit=5, cursor=page.cursor)
+        assert not page.is_anew
+        seen = (*page.messages, *seen)
+    assert (page.first, seen) == (0, whole)
+
+
+@pytest.mark.parametrize("moved", ["a fork", "a removal", "a conversation of the same id"])
+def test_a_cursor_begins_anew_where_numbers_have_other_messages(scrolled: Scrolled, moved: str) -> None:
+    thread_id = scrolled.config["configurable"]["thread_id"]
+    if moved == "a fork":
+        old = list(scrolled.graph.get_state_history(scrolled.config))[8]
+        scrolled.say(99, old.config)
+        scrolled.say(100)
+        scrolled.say(101)
+    elif moved == "a removal":
+        scrolled.chats.remove_message(thread_id, scrolled.page().messages[3].id, user_id="alice")
+    else:
+        scrolled.chats.delete(thread_id, "alice")
+        for n in range(12):
+            scrolled.say(n + 50)
+    page = scrolled.page(limit=4, cursor=scrolled.newest.cursor)
+    assert page.is_anew
+    assert page.messages == scrolled.page(limit=4).messages
+    assert not scrolled.page(limit=4, cursor=page.cursor).is_anew
+
+
+def test_an_edit_keeps_the_place_of_a_cursor(scrolled: Scrolled) -> None:
+    target = scrolled.page().messages[2]
+    scrolled.chats.edit_message(scrolled.config["configurable"]["thread_id"], target.id, "(removed)", user_id="alice")
+    page = scrolled.page(cursor=scrolled.newest.cursor)
+    assert (page.is_anew, page.messages[2].content, len(page.messages)) == (False, "(removed)", 20)
+
+
+@pytest.mark.parametrize("cursor", ["", "oops", "WzEsMl0=", "WzAsMCwiIl0=", "W3RydWUsMCwiIl0="])
+def test_a_broken_cursor_of_messages_is_refused(scrolled: Scrolled, cursor: str) -> None:
+    with pytest.raises(ValueError, match="the cursor is broken"):
+        scrolled.page(cursor=cursor)
+    with pytest.raises(ValueError, match="not both"):
+        scrolled.page(cursor=scrolled.newest.cursor, before=3)
+
+
 def test_the_first_turn_of_a_new_conversation_reads_once_what_is_not_there(make_saver: MakeSaver, client: Any) -> None:
     saver = make_saver()
     config = saver.new_conversation("alice")
