@@ -144,6 +144,9 @@ class Steps:
             return _said(flat(self._history.value(scope, node)), stored.checkpoint_id)
         if self._channel not in stored.tree.get("channel_versions", ()):
             return []
+        history = self._history.delta(scope.namespace(), stored.checkpoint_id, [self._channel])
+        if any(seed is not None for _, seed in history.values()):  # not all of it was written by tasks
+            return _said(self._held(scope, stored.checkpoint_id), stored.checkpoint_id)
         path = self._checkpoints.ancestors(scope.namespace(), stored.checkpoint_id, "")
         writes = self._written(scope, "", stored.checkpoint_id)
         written = [one for checkpoint_id in sorted(path & writes.keys()) for one in writes[checkpoint_id]]
@@ -178,25 +181,25 @@ class Steps:
         later, before = (self._checkpoints.get(scope.namespace(), one) for one in (head, checkpoint_id))
         if later is None or before is None:
             return []
-        nodes = [one.tree["channel_values"].get(self._channel) for one in (later, before)]
-        if None not in nodes:
-            said = self._difference(scope, nodes[0], nodes[1], None, checkpoint_id)
-        else:
-            said = _difference(self._replayed(scope, head), self._replayed(scope, checkpoint_id), checkpoint_id)
-        if any(one.is_new for one in said):  # forgotten since, perhaps changed before
+        now, then = (self._held(scope, one) for one in (head, checkpoint_id))
+        said = _difference(now, then, checkpoint_id)
+        if any(one.is_new and not one.was for one in said) and None in {one.id for one in then}:
+            # Forgotten since, and perhaps changed before.
             said = [
                 Said(one.was, one.message, False)
                 for one in reversed(self.way(scope, later, checkpoint_id).said)
                 if one.was
             ]
-        return [one for one in said if one.was is not None]
+        there = {one.id for one in now}
+        forgotten = [Said(one, None, False) for one in then if one.id and one.id not in there]
+        return [*forgotten, *(one for one in said if one.was is not None)]
 
     def last(self, scope: Scope, checkpoint_id: str) -> BaseMessage | None:
         """The last message that a state has; None if it has none, or is not there."""
         stored = self._checkpoints.get(scope.namespace(), checkpoint_id)
         node = stored.tree["channel_values"].get(self._channel) if stored is not None else None
         if node is None:
-            return next(reversed(self._replayed(scope, checkpoint_id)), None) if stored is not None else None
+            return next(reversed(self._held(scope, checkpoint_id)), None) if stored is not None else None
         last = node[-1:] if isinstance(node, list) else node
         return next(reversed([*coerced(flat(self._history.value(scope, last)))]), None)
 
@@ -235,7 +238,7 @@ class Steps:
         is_delta = old is None and version_before is not None
         if node is not None and is_delta and parent is not None and self._branches_off(scope, stored):
             # Writes on the parent may be another branch's.
-            before, now = self._replayed(scope, parent.checkpoint_id), flat(self._history.value(scope, node))
+            before, now = self._held(scope, parent.checkpoint_id), flat(self._history.value(scope, node))
             return Step(stored.parent_id, _difference(before, now, stored.checkpoint_id))
         if node is None or is_delta:
             held = flat(value) if node is not None and value is not None else None
@@ -292,7 +295,7 @@ class Steps:
         if step.has_value:
             held = step.value if step.value is not None else self._held(scope, checkpoint_id)
             if not _agree(writes, held):  # another branch wrote there too, or nobody did
-                return _difference(self._replayed(scope, parent_id), held, checkpoint_id)
+                return _difference(self._held(scope, parent_id), held, checkpoint_id)
         said: list[Said] = []
         for origin, value in writes:
             instead = _instead(value)
@@ -302,17 +305,16 @@ class Steps:
                     for one in _said(flat(value), origin)
                 )
             else:
-                before = put_together([[*self._replayed(scope, parent_id), *(one.message for one in said)]])
+                before = put_together([[*self._held(scope, parent_id), *(one.message for one in said)]])
                 said += _difference(before, instead, origin)
         return said
 
-    def _held(self, scope: Scope, checkpoint_id: str) -> list[Any]:
-        """The value of the channel that a checkpoint has."""
-        stored = self._checkpoints.get(scope.namespace(), checkpoint_id)
-        return flat(self._history.value(scope, stored.tree["channel_values"][self._channel])) if stored else []
-
-    def _replayed(self, scope: Scope, checkpoint_id: str) -> list[BaseMessage]:
-        """What a `DeltaChannel` held at a checkpoint."""
+    def _held(self, scope: Scope, checkpoint_id: str) -> list[BaseMessage]:
+        """The messages of the state at a checkpoint; what was written to a `DeltaChannel`, put together."""
+        stored = self._checkpoints.get(scope.namespace(), checkpoint_id, keep=False)
+        node = stored.tree["channel_values"].get(self._channel) if stored is not None else None
+        if node is not None:
+            return [*coerced(flat(self._history.value(scope, node)))]
         values: list[Any] = []
         for writes, seed in self._history.delta(scope.namespace(), checkpoint_id, [self._channel]).values():
             values += [self._history.value(scope, seed)] if seed is not None else []

@@ -25,7 +25,7 @@ from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._transcript.differences import Said
 from langgraph_dynamo_conv._transcript.folding import Message, fold
-from langgraph_dynamo_conv._transcript.ids import digest_of
+from langgraph_dynamo_conv._transcript.ids import digest_of, ids_of
 from langgraph_dynamo_conv._transcript.langchain import has_ids
 
 _TASKS = "__pregel_tasks"
@@ -286,15 +286,15 @@ class RowUpdater:
         """Whether a state that left the branch of the row's head at `common` takes back what followed there.
 
         A run knows whether it was started by name, on that branch; what others have built on its own steps is no fork.
-        A person's update is one unless it was made on the newest state. Where an earlier run has left the branch, whose
-        row was not written, it was a fork if it began when the head was there; of runs at once none is.
+        A person's update is one unless it was made on the newest state. Where an earlier run or update has left the
+        branch, whose row was not written, it was a fork if it began when the head was there; of runs at once none is.
         """
         common, head = at.common or "", at.head or ""
         began = (start.checkpoint_id or "") if start is not None else ""
         if start is not None and (start.is_named or common >= began):
             return start.is_named and common <= began
-        if start is None:
-            return not by_hand or (stored.parent_id or "") < head
+        if start is None and (not by_hand or (stored.parent_id or "") < head):
+            return True
         known = {*stored.lineage}
         if common and common not in known:  # more is known of a checkpoint that was stored whole by reading alone
             known |= self._checkpoints.ancestors(scope.namespace(), stored.checkpoint_id, common)
@@ -317,11 +317,11 @@ class RowUpdater:
         forked_from = self._messages_at(scope, at.common, update.now)
         undone = self._steps.undone(scope, at.head, at.common)
         update = replace(update, said=[*undone, *update.said], forked_from=forked_from, beside=())
-        last = self._steps.last(scope, at.common)
-        if last is None or last.id:
-            return replace(update, has_ids=last is not None)
         since = [one for tip in (at.head, *at.others) for one in self._since(scope, stored, tip)]
-        return replace(update, taken_back=frozenset(digest_of(str(one.message.id)) for one in since if one.is_new))
+        said = {digest_of(str(one.message.id)) for one in since if one.is_new}
+        last = self._steps.last(scope, at.common)
+        taken_back = said - {name for message in forked_from for name in ids_of(message)}
+        return replace(update, has_ids=last is not None and bool(last.id), taken_back=frozenset(taken_back))
 
     def _since(self, scope: Scope, stored: StoredCheckpoint, tip: str) -> list[Said]:
         """What was said on the way to a checkpoint since that of another has parted from it."""

@@ -165,16 +165,22 @@ class Folding:
     def _saying(self, message: BaseMessage) -> int | None:
         """The newest message that says what this one does."""
         role, text = role_of_message(message), text_said(message)
-        made = [call_id for _, call_id in _calls_made(message)]
+        made = [(call_id, call["args"], None) for call, call_id in _calls_made(message)]
         if isinstance(message, ToolMessage):
-            made = [message.tool_call_id]
+            made = [(message.tool_call_id, None, plain(answer_of(message)))]
         if made:
-            return max((place[0] for name in made for place in self._calls.get(name, ())), default=None)
+            places = [(place, args, result) for name, args, result in made for place in self._calls.get(name, ())]
+            return max(((self._tells(*one), one[0][0]) for one in places), default=(False, None))[1]
         for position in range(len(self._messages) - 1, -1, -1):
             stored = self._messages[position]
             if stored.get("role") == role and self._whole(stored).get("content") == text:
                 return position
         return None
+
+    def _tells(self, place: tuple[int, int], args: Any, result: Any) -> bool:
+        """Whether a call has these arguments, or this result."""
+        call = self._whole(self._messages[place[0]])["tool_calls"][place[1]]
+        return bool(plain(call.get("args")) == plain(args)) if result is None else plain(call.get("result")) == result
 
     def _lacks_text(self, position: int) -> bool:
         message = self._messages[position]
@@ -204,8 +210,12 @@ class Folding:
         before, seen = self._own(position), Counter[str]()
         # An adopted message makes the calls that are stored; those that are stored without ids have others by now.
         is_copy = was is None and adopted_part(message.id)[0] is not None
-        for call, call_id in () if is_copy else [*_calls_made(message), *provider_calls(message).made]:
+        made = () if is_copy else [*_calls_made(message), *provider_calls(message).made]
+        twins = Counter(call_id for _, call_id in made)
+        for call, call_id in made:
             numbers = [number for place, number in self._calls.get(call_id, ()) if place == position]
+            if was is None and len(numbers) > twins[call_id]:
+                continue  # other parts of the answer have calls of that id: which are this one's can't be told
             if seen[call_id] < len(numbers):
                 _update(before["tool_calls"][numbers[seen[call_id]]], call)
             else:
@@ -304,7 +314,8 @@ class Folding:
         if made := self._calls.get(call_id):
             # Some models give several calls one id: those of an answer are answered in order, the newest answer's
             # first. A later result of a call replaces it.
-            position = known if any(place[0] == known for place in made) else made[-1][0]
+            own = [place for place in (known, self._open) if any(place == one[0] for one in made)]
+            position = own[0] if own else made[-1][0]
             calls = [place for place in made if place[0] == position]
             if position == known:
                 found = self._answered_by(message, was, calls)

@@ -10,8 +10,8 @@ from its first message on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence, Set
+from typing import Any, NamedTuple
 
 from langchain_core.messages import BaseMessage
 
@@ -119,7 +119,8 @@ def before_fork(
     if count is None:
         return list(stored)
     *before, last = stored[:count]
-    if not taken_back.isdisjoint(ids_of(last)):
+    is_known = any(not set(ids_of(last)).isdisjoint(ids_of(message)) for message in forked_from)
+    if not is_known and not taken_back.isdisjoint(ids_of(last)):
         kept = " ".join(name for name in ids_of(last) if name not in taken_back)
         return [*before, {**_foreign_keys(last), **forked_from[-1], "timestamp": last["timestamp"], "ids": kept}]
     return [*before, _as_at_fork(last, adopted_ids(stored[:count])[-1], forked_from)]
@@ -191,5 +192,29 @@ def _as_at_fork(last: Message, adopted: Sequence[str], forked_from: Sequence[Mes
             # Ids are in the order in which the parts came, so a state with the last id had the end of the message.
             if known[-1] in ids or meaning_of(last) == meaning_of(message):
                 return last
-            return {**_foreign_keys(last), **message, "timestamp": last.get("timestamp", message["timestamp"])}
+            until = max(place for place, name in enumerate(known) if name in ids) + 1
+            kept = {"timestamp": last.get("timestamp", message["timestamp"])}
+            if known is own:
+                kept["ids"] = " ".join([*own[:until], *(name for name in ids if name not in own)])
+            if calls := _calls_at_fork(last, message):
+                kept["tool_calls"] = calls
+            return {**_foreign_keys(last), **message, **kept}
     return last
+
+
+def _calls_at_fork(last: Message, message: Message) -> list[Any]:
+    """The calls of a message at a fork; those before them that the agent had forgotten by then stay."""
+    stored, calls, done = last.get("tool_calls"), list[Any](), 0
+    stored = stored if isinstance(stored, list) and "shortened" not in last else []
+    for call in message.get("tool_calls") or ():
+        place = next((n for n in range(done, len(stored)) if _id_of(stored[n]) == _id_of(call)), None)
+        if place is not None:
+            made = {name: stored[place].get(name, call[name]) for name in ("tool", "args")}
+            calls += stored[done:place]
+            done = place + 1
+        calls.append(call if place is None or call["args"] else {**call, **made})
+    return calls
+
+
+def _id_of(call: Any) -> Any:
+    return call.get("id") if isinstance(call, Mapping) else None

@@ -73,7 +73,8 @@ class Player:
 
     def _place(self, fork: float | None) -> str | None:
         """The checkpoint to fork from; None for the newest."""
-        places = [place for place in sorted(self.log.places) if place != self.log.newest]
+        others = (place for place in sorted(self.log.places) if place != self.log.newest)
+        places = [place for place in others if self.log.is_told_of(place)]
         return places[int(fork * len(places))] if fork is not None and places else None
 
     def _at(self, place: str | None) -> RunnableConfig:

@@ -120,7 +120,17 @@ class Log:
         self.places: dict[str, Branch] = {}
         self._waiting: dict[str, Effect] = {}
         self._effects: dict[str, dict[str, Effect]] = {}
+        self._beside: set[int] = set()  # turns of runs at once
         self._lock = threading.Lock()
+
+    def is_told_of(self, place: str) -> bool:
+        """Whether what was shown at a place can be shown again.
+
+        What a run at once said is in no state that another run has led to. A transcript that has gone back to before
+        both does not know any more, on the way there, that it stood beside.
+        """
+        turns = {said.turn for said in self.places[place]} & self._beside
+        return turns <= {said.turn for said in self.now}
 
     def begin(self, at: str | None = None, given: Effect | None = None, *, goes_on: bool = False) -> Run:
         """A run begins.
@@ -167,6 +177,7 @@ class Log:
         base = runs[0].base
         first, second = (units(self._after(run, "~")[len(base) :]) for run in runs)
         order = _merged(first, second, told[len(shown(base)) :])
+        self._beside |= {said.turn for unit in (*first, *second) for said in unit}
         self.now = base + tuple(said for unit in order or [*first, *second] for said in unit)
         self.newest = newest
 
