@@ -388,7 +388,9 @@ def _is_near(messages: Sequence[Message], update: RowUpdate) -> bool:
     if update.forked_from is None:
         return not update.is_apart
     forked_from, taken_back = update.forked_from, update.taken_back
-    return bool(forked_from) and fork_point(messages, forked_from, taken_back, by_words=not update.has_ids) is not None
+    if not forked_from and not taken_back:
+        return False
+    return fork_point(messages, forked_from, taken_back, by_words=not update.has_ids) is not None
 
 
 def _is_same(before: Row | None, row: Row) -> bool:

@@ -317,10 +317,13 @@ class RowUpdater:
         forked_from = self._messages_at(scope, at.common, update.now)
         undone = self._steps.undone(scope, at.head, at.common)
         update = replace(update, said=[*undone, *update.said], forked_from=forked_from, beside=())
-        since = [one for tip in (at.head, *at.others) for one in self._since(scope, stored, tip)]
+        tips = [at.head, *(tip for tip in at.others if tip > at.common)]
+        since = [one for tip in tips for one in self._since(scope, stored, tip)]
         said = {digest_of(str(one.message.id)) for one in since if one.is_new}
         last = self._steps.last(scope, at.common)
         taken_back = said - {name for message in forked_from for name in ids_of(message)}
+        if not forked_from and not taken_back:
+            return replace(update, forked_from=None)  # nothing was said before it, and nothing since
         return replace(update, has_ids=last is not None and bool(last.id), taken_back=frozenset(taken_back))
 
     def _since(self, scope: Scope, stored: StoredCheckpoint, tip: str) -> list[Said]:

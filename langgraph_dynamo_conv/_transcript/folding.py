@@ -93,6 +93,7 @@ class Folding:
         self._seen: Counter[str] = Counter()
         last = len(stored) - 1
         self._open = last if stored and self._lacks_text(last) else None  # the answer that still lacks its text
+        self._at: int | None = None  # the message that was told of last
 
     def messages(self) -> list[Message]:
         """All messages as they now are."""
@@ -112,6 +113,7 @@ class Folding:
         if position is None:
             position = self._saying(message)
         self._open = position if position is not None and self._lacks_text(position) else None
+        self._at = position
 
     def knows(self, message: BaseMessage) -> bool:
         """Whether a message is there already."""
@@ -254,7 +256,7 @@ class Folding:
         answered = {outcome.call_id for outcome in outcomes if self._is_answered_by(outcome)}
         calls = [*_calls_made(message), *(entry for entry in made if entry[1] not in answered)]
         text = text_said(message, or_kind=not calls)
-        position = self._join(message)
+        position = self._at = self._join(message)
         for call, call_id in calls:
             self._add_call(position, call, call_id)
         if text.strip() or not (calls or answered):
@@ -314,7 +316,7 @@ class Folding:
         if made := self._calls.get(call_id):
             # Some models give several calls one id: those of an answer are answered in order, the newest answer's
             # first. A later result of a call replaces it.
-            own = [place for place in (known, self._open) if any(place == one[0] for one in made)]
+            own = [place for place in (known, self._open, self._at) if any(place == one[0] for one in made)]
             position = own[0] if own else made[-1][0]
             calls = [place for place in made if place[0] == position]
             if position == known:
@@ -322,7 +324,9 @@ class Folding:
             else:
                 found = self._answered_by(message, was, made[::-1]) if was is not None and len(made) > 1 else None
             if found is None:
-                found = next((place for place in calls if not self._has_result(place)), calls[-1])
+                waiting = [place for place in calls if not self._has_result(place)]
+                found = waiting[0] if waiting else calls[-1]
+                self.is_complete &= bool(waiting)  # a second result may be that of an older call
             if known != position:
                 self._note(found[0], message)
             return found

@@ -90,14 +90,15 @@ def fork_point(
         None if `forked_from` knows none of them, or is empty: the point is before all of `stored`. While the transcript
         has older messages, read them and ask again.
     """
-    if taken_back:
-        dropped = (place for place, message in enumerate(stored) if not taken_back.isdisjoint(ids_of(message)))
-        first = next(dropped, len(stored))
-        is_part = first < len(stored) and not taken_back >= set(ids_of(stored[first]))
-        return first + is_part or None
     positions = _positions(stored)
     hits = [[positions[name] for name in ids_of(message) if name in positions] for message in forked_from]
     known = [place for place, found in enumerate(hits) if found]
+    if taken_back:
+        newest = max((place for found in hits for place in found), default=0)
+        dropped = (n for n in range(newest, len(stored)) if not taken_back.isdisjoint(ids_of(stored[n])))
+        first = next(dropped, len(stored))
+        is_part = first < len(stored) and not taken_back >= set(ids_of(stored[first]))
+        return first + is_part or None
     if not known:
         return _alike(stored, forked_from) if by_words else None
     count = max(max(found) for found in hits if found) + 1
@@ -112,17 +113,20 @@ def before_fork(
     stored: Sequence[Message], forked_from: Sequence[Message], taken_back: Set[str] = frozenset()
 ) -> list[Message]:
     """The stored messages that a fork keeps, see `fork_point`; the last of them as it was at the fork."""
-    if not forked_from:
+    if not forked_from and not taken_back:
         # The fork starts the conversation anew. No state of this saver made what other programs wrote.
         return [message for message in stored if not has_ids(message)]
     count = fork_point(stored, forked_from, taken_back)
     if count is None:
-        return list(stored)
+        return [] if taken_back else list(stored)
     *before, last = stored[:count]
     is_known = any(not set(ids_of(last)).isdisjoint(ids_of(message)) for message in forked_from)
     if not is_known and not taken_back.isdisjoint(ids_of(last)):
         kept = " ".join(name for name in ids_of(last) if name not in taken_back)
-        return [*before, {**_foreign_keys(last), **forked_from[-1], "timestamp": last["timestamp"], "ids": kept}]
+        held = {**(forked_from[-1] if forked_from else last), "timestamp": last["timestamp"], "ids": kept}
+        if calls := _calls_at_fork(last, held):
+            held["tool_calls"] = calls
+        return [*before, {**_foreign_keys(last), **held}]
     return [*before, _as_at_fork(last, adopted_ids(stored[:count])[-1], forked_from)]
 
 

@@ -246,7 +246,9 @@ class _Planner:
             durability = "sync" if self._kind.tidies or self._kind.window else self._durability()
             return Again(self._worker(), durability, self._fork(0.5), self._fault())
         if what == "resume":
-            return Resume(self._worker(), self._durability(), self._text(), self._fault())
+            resume = Resume(self._worker(), self._durability(), self._text(), self._fault())
+            drops = self._kind.tidies or self._kind.window
+            return replace(resume, durability="sync") if drops and resume.durability == "exit" else resume
         if what == "edit":
             return Edit(self._worker(), self._chance.random(), self._text(), self._fork(), self._fault())
         if what == "remove":

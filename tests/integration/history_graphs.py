@@ -95,6 +95,8 @@ class Script:
     def edits(self, step: Step, messages: Sequence[Any]) -> tuple[tuple[str, str], ...]:
         """What a step changes in older messages: id and new text."""
         whose = [message for message in messages if message.text and message.id and "." in message.id]
+        if self.kind.channel == "delta":  # an exception: what is of before, and a node rewrites under its id
+            whose = [message for message in whose if message.type == "human"]
         if step.does != "fix" or not whose:
             return ()
         return ((str(whose[int(step.nth * len(whose))].id), f"fixed: {step.text}"),)
