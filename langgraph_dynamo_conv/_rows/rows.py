@@ -305,7 +305,7 @@ class Rows:
 
         kept = messages
         if update.forked_from is not None:
-            kept = before_fork(messages, update.forked_from, update.taken_back)
+            kept = before_fork(messages, update.forked_from, update.taken_back, whole)
         after = grow(kept, update.said, timestamp=update.now, is_all=update.is_all, after=update.after, whole=whole)
         known = {name for message in after.messages for name in ids_of(message)} if update.added else set()
         added = [message for message in update.added if known.isdisjoint(ids_of(message))]

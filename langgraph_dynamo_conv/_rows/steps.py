@@ -195,13 +195,16 @@ class Steps:
         return [*forgotten, *(one for one in said if one.was is not None)]
 
     def last(self, scope: Scope, checkpoint_id: str) -> BaseMessage | None:
-        """The last message that a state has; None if it has none, or is not there."""
-        stored = self._checkpoints.get(scope.namespace(), checkpoint_id)
-        node = stored.tree["channel_values"].get(self._channel) if stored is not None else None
-        if node is None:
-            return next(reversed(self._held(scope, checkpoint_id)), None) if stored is not None else None
-        last = node[-1:] if isinstance(node, list) else node
-        return next(reversed([*coerced(flat(self._history.value(scope, last)))]), None)
+        """The last message of a state; where an agent has forgotten all, of its newest ancestor that has one."""
+        earlier: str | None = checkpoint_id
+        while earlier and (stored := self._checkpoints.get(scope.namespace(), earlier, keep=False)) is not None:
+            node = stored.tree["channel_values"].get(self._channel)
+            newest = node[-1:] if isinstance(node, list) else node
+            held = self._held(scope, earlier) if node is None else [*coerced(flat(self._history.value(scope, newest)))]
+            if held:
+                return held[-1]
+            earlier = stored.parent_id
+        return None
 
     def _back(
         self, scope: Scope, stored: StoredCheckpoint, oldest: str, *, may_read: bool
@@ -243,7 +246,10 @@ class Steps:
         if node is None or is_delta:
             held = flat(value) if node is not None and value is not None else None
             return Step(stored.parent_id, None, self._may_be_input(scope, stored, parent), node is not None, held)
-        return Step(stored.parent_id, self._difference(scope, old, node, value, stored.checkpoint_id))
+        said = self._difference(scope, old, node, value, stored.checkpoint_id)
+        if self._branches_off(scope, stored):  # a person may write what the agent has forgotten
+            said = [one._replace(may_be_old=one.is_new) for one in said]
+        return Step(stored.parent_id, said)
 
     def _branches_off(self, scope: Scope, stored: StoredCheckpoint) -> bool:
         """Whether a checkpoint was not made by a run."""

@@ -110,9 +110,12 @@ def fork_point(
 
 
 def before_fork(
-    stored: Sequence[Message], forked_from: Sequence[Message], taken_back: Set[str] = frozenset()
+    stored: Sequence[Message],
+    forked_from: Sequence[Message],
+    taken_back: Set[str] = frozenset(),
+    whole: Whole = lambda message: message,
 ) -> list[Message]:
-    """The stored messages that a fork keeps, see `fork_point`; the last of them as it was at the fork."""
+    """The stored messages that a fork keeps, see `fork_point`; the last of them as it was at the fork, or shortened."""
     if not forked_from and not taken_back:
         # The fork starts the conversation anew. No state of this saver made what other programs wrote.
         return [message for message in stored if not has_ids(message)]
@@ -124,10 +127,10 @@ def before_fork(
     if not is_known and not taken_back.isdisjoint(ids_of(last)):
         kept = " ".join(name for name in ids_of(last) if name not in taken_back)
         held = {**(forked_from[-1] if forked_from else last), "timestamp": last["timestamp"], "ids": kept}
-        if calls := _calls_at_fork(last, held):
+        if calls := _calls_at_fork(whole(last), held):
             held["tool_calls"] = calls
         return [*before, {**_foreign_keys(last), **held}]
-    return [*before, _as_at_fork(last, adopted_ids(stored[:count])[-1], forked_from)]
+    return [*before, _as_at_fork(last, adopted_ids(stored[:count])[-1], forked_from, whole)]
 
 
 def _foreign_keys(message: Message) -> Message:
@@ -186,7 +189,7 @@ def _says(one: Message, other: Message) -> bool:
     return meaning_of(one)[:2] == meaning_of(other)[:2]
 
 
-def _as_at_fork(last: Message, adopted: Sequence[str], forked_from: Sequence[Message]) -> Message:
+def _as_at_fork(last: Message, adopted: Sequence[str], forked_from: Sequence[Message], whole: Whole) -> Message:
     """The last message that a fork keeps, without the results and the text that came to it after the fork."""
     own = ids_of(last)
     for message in reversed(forked_from):
@@ -200,7 +203,7 @@ def _as_at_fork(last: Message, adopted: Sequence[str], forked_from: Sequence[Mes
             kept = {"timestamp": last.get("timestamp", message["timestamp"])}
             if known is own:
                 kept["ids"] = " ".join([*own[:until], *(name for name in ids if name not in own)])
-            if calls := _calls_at_fork(last, message):
+            if calls := _calls_at_fork(whole(last), message):
                 kept["tool_calls"] = calls
             return {**_foreign_keys(last), **message, **kept}
     return last
@@ -209,7 +212,7 @@ def _as_at_fork(last: Message, adopted: Sequence[str], forked_from: Sequence[Mes
 def _calls_at_fork(last: Message, message: Message) -> list[Any]:
     """The calls of a message at a fork; those before them that the agent had forgotten by then stay."""
     stored, calls, done = last.get("tool_calls"), list[Any](), 0
-    stored = stored if isinstance(stored, list) and "shortened" not in last else []
+    stored = stored if isinstance(stored, list) else []
     for call in message.get("tool_calls") or ():
         place = next((n for n in range(done, len(stored)) if _id_of(stored[n]) == _id_of(call)), None)
         if place is not None:
