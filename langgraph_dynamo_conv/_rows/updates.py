@@ -262,7 +262,8 @@ class RowUpdater:
             has_left = at.is_apart and at.common is not None and not at.is_beside
             if has_left and self._is_fork(scope, stored, at, start, by_hand):
                 return self._fork(scope, stored, at, update)
-            last = self._steps.last(scope, at.common) if at.is_apart and at.common else None
+            is_last = not at.is_apart and not at.others  # what was said before it is what the row ends with
+            last = self._steps.last(scope, at.common) if at.common and not is_last else None
             return replace(update, after=last)
 
         row = self._rows.apply(scope, update_of)
