@@ -131,6 +131,46 @@ def test_an_answer_that_another_run_has_parted_from_its_calls_finds_them_by_what
     assert contents(grown) == ["text of q1", "text of a2", "text of q2"]
 
 
+def test_a_result_of_a_run_at_once_is_that_of_its_own_call_though_another_run_has_one_of_that_id():
+    own, other = [QUESTION, asks("a1", "c")], [user("q2"), asks("a2", "c")]
+    stored = after(transcript(*own), [], other)
+    grown = grow(stored, said([], [result("c")]), timestamp=NOW, after=own[-1]).messages
+    assert [call.get("result") for message in grown for call in message.get("tool_calls", ())] == ["found", None]
+
+
+def test_an_edited_result_is_that_of_the_call_that_it_was_of():
+    two = ToolMessage("two", tool_call_id="c", id="r2")
+    first = [QUESTION, asks("a1", "c"), result("c", "one"), asks("a2", "c"), two]
+    edited = ToolMessage("two, edited", tool_call_id="c", id="r2")
+    (_, answered) = after(transcript(*first), first, [*first[:-1], edited])
+    assert [call["result"] for call in answered["tool_calls"]] == ["one", "two, edited"]
+
+
+def test_a_second_result_of_a_call_may_be_that_of_an_older_one():
+    state = [QUESTION, asks("a1", "c"), result("c")]
+    again = Said(ToolMessage("again", tool_call_id="c", id="r9"))
+    assert not grow(transcript(*state), [again], timestamp=NOW).is_complete
+
+
+def test_what_may_be_an_older_message_is_looked_for_among_them():
+    assert not grow(STORED, [Said(user("q0"), may_be_old=True)], timestamp=NOW).is_complete
+    assert grow(STORED, [Said(user("q1", "Edited"), may_be_old=True)], timestamp=NOW).is_complete
+
+
+def test_a_step_that_changes_a_question_does_not_part_its_answer():
+    asked = [QUESTION, asks("a1", "c"), result("c")]
+    grown = grow(transcript(*asked), [Said(user("q1", "Edited")), Said(answer("a2"))], timestamp=NOW).messages
+    assert contents(grown) == ["Edited", "text of a2"]
+
+
+def test_a_result_of_a_call_that_a_shortened_message_does_not_show_finds_it():
+    (_, whole) = transcript(QUESTION, asks("a1", *(f"c{number}" for number in range(40))))
+    short = shorten(whole, 700)
+    assert len(short["tool_calls"]) < 40
+    grown = grow([short], said([], [result("c39")]), timestamp=NOW, whole=lambda _: whole).messages
+    assert [call["id"] for call in grown[0]["tool_calls"] if "result" in call] == ["c39"]
+
+
 @pytest.mark.parametrize("message", [user("q1", "Edited"), HumanMessage("Edited", id="q1", name="x")])
 def test_an_edited_message_is_updated_in_its_place(message):
     grown = after(STORED, STATE, [message, ANSWER])
@@ -326,6 +366,36 @@ def test_a_fork_of_a_trimmed_state_keeps_what_was_trimmed():
     stored = transcript(QUESTION, asks("a1", "c"), result("c"), answer("a2"), user("q2"))
     grown = forked(stored, [answer("a2")], [answer("a2"), user("q3")])
     assert (grown[:2], contents(grown[2:])) == (stored[:2], ["text of q3"])
+
+
+def taken_back(*messages: BaseMessage) -> set[str]:
+    return {digest_of(str(message.id)) for message in messages}
+
+
+def test_a_fork_keeps_what_its_state_had_forgotten_and_drops_what_was_said_since():
+    later = [user("q2"), answer("a2")]
+    stored = transcript(*STATE, *later)
+    for held in ([], [ANSWER], [QUESTION]):
+        kept = before_fork(stored, fold(held, timestamp=NOW), taken_back(*later))
+        assert kept == stored[:2]
+
+
+def test_a_fork_keeps_the_calls_that_its_state_had_forgotten():
+    said_before = [QUESTION, asks("a1", "c"), result("c"), asks("a2", "d")]
+    stored = transcript(*said_before, result("d"), answer("a3"))
+    point = fold([result("c"), asks("a2", "d")], timestamp=NOW)
+    (_, last) = before_fork(stored, point, taken_back(result("d"), answer("a3")))
+    assert (last["content"], [(call["args"], call.get("result")) for call in last["tool_calls"]]) == (
+        "",
+        [({"query": "c"}, "found"), ({"query": "d"}, None)],
+    )
+
+
+def test_a_fork_before_all_that_is_at_hand_is_told_by_ids_and_not_by_equal_words():
+    stored = transcript(user("q2", "yes"), answer("a2", "no"))
+    point = fold([user("q1", "yes")], timestamp=NOW)
+    assert fork_point(stored, point, by_words=False) is None
+    assert fork_point(stored, point, taken_back(user("q2"), answer("a2"))) is None
 
 
 def test_a_fork_from_the_very_start_keeps_what_other_programs_wrote():
