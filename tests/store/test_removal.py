@@ -57,7 +57,7 @@ def test_a_deleted_conversation_leaves_nothing_of_its_user(
 ) -> None:
     saver = make_saver()
     for thread, user in (("one", "alice@example.com"), ("two", "bob")):
-        for number in range(1, 31):
+        for number in range(1, 41):
             messages = [HumanMessage(f"hi {step} " + noise(300, step).hex(), id=str(step)) for step in range(number)]
             at = config(thread, user_id=user, run_id=f"run-{number // 10}")
             put(saver, number, {"messages": messages, "document": noise(400_000)}, at=at, parent=number - 1 or None)
