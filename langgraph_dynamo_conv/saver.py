@@ -140,7 +140,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         scope = Scope(str(uuid.uuid4()), user_of({"user_id": user_id}, self._default_user_id))
         if title is not None:
             self._runtime.rows.create(scope, check_text("title", title))
-        self._runtime.checkpoints.made(scope)
+        self._runtime.checkpoints.note_new(scope)
         return config_for(scope)
 
     async def anew_conversation(self, user_id: str | None = None, *, title: str | None = None) -> RunnableConfig:

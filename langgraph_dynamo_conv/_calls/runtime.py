@@ -189,7 +189,6 @@ class Runtime:
             self.rows,
             self.checkpoints,
             Steps(self.checkpoints, self.history, self.writes, options.messages_channel, shared.steps),
-            serializer,
             channel=options.messages_channel,
             transcript=options.transcript,
             early=shared.early,

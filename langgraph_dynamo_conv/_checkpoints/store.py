@@ -77,11 +77,11 @@ class Checkpoints:
         self._writes = writes
         self._expiry = expiry
         self._ended = ended
-        self._made: Recent[Scope, bool] = Recent(_REMEMBERED)
+        self._new: Recent[Scope, bool] = Recent(_REMEMBERED)
 
-    def made(self, scope: Scope) -> None:
+    def note_new(self, scope: Scope) -> None:
         """This process has made up the id of a conversation: there is probably nothing to read yet."""
-        self._made.put(scope, True)
+        self._new.put(scope, True)
 
     def load(self, namespace: Namespace, checkpoint_id: str | None = None) -> Loaded | None:
         """The newest checkpoint of a namespace, or the one named; None if there is none.
@@ -89,7 +89,7 @@ class Checkpoints:
         Cost: 2 requests side by side where the conversation was seen before, else 3; one where it was made here and is
         still empty; one more round trip for large values or a large state.
         """
-        if self._made.pop(namespace.scope) and self.pages(namespace, page_items=1).newest() is None:
+        if self._new.pop(namespace.scope) and self.pages(namespace, page_items=1).newest() is None:
             return None
         cache = self._cache
         known = cache.get(namespace, checkpoint_id) if checkpoint_id else cache.newest(namespace)

@@ -106,7 +106,7 @@ class RowUpdate:
         is_apart: Whether messages that have left the row may be among `said`.
         is_far: Whether the row is to name its checkpoint even if nothing else changes: the last one is far behind.
         beside: See `Row`; as they become.
-        taken_back: Digests of the messages without ids of their own that a fork drops.
+        taken_back: Digests of what was said after that state, which a fork drops.
         after: The message that comes before those, if that need not be the newest of the row.
         added: Messages that no state has, as they are stored.
     """

@@ -206,6 +206,16 @@ class Steps:
             earlier = stored.parent_id
         return None
 
+    def metadata(self, scope: Scope, stored: StoredCheckpoint, name: str) -> Any:
+        """A value of a checkpoint's metadata; None if it has none of that name."""
+        node = stored.tree["metadata"].get(name)
+        return self._history.value(scope, node) if node is not None else None
+
+    def skips(self, scope: Scope, stored: StoredCheckpoint, parent: StoredCheckpoint) -> bool:
+        """Whether steps between a checkpoint and its parent were not stored: those of a run with durability "exit"."""
+        step, before = (self.metadata(scope, one, "step") for one in (stored, parent))
+        return isinstance(step, int) and isinstance(before, int) and step > before + 1
+
     def _back(
         self, scope: Scope, stored: StoredCheckpoint, oldest: str, *, may_read: bool
     ) -> Iterator[tuple[str, Step]]:
@@ -247,24 +257,18 @@ class Steps:
             held = flat(value) if node is not None and value is not None else None
             return Step(stored.parent_id, None, self._may_be_input(scope, stored, parent), node is not None, held)
         said = self._difference(scope, old, node, value, stored.checkpoint_id)
-        if self._branches_off(scope, stored):  # a person may write what the agent has forgotten
+        if said and self._branches_off(scope, stored):  # a person may write what the agent has forgotten
             said = [one._replace(may_be_old=one.is_new) for one in said]
         return Step(stored.parent_id, said)
 
     def _branches_off(self, scope: Scope, stored: StoredCheckpoint) -> bool:
         """Whether a checkpoint was not made by a run."""
-        return self._metadata(scope, stored, "source") in ("fork", "update")
+        return self.metadata(scope, stored, "source") in ("fork", "update")
 
     def _may_be_input(self, scope: Scope, stored: StoredCheckpoint, parent: StoredCheckpoint | None) -> bool:
         """Whether what a step brought may be a run's input; with durability "exit" it is that and what nodes said."""
-        if parent is None or self._metadata(scope, parent, "source") == "input":
-            return True
-        step, before = (self._metadata(scope, one, "step") for one in (stored, parent))
-        return isinstance(step, int) and isinstance(before, int) and step > before + 1
-
-    def _metadata(self, scope: Scope, stored: StoredCheckpoint, name: str) -> Any:
-        node = stored.tree["metadata"].get(name)
-        return self._history.value(scope, node) if node is not None else None
+        is_first = parent is None or self.metadata(scope, parent, "source") == "input"
+        return is_first or (parent is not None and self.skips(scope, stored, parent))
 
     def _difference(self, scope: Scope, old: Node | None, new: Node, value: Any, origin: str) -> list[Said]:
         if not (isinstance(new, list) and (old is None or isinstance(old, list))):

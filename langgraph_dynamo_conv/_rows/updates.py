@@ -19,8 +19,6 @@ from langgraph_dynamo_conv._rows.row import FAILED, IDLE, RUNNING, WAITING, Row,
 from langgraph_dynamo_conv._rows.rows import Rows
 from langgraph_dynamo_conv._rows.starts import RunStart
 from langgraph_dynamo_conv._rows.steps import Steps, Way, flat
-from langgraph_dynamo_conv._state.checkpoint_tree import metadata_of
-from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._transcript.differences import Said
@@ -82,7 +80,6 @@ class RowUpdater:
         rows: The rows.
         checkpoints: The states.
         steps: What their steps said.
-        serializer: How values become bytes.
         channel: Name of the channel that holds the messages.
         transcript: Whether the row holds messages; without, it is only there to be found.
         early: Interrupts and failures whose checkpoint is not saved yet.
@@ -93,7 +90,6 @@ class RowUpdater:
         rows: Rows,
         checkpoints: Checkpoints,
         steps: Steps,
-        serializer: Serializer,
         *,
         channel: str,
         transcript: bool,
@@ -102,7 +98,6 @@ class RowUpdater:
         self._rows = rows
         self._checkpoints = checkpoints
         self._steps = steps
-        self._serializer = serializer
         self.channel = channel
         self._transcript = transcript
         self._early = early
@@ -150,13 +145,7 @@ class RowUpdater:
             status = early or (IDLE if is_over else FAILED if has_failed else RUNNING)
             is_guess = not early and not is_over and not has_failed
             return self.apply(
-                scope,
-                stored,
-                status,
-                is_guess=is_guess,
-                is_start=not is_time,
-                start=start,
-                by_hand=by_hand,
+                scope, stored, status, is_guess=is_guess, is_start=not is_time, start=start, by_hand=by_hand
             )
         return None
 
@@ -309,7 +298,7 @@ class RowUpdater:
         stored, parent = (self._checkpoints.get(namespace, one) for one in (checkpoint_id, parent_id))
         if stored is None or parent is None:
             return False
-        return metadata_of(stored, self._serializer).get("source") != "loop" or self._skips(stored, parent)
+        return self._steps.metadata(scope, stored, "source") != "loop" or self._steps.skips(scope, stored, parent)
 
     def _fork(self, scope: Scope, stored: StoredCheckpoint, at: _Place, update: RowUpdate) -> RowUpdate:
         """An update that takes back what the row shows and its state does not come from."""
@@ -343,19 +332,14 @@ class RowUpdater:
         if source != "loop" or not stored.parent_id or self.channel not in stored.tree.get("channel_versions", ()):
             return False
         parent = self._checkpoints.get(scope.namespace(), stored.parent_id)
-        return parent is not None and metadata_of(parent, self._serializer).get("source") == "input"
+        return parent is not None and self._steps.metadata(scope, parent, "source") == "input"
 
     def _saved_at_exit(self, scope: Scope, stored: StoredCheckpoint) -> bool:
         """Whether a run with durability "exit" has stopped here, at a breakpoint if nothing else says why."""
         if stored.parent_id is None:
             return True
         parent = self._checkpoints.cached(scope.namespace(), stored.parent_id)
-        return parent is not None and self._skips(stored, parent)
-
-    def _skips(self, stored: StoredCheckpoint, parent: StoredCheckpoint) -> bool:
-        """Whether steps between a checkpoint and its parent were not stored: those of a run with durability "exit"."""
-        step, before = (metadata_of(one, self._serializer).get("step") for one in (stored, parent))
-        return isinstance(step, int) and isinstance(before, int) and step > before + 1
+        return parent is not None and self._steps.skips(scope, stored, parent)
 
     def _messages_at(self, scope: Scope, checkpoint_id: str, now: str) -> list[Message]:
         """The messages that a state has, folded; none if it is not there."""

@@ -127,7 +127,8 @@ def _parts_of(items: Sequence[Any], target: Target) -> list[int]:
     known = {position for name, position in places.items() if name in target.names}
     if known:
         joined = {place for group in groups if known.intersection(group) for place in group}
-        return sorted(known | {place for place in joined if not _has_id(items[place])})
+        results = {place for place in joined if isinstance(messages[place], ToolMessage)}  # whatever their ids are now
+        return sorted(known | results | {place for place in joined if not _has_id(items[place])})
     may_have_ids = not ids_of(target.message)
     folded = [fold([messages[place] for place in group], timestamp="") for group in groups]
     same = [

@@ -102,9 +102,8 @@ class Folding:
             if message == before:
                 self._messages[position] = self._stored[position]
             elif not message.get("ids"):
-                message["ids"] = " ".join(
-                    self._names[position]
-                )  # another program's is known by those it was adopted by
+                # Another program's is known by those that it was adopted by.
+                message["ids"] = " ".join(self._names[position])
         return list(self._messages)
 
     def go_on(self, message: BaseMessage) -> None:
@@ -326,7 +325,8 @@ class Folding:
             if found is None:
                 waiting = [place for place in calls if not self._has_result(place)]
                 found = waiting[0] if waiting else calls[-1]
-                self.is_complete &= bool(waiting)  # a second result may be that of an older call
+                # A second result may be that of an older call.
+                self.is_complete &= bool(waiting) or position == known
             if known != position:
                 self._note(found[0], message)
             return found

@@ -78,16 +78,18 @@ def fork_point(
     *,
     by_words: bool = True,
 ) -> int | None:
-    """How many of `stored` a fork from `forked_from` keeps: those up to the last one that `forked_from` knows.
+    """How many of `stored` a fork keeps: those before the first that was said since its point.
+
+    Where nothing is known to have been said since, those up to the last one that `forked_from` knows.
 
     Args:
         stored: The newest messages of the transcript, oldest first.
         forked_from: `fold` of the state that the fork began from.
-        taken_back: Digests of what was said after it, if messages have no ids of their own, by which to know them.
+        taken_back: Digests of what was said after it.
         by_words: Whether messages that no id tells are looked for by what they say.
 
     Returns:
-        None if `forked_from` knows none of them, or is empty: the point is before all of `stored`. While the transcript
+        None if the point is before all of `stored`, or can't be told. While the transcript
         has older messages, read them and ask again.
     """
     positions = _positions(stored)
@@ -115,7 +117,7 @@ def before_fork(
     taken_back: Set[str] = frozenset(),
     whole: Whole = lambda message: message,
 ) -> list[Message]:
-    """The stored messages that a fork keeps, see `fork_point`; the last of them as it was at the fork, or shortened."""
+    """The stored messages that a fork keeps, see `fork_point`; the last of them as it was then."""
     if not forked_from and not taken_back:
         # The fork starts the conversation anew. No state of this saver made what other programs wrote.
         return [message for message in stored if not has_ids(message)]
