@@ -100,15 +100,23 @@ class Checkpoints:
                 cache.forget(namespace.scope.thread_id, namespace.scope.user_id)
         return self._load(namespace, checkpoint_id)
 
-    def get(self, namespace: Namespace, checkpoint_id: str, *, keep: bool = True) -> StoredCheckpoint | None:
+    def get(
+        self, namespace: Namespace, checkpoint_id: str, chains: dict[str, StoredCheckpoint] | None = None
+    ) -> StoredCheckpoint | None:
         """What is known of a checkpoint, from the cache if possible; None if there is none.
 
-        Without `keep`, one that is read does not take the place of others in the cache.
+        Args:
+            namespace: Where it is.
+            checkpoint_id: Its id.
+            chains: What was read on a way back. One that must be read is added with all of its chain, so that those
+                before it need not be, and takes no other's place in the cache.
         """
         cached = self._cache.get(namespace, checkpoint_id)
         if cached is not None and (cached.expires_at is None or not self._expiry.is_past(cached.expires_at)):
             return cached
-        loaded = self._load(namespace, checkpoint_id, keep=keep)
+        if chains is not None and checkpoint_id in chains:
+            return chains[checkpoint_id]
+        loaded = self._load(namespace, checkpoint_id, chains=chains)
         return loaded.stored if loaded else None
 
     def cached(self, namespace: Namespace, checkpoint_id: str | None) -> StoredCheckpoint | None:
@@ -247,7 +255,7 @@ class Checkpoints:
         checkpoint_id: str | None,
         known: StoredCheckpoint | None = None,
         *,
-        keep: bool = True,
+        chains: dict[str, StoredCheckpoint] | None = None,
     ) -> Loaded | None:
         first = known.checkpoint_id if known else None
         pages = self.pages(namespace, first=first, last=checkpoint_id, page_items=CHAIN_PAGE, doubling=True)
@@ -265,13 +273,16 @@ class Checkpoints:
         if head.times.until is not None and self._ended.is_over(namespace, head, newest=checkpoint_id is None):
             self._cache.forget(namespace.scope.thread_id, namespace.scope.user_id)
             return None
-        stored = self.replay(namespace, pages.chain(head, known), segments, known)[-1]
+        chain = self.replay(namespace, pages.chain(head, known), segments, known)
+        stored = chain[-1]
         blobs: dict[str, bytes] = {}
         if missing := list(missing_refs(stored.tree)):
             blobs = self._blobs.fetch(namespace.scope, missing)
             note_digests(stored.tree, blobs)
-        if keep:
+        if chains is None:
             self._remember(namespace, stored)
+        else:
+            chains.update((one.checkpoint_id, one) for one in chain)
         return Loaded(stored, blobs, writes.of(stored.checkpoint_id))
 
     def _remember(self, namespace: Namespace, stored: StoredCheckpoint) -> None:

@@ -122,9 +122,12 @@ class Steps:
         Without `may_read`, and where one between is not there, it is all that the state has.
 
         Cost: nothing for what this process stored; one Query of task writes for a `DeltaChannel`; else that of reading
-        the checkpoints between.
+        the checkpoints between, a chain at a time.
         """
-        steps = list(self._back(scope, stored, oldest, may_read=may_read))
+        is_used = self._channel in stored.tree.get("channel_versions", ())
+        steps = list(self._back(scope, stored, oldest, may_read=may_read and is_used))
+        if not is_used:
+            return Way([], False, [checkpoint_id for checkpoint_id, _ in steps])
         last = steps[-1][1] if steps else None
         if stored.checkpoint_id != oldest and (last is None or not _begins(last, oldest)):
             return Way(self.all(scope, stored), True)
@@ -197,7 +200,8 @@ class Steps:
     def last(self, scope: Scope, checkpoint_id: str) -> BaseMessage | None:
         """The last message of a state; where an agent has forgotten all, of its newest ancestor that has one."""
         earlier: str | None = checkpoint_id
-        while earlier and (stored := self._checkpoints.get(scope.namespace(), earlier, keep=False)) is not None:
+        chains: dict[str, StoredCheckpoint] = {}
+        while earlier and (stored := self._checkpoints.get(scope.namespace(), earlier, chains)) is not None:
             node = stored.tree["channel_values"].get(self._channel)
             newest = node[-1:] if isinstance(node, list) else node
             held = self._held(scope, earlier) if node is None else [*coerced(flat(self._history.value(scope, newest)))]
@@ -221,22 +225,23 @@ class Steps:
     ) -> Iterator[tuple[str, Step]]:
         """The steps back from a checkpoint to `oldest`, as far as they are there, or this process remembers them."""
         checkpoint_id: str | None = stored.checkpoint_id
+        chains = {stored.checkpoint_id: stored}
         while checkpoint_id and checkpoint_id != oldest and not is_offered(checkpoint_id):
             step = self._known.get((scope, checkpoint_id))
             if step is None and may_read:
-                step = self._read(scope, stored if checkpoint_id == stored.checkpoint_id else checkpoint_id)
+                step = self._read(scope, checkpoint_id, chains)
             if step is None:
                 return
             yield checkpoint_id, step
             checkpoint_id = step.parent_id
 
-    def _read(self, scope: Scope, at: StoredCheckpoint | str) -> Step | None:
+    def _read(self, scope: Scope, checkpoint_id: str, chains: dict[str, StoredCheckpoint]) -> Step | None:
         """The step to a checkpoint; None if it or its parent is not there."""
         namespace = scope.namespace()
-        stored = self._checkpoints.get(namespace, at, keep=False) if isinstance(at, str) else at
+        stored = self._checkpoints.get(namespace, checkpoint_id, chains)
         if stored is None:
             return None
-        parent = self._checkpoints.get(namespace, stored.parent_id, keep=False) if stored.parent_id else None
+        parent = self._checkpoints.get(namespace, stored.parent_id, chains) if stored.parent_id else None
         if parent is None and stored.parent_id is not None:
             return None
         return self._step(scope, stored, parent, None)
@@ -321,7 +326,7 @@ class Steps:
 
     def _held(self, scope: Scope, checkpoint_id: str) -> list[BaseMessage]:
         """The messages of the state at a checkpoint; what was written to a `DeltaChannel`, put together."""
-        stored = self._checkpoints.get(scope.namespace(), checkpoint_id, keep=False)
+        stored = self._checkpoints.get(scope.namespace(), checkpoint_id, {})
         node = stored.tree["channel_values"].get(self._channel) if stored is not None else None
         if node is not None:
             return [*coerced(flat(self._history.value(scope, node)))]

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from langgraph.checkpoint.base import create_checkpoint, empty_checkpoint
 
+from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS
 from langgraph_dynamo_conv.errors import DynamoConvError
 from tests.faults.failing import THOROUGH, FailingClient, Fault, answer_lost, faults_at
+from tests.requests_log import RequestLog
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -105,7 +107,8 @@ class Call:
 
 
 SMALL = [400] * 4
-SEALED = [2_000] * 30
+SEALED = [2_000] * (CHAIN_ITEMS + 1)
+"""Enough checkpoints for a state that is stored whole again, and has a segment."""
 
 
 def get(saver: DynamoDBConversationSaver, thread_id: str, chain: Chain) -> None:
@@ -124,10 +127,10 @@ def write(values: list[tuple[str, Any]]) -> Callable[..., None]:
 
 
 CALLS: dict[str, Callable[[], Call]] = {
-    "get_tuple": lambda: Call(Chain(SEALED), 30, get),
+    "get_tuple": lambda: Call(Chain(SEALED), len(SEALED), get),
     "put": lambda: Call(Chain(SMALL), 3, put_next),
     "put, the first": lambda: Call(Chain(SMALL[:1]), 0, put_next),
-    "put, full with segments": lambda: Call(Chain(SEALED[:25]), 24, put_next),
+    "put, full with segments": lambda: Call(Chain(SEALED), CHAIN_ITEMS, put_next),
     "put, large values": lambda: Call(Chain([400, 400, 900_000]), 2, put_next),
     "put_writes": lambda: Call(Chain(SMALL), 4, write([("notes", "x"), ("__interrupt__", ["why?"])])),
     "put_writes, large value": lambda: Call(Chain(SMALL), 4, write([("notes", noise(1, 900_000)), ("step", 1)])),
@@ -191,6 +194,19 @@ def test_any_one_request_of_a_call_may_fail(make_saver: MakeSaver, failing: Fail
     for first in range(1, trial.count(warm=False) + 1):
         for fault in faults_at(first) if THOROUGH else faults_at(first)[first % 2 :][:1]:
             trial.run(fault, first, warm=False)
+
+
+@pytest.mark.engine("memory")
+def test_a_put_after_a_whole_chain_stores_the_state_whole_and_a_segment(
+    make_saver: MakeSaver, client: Any
+) -> None:
+    call = CALLS["put, full with segments"]()
+    saver, thread_id = make_saver(), str(uuid.uuid4())
+    call.chain.put_all(saver, thread_id, call.prepared)
+    with RequestLog(client) as log:
+        call.act(saver, thread_id, call.chain)
+    keys = [request.table_key[1] for request in log.requests if request.operation == "PutItem" and request.table_key]
+    assert [key.split("#")[1] for key in keys] == ["s", "c"]
 
 
 @pytest.mark.engine("memory")

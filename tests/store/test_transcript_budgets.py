@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from statistics import mean
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
@@ -160,6 +162,49 @@ def test_a_run_of_60_tool_calls_stores_what_leaves_the_row_once(
     assert sum(one.request_bytes for one in [*pages, *blobs]) <= 1.2 * item_bytes(answer.to_dict())
     assert item_bytes(TableReader(client, table_name).row(config)["messages"]) <= 16 * 1024
     assert sum(one.units for one in turn.log if one.table_key and one.table_key[1] == "alice") <= 24
+
+
+def test_a_turn_without_messages_is_as_many_requests_at_any_length_in_a_process_of_its_own(
+    make_saver: MakeSaver, client: Any, report: Report
+) -> None:
+    class Notes(TypedDict):
+        notes: Annotated[list[str], operator.add]
+
+    builder = StateGraph(Notes)
+    builder.add_node("think", lambda _: {"notes": ["thought"]})
+    builder.add_edge(START, "think")
+    builder.add_edge("think", END)
+    counts = []
+    for _ in range(60):
+        graph = builder.compile(checkpointer=make_saver())
+        with RequestLog(client) as log:
+            graph.invoke({"notes": ["q"]}, {"configurable": {"thread_id": "notes", "user_id": "alice"}})
+        counts.append(len(log))
+    report(f"an agent without messages, each turn in a new process: {counts[1:]} requests")
+    assert max(counts[1:30]) == max(counts[30:]) <= 16  # where the state has been stored whole since the row was
+    assert mean(counts[1:]) <= 10
+
+
+def test_a_run_that_another_process_ends_reads_what_was_said_a_chain_at_a_time(
+    make_saver: MakeSaver, client: Any, report: Report
+) -> None:
+    agent = OfReference(Prose(), CALLS)
+    builder = agent.graph()
+    config: Any = {"configurable": {"thread_id": "cut", "user_id": "alice"}, "recursion_limit": 2 * CALLS + 10}
+    first = builder.compile(checkpointer=make_saver())
+    steps = first.stream({"messages": ["Search it all."]}, config, durability="sync")
+    for _ in range(CALLS):
+        next(steps)
+    steps.close()  # as where a process is killed
+    saver = make_saver()
+    later = builder.compile(checkpointer=saver)
+    assert later.get_state(config).next
+    with RequestLog(client) as log:
+        later.update_state(config, {"messages": [AIMessage("Enough.", id="enough")]}, as_node="agent")
+    report(f"the row follows {CALLS} steps of another process: {log}")
+    answer = saver.conversations.get("cut", "alice", limit=1).messages[-1]
+    assert len(answer.tool_calls) >= CALLS // 2 - 1
+    assert len(log) <= 24
 
 
 def test_a_list_of_20_conversations_with_full_rows_is_one_request_of_at_most_40_read_units(
