@@ -4,7 +4,8 @@
     python3 dev.py example            run the example's demo (arguments replace --demo: see --help)
     python3 dev.py test               run every test once, on the engine that it needs, with coverage
     python3 dev.py test tests/unit    run some of them (all arguments of pytest work), without coverage
-    python3 dev.py test --all         run them on all engines that they are for, as CI does
+    python3 dev.py test --all         run them on all engines that they are for
+    python3 dev.py test --others      run those of --all that a run without it leaves out, as CI does after one
     python3 dev.py test --long        run the searches for as long as a release deserves: 45 minutes
     python3 dev.py lint               check format, lint, types and CloudFormation templates
     python3 dev.py docs               build the site of the documents (--serve: look at it while you write)
@@ -190,6 +191,7 @@ def parser() -> argparse.ArgumentParser:
     test = command("test", run_tests, "run all tests with coverage, or those that pytest arguments select")
     test.add_argument("--engine", choices=("memory", "dynamodb-local", "moto"), help="run on this engine only")
     test.add_argument("--all", action="store_true", help="run on all engines that a test is for")
+    test.add_argument("--others", action="store_true", help="run those of --all that a run without it leaves out")
     test.add_argument("--long", action="store_true", help="run the searches that neither of the others has time for")
     command("lint", run_lint, "check format, lint, types and CloudFormation templates")
     docs = command("docs", run_docs, "build the site of the documents into .cache/site; any warning fails")
@@ -217,16 +219,23 @@ def run_example(_arguments: argparse.Namespace, rest: list[str]) -> int:
 def run_tests(arguments: argparse.Namespace, rest: list[str]) -> int:
     needs = needs_of(rest)
     install(CURRENT, extras=needs.extras, groups=needs.groups)
-    local = arguments.engine == "dynamodb-local" or arguments.all or arguments.engine is None and needs.dynamodb_local
+    local = (
+        arguments.engine == "dynamodb-local"
+        or arguments.all
+        or arguments.others
+        or arguments.engine is None
+        and needs.dynamodb_local
+    )
     variables = dynamodb_local(CURRENT.python).as_variables() if local else {}
     options = [f"--engine={arguments.engine}"] if arguments.engine else []
-    options += ["--all"] if arguments.all else []
+    options += [f"--{name}" for name in ("all", "others") if getattr(arguments, name)]
     if arguments.long:
         variables |= {name: os.environ.get(name, size) for name, size in LONG_SEARCHES.items()}
         options += ["--timeout=0"]
         rest = rest or [*LONG_TESTS]
     elif not rest and not arguments.engine:
-        least = COVERAGE["all" if arguments.all else "default"]
+        least = COVERAGE["all" if arguments.all or arguments.others else "default"]
+        options += ["--cov-append"] if arguments.others else []
         options += [*PARALLEL, "--cov", "--cov-report=term", f"--cov-fail-under={least}"]
     return call([CURRENT.python, "-m", "pytest", *options, *rest], variables)
 

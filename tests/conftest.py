@@ -2,9 +2,10 @@
 
 A test that uses `engine` (or `client`, `table_name`, `make_saver`, `saver`) runs on one engine in the default run: on
 the in-memory one, or on DynamoDB Local if it says that the engine matters to it (`@pytest.mark.engine_matters`: it is
-about requests, conditions, errors or concurrency). With `--all` it runs on the engines of its folder. A test that is
-for certain engines only, for instance because it counts capacity, names them: `@pytest.mark.engine("dynamodb-local")`;
-of several, the default run takes the first. None is ever skipped: `--engine` is the way to narrow a run.
+about requests, conditions, errors or concurrency). With `--all` it runs on the engines of its folder, with `--others`
+on those of them that the default run leaves out. A test that is for certain engines only, for instance because it
+counts capacity, names them: `@pytest.mark.engine("dynamodb-local")`; of several, the default run takes the first. None
+is ever skipped: `--engine` is the way to narrow a run.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ _NOT_MEASURED = (
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine", choices=ENGINES, help="run on this engine only")
     parser.addoption("--all", action="store_true", help="run on all engines that a test is for")
+    parser.addoption("--others", action="store_true", help="run on those of them that a run without options leaves out")
     parser.addoption("--postgres", action="store_true", help="also run what needs a Postgres server's programs")
 
 
@@ -94,29 +96,32 @@ def engines_for(test: pytest.Item) -> tuple[str, ...]:
     """The engines that a test runs on in this run."""
     only = test.get_closest_marker("engine")
     chosen = test.config.getoption("--engine")
-    if only:
-        return only.args if chosen or test.config.getoption("--all") else only.args[:1]
     if chosen:
-        return (chosen,)
-    if test.config.getoption("--all"):
-        return _WITH_ALL.get(test.path.relative_to(_HERE).parts[0], ("memory",))
-    return ("dynamodb-local",) if test.get_closest_marker("engine_matters") else ("memory",)
+        return only.args if only else (chosen,)
+    by_default = "dynamodb-local" if test.get_closest_marker("engine_matters") else "memory"
+    default = only.args[:1] if only else (by_default,)
+    every = only.args if only else _WITH_ALL.get(test.path.relative_to(_HERE).parts[0], ("memory",))
+    if test.config.getoption("--others"):
+        return tuple(engine for engine in every if engine not in default)
+    return every if test.config.getoption("--all") else default
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    chosen = config.getoption("--engine")
-    postgres = config.getoption("--postgres")
-    left_out = [
-        item
-        for item in items
-        if chosen
-        and engine_of(item) not in {None, chosen}
-        or not postgres
-        and item.get_closest_marker("postgres") is not None
-    ]
+    left_out = [item for item in items if not is_wanted(item, config)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+        gone = set(map(id, left_out))
+        items[:] = [item for item in items if id(item) not in gone]
+
+
+def is_wanted(item: pytest.Item, config: pytest.Config) -> bool:
+    """Whether a test is for this run, on its engine."""
+    engine, chosen = engine_of(item), config.getoption("--engine")
+    if item.get_closest_marker("postgres") is not None and not config.getoption("--postgres"):
+        return False
+    if config.getoption("--others"):
+        return engine is not None
+    return not chosen or engine in {None, chosen}
 
 
 @pytest.hookimpl(wrapper=True)
@@ -154,7 +159,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def engine_of(item: pytest.Item) -> str | None:
     callspec = getattr(item, "callspec", None)
-    return callspec.params.get("engine") if callspec else None
+    engine = callspec.params.get("engine") if callspec else None
+    return engine if isinstance(engine, str) else None  # pytest's NOTSET where there is no engine to run on
 
 
 def refuse_other_hosts() -> None:

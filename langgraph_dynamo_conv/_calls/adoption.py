@@ -20,11 +20,12 @@ from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._checkpoints.store import Loaded
 from langgraph_dynamo_conv._format.keys import Namespace, Scope
 from langgraph_dynamo_conv._rows.row import Row
-from langgraph_dynamo_conv._rows.steps import flat, is_offered, offered_id
+from langgraph_dynamo_conv._rows.steps import is_offered, offered_id
 from langgraph_dynamo_conv._state.checkpoint_tree import checkpoint_of, metadata_of, sections_of
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._transcript.folding import Message
 from langgraph_dynamo_conv._transcript.langchain import to_langchain
+from langgraph_dynamo_conv._transcript.written import flat
 
 _METADATA = {"source": "update", "step": 0, "parents": {}}
 

@@ -20,11 +20,11 @@ from langgraph_dynamo_conv._format.keys import Namespace, Scope
 from langgraph_dynamo_conv._format.tree import Leaf, leaves
 from langgraph_dynamo_conv._rows.erasing import Erasure
 from langgraph_dynamo_conv._rows.pages import StaleRow
-from langgraph_dynamo_conv._rows.steps import flat
 from langgraph_dynamo_conv._rows.updates import is_pending
 from langgraph_dynamo_conv._state.checkpoint_tree import checkpoint_of
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
-from langgraph_dynamo_conv._transcript.erasing import Erased, Target, erased, mentions, put_together
+from langgraph_dynamo_conv._transcript.erasing import Erased, Target, erased, mentions
+from langgraph_dynamo_conv._transcript.written import flat, put_together
 from langgraph_dynamo_conv.errors import RunNotEndedError
 
 _PREVIOUS, _END = "__previous__", "__end__"
@@ -90,7 +90,7 @@ def change(runtime: Runtime, scope: Scope, message_id: str, content: str | None,
     Cost: a read of all checkpoints and task writes; for each namespace whose newest state has the message, that state
     once more, stored full; what `Erasing.apply` costs.
     """
-    target = _target(runtime, scope, message_id)
+    target = _target(runtime, scope, message_id, is_removal=content is None)
     root = runtime.checkpoints.load(scope.namespace())
     _check_ended(runtime, scope, root)
     first = _step(runtime, scope.namespace(), root, target, content) if root is not None else None
@@ -110,12 +110,12 @@ def change(runtime: Runtime, scope: Scope, message_id: str, content: str | None,
     return Done(runtime.erasing.apply(scope, erasure), head, held_by)
 
 
-def _target(runtime: Runtime, scope: Scope, message_id: str) -> Target:
+def _target(runtime: Runtime, scope: Scope, message_id: str, *, is_removal: bool) -> Target:
     row = runtime.directory.row(scope)
     try:
-        return runtime.erasing.target(row, message_id)
+        return runtime.erasing.target(row, message_id, is_removal=is_removal)
     except StaleRow:
-        return runtime.erasing.target(runtime.directory.row(scope), message_id)
+        return runtime.erasing.target(runtime.directory.row(scope), message_id, is_removal=is_removal)
 
 
 def _check_ended(runtime: Runtime, scope: Scope, root: Loaded | None) -> None:

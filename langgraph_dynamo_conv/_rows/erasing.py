@@ -7,7 +7,7 @@ removed message moves up by one number, so all pages from there on are written a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from langgraph_dynamo_conv._checkpoints.blobs import PendingBlobs
@@ -77,10 +77,11 @@ class Erasing:
         self._limits = limits
         self._expiry = expiry
 
-    def target(self, row: Row, message_id: str) -> Target:
-        """The message of a public id.
+    def target(self, row: Row, message_id: str, *, is_removal: bool) -> Target:
+        """The message of a public id, that is to be removed or edited.
 
         Raises:
+            ConflictError: More follows a message that is to be removed than one transaction takes.
             MessageNotFoundError: The conversation has none.
             StaleRow: The row must be read again.
 
@@ -89,6 +90,8 @@ class Erasing:
         held = self._held(row, message_id)
         if held is None:
             raise self.not_found(row.scope, message_id)
+        if is_removal:
+            self._check_fit(row, held.pages)
         numbers = sorted(held.messages)
         adopted = adopted_ids([held.messages[number] for number in numbers])[numbers.index(held.number)]
         message, *after = self._large.whole(row.scope, [held.messages[n] for n in numbers if n >= held.number])
@@ -159,8 +162,7 @@ class Erasing:
         plan = self._placed(held, after, messages, shorten)
         pages = {page.first: page for page in self._pages_after(held, plan.row, messages, shorten)}
         pages |= {page.first: page for page in plan.pages}
-        if len(pages) > MOST_PAGES or sum(size_of(page.messages) for page in pages.values()) > MOST_PAGE_BYTES:
-            raise self._too_many(row.scope, len(pages))
+        self._check_fit(row, pages.values())
         self._table.side_by_side(*self._large.requests(row.scope, pending))
         return replace(plan, pages=tuple(pages.values()))
 
@@ -234,13 +236,16 @@ class Erasing:
             if live != page.messages:
                 yield Page(page.first, after.version, after.incarnation, live)
 
-    def _too_many(self, scope: Scope, pages: int) -> ConflictError:
-        return ConflictError(
-            f"{pages} pages of messages follow the one to be removed, more than one transaction takes: edit it "
+    def _check_fit(self, row: Row, pages: Collection[Page]) -> None:
+        """Refuse a removal whose pages are more than one transaction takes."""
+        if len(pages) <= MOST_PAGES and sum(size_of(page.messages) for page in pages) <= MOST_PAGE_BYTES:
+            return
+        raise ConflictError(
+            f"{len(pages)} pages of messages follow the one to be removed, more than one transaction takes: edit it "
             "instead, with a text that says that it was removed",
             operation="TransactWriteItems",
             table=self._table.name,
-            key=str(scope.row()),
+            key=str(row.scope.row()),
         )
 
 

@@ -9,10 +9,10 @@ A process remembers the steps that it stored until the row shows them; others ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
-from langchain_core.messages import BaseMessage, RemoveMessage
+from langchain_core.messages import BaseMessage
 
 from langgraph_dynamo_conv._checkpoints.history import History
 from langgraph_dynamo_conv._checkpoints.store import Checkpoints
@@ -23,8 +23,8 @@ from langgraph_dynamo_conv._format.tree import Leaf, Node
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._transcript.differences import Said, difference, named
-from langgraph_dynamo_conv._transcript.erasing import REMOVE_ALL, as_written, put_together
 from langgraph_dynamo_conv._transcript.folding import coerced, role_of_message
+from langgraph_dynamo_conv._transcript.written import agree, flat, instead_of_all, put_together
 
 _OFFERED = "00000000-0000-6000-8000-"
 
@@ -197,17 +197,31 @@ class Steps:
         forgotten = [Said(one, None, False) for one in then if one.id and one.id not in there]
         return [*forgotten, *(one for one in said if one.was is not None)]
 
+    def by_hand(self, scope: Scope, head: str, checkpoint_id: str) -> set[str]:
+        """Ids of messages that a person has put, since a checkpoint, into states that did not have them."""
+        later = self._checkpoints.get(scope.namespace(), head)
+        if later is None or self._channel not in later.tree["channel_values"]:
+            return set()
+        return {str(one.message.id) for one in self.way(scope, later, checkpoint_id).said if one.may_be_old}
+
+    def former(self, scope: Scope, checkpoint_id: str, ids: Set[str]) -> list[Said]:
+        """Messages as the newest of a checkpoint and its ancestors has them that has them at all."""
+        found: dict[str, Said] = {}
+        for stored in self._states_back(scope, checkpoint_id):
+            if found.keys() == ids:
+                break
+            held = [one for one in self._held(scope, stored) if one.id in ids - found.keys()]
+            found |= {str(one.id): Said(one, None, False) for one in held}
+        return list(found.values())
+
     def last(self, scope: Scope, checkpoint_id: str) -> BaseMessage | None:
         """The last message of a state; where an agent has forgotten all, of its newest ancestor that has one."""
-        earlier: str | None = checkpoint_id
-        chains: dict[str, StoredCheckpoint] = {}
-        while earlier and (stored := self._checkpoints.get(scope.namespace(), earlier, chains)) is not None:
+        for stored in self._states_back(scope, checkpoint_id):
             node = stored.tree["channel_values"].get(self._channel)
             newest = node[-1:] if isinstance(node, list) else node
-            held = self._held(scope, earlier) if node is None else [*coerced(flat(self._history.value(scope, newest)))]
+            held = self._held(scope, stored) if node is None else [*coerced(flat(self._history.value(scope, newest)))]
             if held:
                 return held[-1]
-            earlier = stored.parent_id
         return None
 
     def metadata(self, scope: Scope, stored: StoredCheckpoint, name: str) -> Any:
@@ -234,6 +248,14 @@ class Steps:
                 return
             yield checkpoint_id, step
             checkpoint_id = step.parent_id
+
+    def _states_back(self, scope: Scope, checkpoint_id: str) -> Iterator[StoredCheckpoint]:
+        """A checkpoint and its ancestors."""
+        chains: dict[str, StoredCheckpoint] = {}
+        earlier: str | None = checkpoint_id
+        while earlier and (stored := self._checkpoints.get(scope.namespace(), earlier, chains)) is not None:
+            yield stored
+            earlier = stored.parent_id
 
     def _read(self, scope: Scope, checkpoint_id: str, chains: dict[str, StoredCheckpoint]) -> Step | None:
         """The step to a checkpoint; None if it or its parent is not there."""
@@ -309,11 +331,11 @@ class Steps:
         parent_id = step.parent_id or ""
         if step.has_value:
             held = step.value if step.value is not None else self._held(scope, checkpoint_id)
-            if not _agree(writes, held):  # another branch wrote there too, or nobody did
+            if not agree(writes, held):  # another branch wrote there too, or nobody did
                 return _difference(self._held(scope, parent_id), held, checkpoint_id)
         said: list[Said] = []
         for origin, value in writes:
-            instead = _instead(value)
+            instead = instead_of_all(value)
             if instead is None:
                 said += (
                     one._replace(may_be_old=not step.is_input and role_of_message(one.message) != "assistant")
@@ -324,9 +346,10 @@ class Steps:
                 said += _difference(before, instead, origin)
         return said
 
-    def _held(self, scope: Scope, checkpoint_id: str) -> list[BaseMessage]:
+    def _held(self, scope: Scope, at: StoredCheckpoint | str) -> list[BaseMessage]:
         """The messages of the state at a checkpoint; what was written to a `DeltaChannel`, put together."""
-        stored = self._checkpoints.get(scope.namespace(), checkpoint_id, {})
+        stored = self._checkpoints.get(scope.namespace(), at, {}) if isinstance(at, str) else at
+        checkpoint_id = at if isinstance(at, str) else at.checkpoint_id
         node = stored.tree["channel_values"].get(self._channel) if stored is not None else None
         if node is not None:
             return [*coerced(flat(self._history.value(scope, node)))]
@@ -340,33 +363,6 @@ class Steps:
 def _begins(step: Step, oldest: str) -> bool:
     """Whether a step is the first after `oldest`; what is offered as a checkpoint, the row has."""
     return step.parent_id == oldest or (not oldest and (step.parent_id is None or is_offered(step.parent_id)))
-
-
-def flat(value: Any) -> list[Any]:
-    """What a messages channel holds, or was written to it, as a list."""
-    messages = getattr(value, "value", value)  # a DeltaChannel's snapshot has one, and an Overwrite
-    is_pair = isinstance(messages, tuple) and len(messages) == 2 and isinstance(messages[0], str)
-    return list(messages) if isinstance(messages, (list, tuple)) and not is_pair else [messages]
-
-
-def _instead(value: Any) -> list[Any] | None:
-    """What a write puts in the place of all messages; None if it adds some."""
-    is_reset, messages = as_written(value)
-    if is_reset:
-        return messages
-    ids = [getattr(one, "id", None) if isinstance(one, RemoveMessage) else None for one in messages]
-    return messages[len(ids) - ids[::-1].index(REMOVE_ALL) :] if REMOVE_ALL in ids else None
-
-
-def _agree(writes: Sequence[tuple[str, Any]], value: Sequence[Any]) -> bool:
-    """Whether a value is what these writes, and none of another branch, have led to."""
-    written = [_said_by(one) for _, each in writes for one in coerced(flat(each))]
-    held = [_said_by(one) for one in coerced(value)]
-    return bool(written) and set(written) <= set(held) and (held[-1] in written)
-
-
-def _said_by(message: BaseMessage) -> str:
-    return repr([message.type, message.content, getattr(message, "tool_calls", None)])
 
 
 def _difference(old: Sequence[Any], new: Sequence[Any], origin: str) -> list[Said]:

@@ -18,13 +18,14 @@ from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._rows.row import FAILED, IDLE, RUNNING, WAITING, Row, RowUpdate
 from langgraph_dynamo_conv._rows.rows import Rows
 from langgraph_dynamo_conv._rows.starts import RunStart
-from langgraph_dynamo_conv._rows.steps import Steps, Way, flat
+from langgraph_dynamo_conv._rows.steps import Steps, Way
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._transcript.differences import Said
 from langgraph_dynamo_conv._transcript.folding import Message, fold
 from langgraph_dynamo_conv._transcript.ids import digest_of, ids_of
 from langgraph_dynamo_conv._transcript.langchain import has_ids
+from langgraph_dynamo_conv._transcript.written import flat
 
 _TASKS = "__pregel_tasks"
 _START = "__start__"
@@ -250,7 +251,7 @@ class RowUpdater:
             )
             has_left = at.is_apart and at.common is not None and not at.is_beside
             if has_left and self._is_fork(scope, stored, at, start, by_hand):
-                return self._fork(scope, stored, at, update)
+                return self._fork(scope, stored, at, update, row.messages if row is not None else [])
             is_last = not at.is_apart and not at.others  # what was said before it is what the row ends with
             last = self._steps.last(scope, at.common) if at.common and not is_last else None
             return replace(update, after=last)
@@ -300,21 +301,39 @@ class RowUpdater:
             return False
         return self._steps.metadata(scope, stored, "source") != "loop" or self._steps.skips(scope, stored, parent)
 
-    def _fork(self, scope: Scope, stored: StoredCheckpoint, at: _Place, update: RowUpdate) -> RowUpdate:
+    def _fork(
+        self, scope: Scope, stored: StoredCheckpoint, at: _Place, update: RowUpdate, newest: Sequence[Message]
+    ) -> RowUpdate:
         """An update that takes back what the row shows and its state does not come from."""
         if not at.common or at.head is None:
             return replace(update, forked_from=[], beside=())
         forked_from = self._messages_at(scope, at.common, update.now)
         undone = self._steps.undone(scope, at.head, at.common)
+        edited = self._edited(scope, at.head, at.common, newest, forked_from)
+        undone += self._steps.former(scope, at.common, edited) if edited else []
         update = replace(update, said=[*undone, *update.said], forked_from=forked_from, beside=())
         tips = [at.head, *(tip for tip in at.others if tip > at.common)]
         since = [one for tip in tips for one in self._since(scope, stored, tip)]
         said = {digest_of(str(one.message.id)) for one in since if one.is_new}
         last = self._steps.last(scope, at.common)
+        said -= {digest_of(str(one.message.id)) for one in undone}
         taken_back = said - {name for message in forked_from for name in ids_of(message)}
         if not forked_from and not taken_back:
             return replace(update, forked_from=None)  # nothing was said before it, and nothing since
         return replace(update, has_ids=last is not None and bool(last.id), taken_back=frozenset(taken_back))
+
+    def _edited(
+        self, scope: Scope, head: str, common: str, newest: Sequence[Message], forked_from: Sequence[Message]
+    ) -> set[str]:
+        """Ids of messages that a person has changed since a fork's point, where the agent had forgotten them.
+
+        They stand before what its state has, or have left the row. What stands after it, the fork takes back.
+        """
+        known = {name for message in forked_from for name in ids_of(message)}
+        at_fork = [place for place, message in enumerate(newest) if not known.isdisjoint(ids_of(message))]
+        later = {name for message in newest[max(at_fork, default=-1) + 1 :] for name in ids_of(message)}
+        put = self._steps.by_hand(scope, head, common)
+        return {one for one in put if digest_of(one) not in known | later}
 
     def _since(self, scope: Scope, stored: StoredCheckpoint, tip: str) -> list[Said]:
         """What was said on the way to a checkpoint since that of another has parted from it."""

@@ -7,11 +7,11 @@ from the beginning.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langchain_core.messages import BaseMessage, RemoveMessage, ToolMessage, convert_to_messages
+from langchain_core.messages import BaseMessage, RemoveMessage, ToolMessage
 
 from langgraph_dynamo_conv._content.text import text_said
 from langgraph_dynamo_conv._transcript.differences import named
@@ -21,9 +21,6 @@ from langgraph_dynamo_conv._transcript.langchain import meaning_of
 
 _WITH_WORDS = ("content", "text", "parts", "additional_kwargs", "response_metadata")
 """Fields of a message in which its words are, or may be once more: refusals, transcripts of audio, logprobs."""
-
-REMOVE_ALL, _OVERWRITE = "__remove_all__", "__overwrite__"
-"""LangGraph's words. The modules that have them are too slow to import."""
 
 
 @dataclass(frozen=True)
@@ -88,35 +85,6 @@ def mentions(value: Any, names: frozenset[str], former: Sequence[Any]) -> bool:
     if isinstance(value, (list, tuple)):
         return value in former or any(mentions(one, names, former) for one in value)
     return value in former
-
-
-def put_together(values: Iterable[Any]) -> list[Any]:
-    """The messages of a `DeltaChannel` from what it was stored as and what was written since, oldest first.
-
-    As LangGraph's `_messages_delta_reducer` does it, and with `REMOVE_ALL_MESSAGES` as `add_messages` does.
-    """
-    messages: dict[str, Any] = {}  # by id; those without one by their number
-    for value in values:
-        is_reset, messages_written = as_written(value)
-        messages = {} if is_reset else messages
-        for message in convert_to_messages(messages_written):
-            if message.id == REMOVE_ALL:
-                messages = {}
-            elif isinstance(message, RemoveMessage):
-                messages.pop(str(message.id), None)
-            else:
-                messages[message.id or f"{len(messages)} of {id(message)}"] = message
-    return list(messages.values())
-
-
-def as_written(value: Any) -> tuple[bool, list[Any]]:
-    """Whether a write sets the channel anew, and its messages."""
-    is_reset = type(value).__name__ == "Overwrite"
-    if isinstance(value, Mapping) and (_OVERWRITE in value or value.get("type") == _OVERWRITE):
-        is_reset, value = True, value.get(_OVERWRITE, value.get("value"))
-    elif hasattr(value, "value"):
-        value = value.value
-    return is_reset, list(value) if isinstance(value, list) else [] if value is None else [value]
 
 
 def _parts_of(items: Sequence[Any], target: Target) -> list[int]:

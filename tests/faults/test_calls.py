@@ -197,9 +197,7 @@ def test_any_one_request_of_a_call_may_fail(make_saver: MakeSaver, failing: Fail
 
 
 @pytest.mark.engine("memory")
-def test_a_put_after_a_whole_chain_stores_the_state_whole_and_a_segment(
-    make_saver: MakeSaver, client: Any
-) -> None:
+def test_a_put_after_a_whole_chain_stores_the_state_whole_and_a_segment(make_saver: MakeSaver, client: Any) -> None:
     call = CALLS["put, full with segments"]()
     saver, thread_id = make_saver(), str(uuid.uuid4())
     call.chain.put_all(saver, thread_id, call.prepared)

@@ -42,7 +42,7 @@ FAILED_ONCE = (1038, 1051, 1061, 1062, 1065, 1093, 1144, 1261, 1262, 1330, 1355,
 """Seeds that found what no other test had: forks of forks, forks beside runs at once, calls of one id, edits."""
 
 ON_DYNAMODB_LOCAL = 2
-"""How many of them DynamoDB Local gets with `--all`: it takes several times as long."""
+"""How many of them DynamoDB Local gets: it takes several times as long."""
 
 
 def seeds(config: pytest.Config) -> list[Sequence[int]]:

@@ -17,7 +17,13 @@ from langgraph.types import interrupt
 from typing_extensions import TypedDict
 
 from langgraph_dynamo_conv._format.attributes import size_of
-from langgraph_dynamo_conv.errors import ConversationNotFoundError, MessageNotFoundError, RunNotEndedError
+from langgraph_dynamo_conv._rows import erasing
+from langgraph_dynamo_conv.errors import (
+    ConflictError,
+    ConversationNotFoundError,
+    MessageNotFoundError,
+    RunNotEndedError,
+)
 from tests.integration.agents import DeltaState, OftenStoredState, tool_agent
 from tests.integration.transcripts import TableReader
 from tests.requests_log import WRITES, RequestLog
@@ -405,6 +411,24 @@ def test_a_crash_between_state_and_transcript_is_mended_by_the_same_call(
     assert texts(saver, config) == [*said(0), "to 1"]
     ask(graph, config, 2)
     assert texts(saver, config) == [*said(0), "to 1", *said(2)]
+
+
+def test_a_removal_with_too_much_behind_it_is_refused_before_anything_changes(
+    make_saver: MakeSaver, monkeypatch: Any
+) -> None:
+    saver = make_saver(row_bytes=700)
+    graph, config = answers(saver), saver.new_conversation(USER)
+    ask(graph, config, *range(10))
+    before = graph.get_state(config).values
+    monkeypatch.setattr(erasing, "MOST_PAGES", 2)
+    with pytest.raises(ConflictError, match="edit it instead"):
+        remove(saver, config, 0)
+    assert graph.get_state(config).values == before
+    assert texts(saver, config) == said(*range(10))
+    edit(saver, config, 0, "(removed)")
+    assert texts(saver, config) == ["(removed)", *said(*range(10))[1:]]
+    remove(saver, config, 15)
+    assert is_whole(saver, config)
 
 
 def test_what_is_not_there_is_named(make_saver: MakeSaver) -> None:
