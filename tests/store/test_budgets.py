@@ -40,6 +40,7 @@ def test_a_turn_of_the_reference_chat_stays_within_its_budgets_and_costs_the_sam
     lines = [f"{n:8}  {t.requests:8}  {t.wru:3.0f}  {t.rru:3.0f}  {t.sent:10}" for n, t in rows]
     hundred, later = turns[:100], turns[80:]
     means = f"{mean_wru(hundred):.1f} WRU, {mean(t.requests for t in hundred):.1f} requests"
+    means += f", most after the first {max(t.requests for t in hundred[1:])}"
     report("\n".join(["reference chat:", "    turn  requests  WRU  RRU  bytes sent", *lines]))
     report(f"    mean of 100 turns: {means}; stored {bytes_100} bytes; of turns 81 to 120: {mean_wru(later):.1f} WRU")
     report(f"    get_state warm: {warm}\n    get_state cold: {cold}\n    history of 200: {history}")
