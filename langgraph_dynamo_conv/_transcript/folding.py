@@ -299,11 +299,10 @@ class Folding:
     ) -> tuple[int, int] | None:
         """Which of several calls of one id a message answers that is known already."""
         if len(calls) > 1 and isinstance(was, ToolMessage):
-            result = plain(answer_of(was, adopted_part(was.id)[1]))
-            stored = [self._own(position)["tool_calls"][number] for position, number in calls]
-            return next(
-                (place for place, call in zip(calls, stored, strict=True) if plain(call.get("result")) == result), None
-            )
+            stored = [self._own(position)["tool_calls"][number].get("result") for position, number in calls]
+            results = [plain(one) for one in stored]
+            told = [plain(answer_of(one, adopted_part(one.id)[1])) for one in (was, message)]  # it may be told already
+            return next((calls[results.index(one)] for one in told if one in results), None)
         # The ids of an answer are in the order in which its parts came: the calls, then their results.
         ids = str(self._messages[calls[0][0]].get("ids") or "").split()
         number = ids.index(name) - 1 if (name := digest_of(str(message.id))) in ids else -1

@@ -38,7 +38,26 @@ from tests.integration.transcripts import TableReader
 PORTION = 10
 """Histories of one test."""
 
-FAILED_ONCE = (1038, 1051, 1061, 1062, 1065, 1093, 1144, 1261, 1262, 1330, 1355, 1395, 1409, 1454, 1480, 1736)
+FAILED_ONCE = (
+    1038,
+    1051,
+    1061,
+    1062,
+    1065,
+    1093,
+    1144,
+    1261,
+    1262,
+    1330,
+    1355,
+    1395,
+    1409,
+    1454,
+    1480,
+    1736,
+    2012,
+    4540,
+)
 """Seeds that found what no other test had: forks of forks, forks beside runs at once, calls of one id, edits."""
 
 ON_DYNAMODB_LOCAL = 2

@@ -146,6 +146,14 @@ def test_an_edited_result_is_that_of_the_call_that_it_was_of():
     assert [call["result"] for call in answered["tool_calls"]] == ["one", "two, edited"]
 
 
+def test_a_result_that_is_given_back_already_is_not_that_of_another_call_of_its_id():
+    results = [ToolMessage(text, tool_call_id="c", name="search", id=text) for text in ("one", "two")]
+    stored = transcript(user("q"), asks("a", "c", "c"), *results)
+    was = ToolMessage("changed", tool_call_id="c", name="search", id="one")
+    told = grow(stored, [Said(results[0], was, False)], timestamp=NOW).messages
+    assert [call["result"] for call in told[-1]["tool_calls"]] == ["one", "two"]
+
+
 def test_a_second_result_of_a_call_may_be_that_of_an_older_one():
     state = [QUESTION, asks("a1", "c"), result("c")]
     again = Said(ToolMessage("again", tool_call_id="c", id="r9"))
