@@ -106,7 +106,7 @@ class RowUpdate:
         is_apart: Whether messages that have left the row may be among `said`.
         is_far: Whether the row is to name its checkpoint even if nothing else changes: the last one is far behind.
         beside: See `Row`; as they become.
-        taken_back: Digests of what was said after that state, which a fork drops.
+        taken_back: Digests of what was said after that state, which a fork drops, each with how many calls it made.
         after: The message that comes before those, if that need not be the newest of the row.
         added: Messages that no state has, as they are stored.
     """
@@ -123,7 +123,7 @@ class RowUpdate:
     is_apart: bool = False
     is_far: bool = False
     beside: Sequence[str] = ()
-    taken_back: frozenset[str] = frozenset()
+    taken_back: Mapping[str, int] = field(default_factory=dict)
     after: BaseMessage | None = None
     added: Sequence[Message] = ()
 

@@ -390,7 +390,7 @@ def _is_near(messages: Sequence[Message], update: RowUpdate) -> bool:
     forked_from, taken_back = update.forked_from, update.taken_back
     if not forked_from and not taken_back:
         return False
-    return fork_point(messages, forked_from, taken_back, by_words=not update.has_ids) is not None
+    return fork_point(messages, forked_from, taken_back.keys(), by_words=not update.has_ids) is not None
 
 
 def _is_same(before: Row | None, row: Row) -> bool:

@@ -199,20 +199,31 @@ class Steps:
 
     def by_hand(self, scope: Scope, head: str, checkpoint_id: str) -> set[str]:
         """Ids of messages that a person has put, since a checkpoint, into states that did not have them."""
-        later = self._checkpoints.get(scope.namespace(), head)
-        if later is None or self._channel not in later.tree["channel_values"]:
+        namespace, later = scope.namespace(), self._checkpoints.get(scope.namespace(), head)
+        if later is None:
             return set()
-        return {str(one.message.id) for one in self.way(scope, later, checkpoint_id).said if one.may_be_old}
+        way = self.way(scope, later, checkpoint_id)
+        if self._channel in later.tree["channel_values"]:
+            return {str(one.message.id) for one in way.said if one.may_be_old}
+        chains: dict[str, StoredCheckpoint] = {}
+        steps = [self._checkpoints.get(namespace, one, chains) for one in way.checkpoint_ids]
+        parents = [one.parent_id or "" for one in steps if one is not None and self._branches_off(scope, one)]
+        writes = self._written(scope, min(parents), max(parents)) if parents else {}
+        return {str(said.id) for one in parents for _, value in writes.get(one, ()) for said in coerced(flat(value))}
 
     def former(self, scope: Scope, checkpoint_id: str, ids: Set[str]) -> list[Said]:
         """Messages as the newest of a checkpoint and its ancestors has them that has them at all."""
-        found: dict[str, Said] = {}
+        found: dict[str, BaseMessage] = {}
+        is_replayed = False
         for stored in self._states_back(scope, checkpoint_id):
+            has_value = self._channel in stored.tree["channel_values"]
+            if has_value or not is_replayed:  # else what a `DeltaChannel` replays has been looked at
+                held = [self._held(scope, stored)] if has_value else self._replayed(scope, stored.checkpoint_id)
+                found = {str(one.id): one for value in held for one in coerced(flat(value)) if one.id in ids} | found
+            is_replayed = not has_value
             if found.keys() == ids:
                 break
-            held = [one for one in self._held(scope, stored) if one.id in ids - found.keys()]
-            found |= {str(one.id): Said(one, None, False) for one in held}
-        return list(found.values())
+        return [Said(one, None, False) for one in found.values()]
 
     def last(self, scope: Scope, checkpoint_id: str) -> BaseMessage | None:
         """The last message of a state; where an agent has forgotten all, of its newest ancestor that has one."""
@@ -276,15 +287,16 @@ class Steps:
         if version is None or (version_before is not None and version.same(version_before)):
             return Step(stored.parent_id, ())
         is_delta = old is None and version_before is not None
-        if node is not None and is_delta and parent is not None and self._branches_off(scope, stored):
-            # Writes on the parent may be another branch's.
-            before, now = self._held(scope, parent.checkpoint_id), flat(self._history.value(scope, node))
-            return Step(stored.parent_id, _difference(before, now, stored.checkpoint_id))
-        if node is None or is_delta:
+        by_hand = node is not None and self._branches_off(scope, stored)
+        if (node is None or is_delta) and (parent is None or not by_hand):
             held = flat(value) if node is not None and value is not None else None
             return Step(stored.parent_id, None, self._may_be_input(scope, stored, parent), node is not None, held)
-        said = self._difference(scope, old, node, value, stored.checkpoint_id)
-        if said and self._branches_off(scope, stored):  # a person may write what the agent has forgotten
+        if is_delta and parent is not None:  # writes on the parent may be another branch's
+            before, now = self._held(scope, parent.checkpoint_id), flat(self._history.value(scope, node))
+            said: Sequence[Said] = _difference(before, now, stored.checkpoint_id)
+        else:
+            said = self._difference(scope, old, node, value, stored.checkpoint_id)
+        if by_hand:  # a person may write what the agent has forgotten
             said = [one._replace(may_be_old=one.is_new) for one in said]
         return Step(stored.parent_id, said)
 
@@ -353,11 +365,15 @@ class Steps:
         node = stored.tree["channel_values"].get(self._channel) if stored is not None else None
         if node is not None:
             return [*coerced(flat(self._history.value(scope, node)))]
+        return [*coerced(put_together(self._replayed(scope, checkpoint_id)))]
+
+    def _replayed(self, scope: Scope, checkpoint_id: str) -> list[Any]:
+        """What a `DeltaChannel` was last stored as, and what was written to it since."""
         values: list[Any] = []
         for writes, seed in self._history.delta(scope.namespace(), checkpoint_id, [self._channel]).values():
             values += [self._history.value(scope, seed)] if seed is not None else []
             values += [value for _, _, value in self._writes.to_python(scope, writes)]
-        return [*coerced(put_together(values))]
+        return values
 
 
 def _begins(step: Step, oldest: str) -> bool:
@@ -380,6 +396,5 @@ def _version(tree: Mapping[str, Any], channel: str) -> Leaf | None:
 
 
 def _weight(step: Step) -> int:
-    said = [one.message for one in step.said or ()]
-    held = [*said, *(step.value or ())]
+    held = [*(one.message for one in step.said or ()), *(step.value or ())]
     return sum(_MESSAGE_BYTES + len(str(getattr(one, "content", one))) for one in held) + _MESSAGE_BYTES

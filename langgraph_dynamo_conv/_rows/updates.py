@@ -313,14 +313,16 @@ class RowUpdater:
         undone += self._steps.former(scope, at.common, edited) if edited else []
         update = replace(update, said=[*undone, *update.said], forked_from=forked_from, beside=())
         tips = [at.head, *(tip for tip in at.others if tip > at.common)]
-        since = [one for tip in tips for one in self._since(scope, stored, tip)]
-        said = {digest_of(str(one.message.id)) for one in since if one.is_new}
+        ways = [self._since(scope, stored, tip) for tip in tips]
+        new = [one.message for way in ways for one in way or () if one.is_new]
+        said = {digest_of(str(one.id)): len(getattr(one, "tool_calls", ())) for one in new}
         last = self._steps.last(scope, at.common)
-        said -= {digest_of(str(one.message.id)) for one in undone}
-        taken_back = said - {name for message in forked_from for name in ids_of(message)}
-        if not forked_from and not taken_back:
-            return replace(update, forked_from=None)  # nothing was said before it, and nothing since
-        return replace(update, has_ids=last is not None and bool(last.id), taken_back=frozenset(taken_back))
+        before = {digest_of(str(one.message.id)) for one in undone}
+        before |= {name for message in forked_from for name in ids_of(message)}
+        taken_back = {name: calls for name, calls in said.items() if name not in before}
+        if not taken_back and (not forked_from or None not in ways):
+            return replace(update, forked_from=None)  # nothing was said since, or neither that nor anything before
+        return replace(update, has_ids=last is not None and bool(last.id), taken_back=taken_back)
 
     def _edited(
         self, scope: Scope, head: str, common: str, newest: Sequence[Message], forked_from: Sequence[Message]
@@ -333,12 +335,12 @@ class RowUpdater:
         at_fork = [place for place, message in enumerate(newest) if not known.isdisjoint(ids_of(message))]
         later = {name for message in newest[max(at_fork, default=-1) + 1 :] for name in ids_of(message)}
         put = self._steps.by_hand(scope, head, common)
-        return {one for one in put if digest_of(one) not in known | later}
+        return {one for one in put if digest_of(one) not in later}
 
-    def _since(self, scope: Scope, stored: StoredCheckpoint, tip: str) -> list[Said]:
-        """What was said on the way to a checkpoint since that of another has parted from it."""
+    def _since(self, scope: Scope, stored: StoredCheckpoint, tip: str) -> list[Said] | None:
+        """What was said on the way to a checkpoint since that of another has parted from it; None: can't be told."""
         there, common = self._checkpoints.get(scope.namespace(), tip), self._steps.common(scope, stored, tip)
-        return self._steps.way(scope, there, common).said if there is not None and common is not None else []
+        return self._steps.way(scope, there, common).said if there is not None and common is not None else None
 
     def _user_spoke(self, scope: Scope, stored: StoredCheckpoint, values: Mapping[str, Any], source: Any) -> bool:
         """Whether the newest message is the user's.

@@ -11,6 +11,7 @@ from its first message on.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from langchain_core.messages import BaseMessage
@@ -114,25 +115,51 @@ def fork_point(
 def before_fork(
     stored: Sequence[Message],
     forked_from: Sequence[Message],
-    taken_back: Set[str] = frozenset(),
+    taken_back: Mapping[str, int] = MappingProxyType({}),
     whole: Whole = lambda message: message,
 ) -> list[Message]:
-    """The stored messages that a fork keeps, see `fork_point`; the last of them as it was then."""
+    """The stored messages that a fork keeps, see `fork_point`; the last of them as it was then.
+
+    Args:
+        stored: The newest messages of the transcript, oldest first.
+        forked_from: `fold` of the state that the fork began from.
+        taken_back: Digests of what was said after it, each with how many calls it made.
+        whole: Gives a stored message whole that is shortened.
+    """
     if not forked_from and not taken_back:
         # The fork starts the conversation anew. No state of this saver made what other programs wrote.
         return [message for message in stored if not has_ids(message)]
-    count = fork_point(stored, forked_from, taken_back)
+    count = fork_point(stored, forked_from, taken_back.keys())
     if count is None:
         return [] if taken_back else list(stored)
     *before, last = stored[:count]
     is_known = any(not set(ids_of(last)).isdisjoint(ids_of(message)) for message in forked_from)
-    if not is_known and not taken_back.isdisjoint(ids_of(last)):
-        kept = " ".join(name for name in ids_of(last) if name not in taken_back)
-        held = {**(forked_from[-1] if forked_from else last), "timestamp": last["timestamp"], "ids": kept}
-        if calls := _calls_at_fork(whole(last), held):
-            held["tool_calls"] = calls
-        return [*before, {**_foreign_keys(last), **held}]
+    if not is_known and not taken_back.keys().isdisjoint(ids_of(last)):
+        return [*before, _without(last, before, forked_from, taken_back, whole)]
     return [*before, _as_at_fork(last, adopted_ids(stored[:count])[-1], forked_from, whole)]
+
+
+def _without(
+    last: Message,
+    before: Sequence[Message],
+    forked_from: Sequence[Message],
+    taken_back: Mapping[str, int],
+    whole: Whole,
+) -> Message:
+    """The last message that a fork keeps, which its state does not know, without the parts that are taken back."""
+    newest = set(ids_of(forked_from[-1])) if forked_from else set[str]()
+    if forked_from and all(newest.isdisjoint(ids_of(message)) for message in before):
+        held = forked_from[-1]  # the same, known by other ids
+    else:
+        held = {**whole(last), "content": ""}
+        made = sum(taken_back.get(name, 0) for name in ids_of(last))
+        if calls := held.pop("tool_calls", []):
+            held["tool_calls"] = calls[: len(calls) - made]
+    kept = " ".join(name for name in ids_of(last) if name not in taken_back)
+    held = {**held, "timestamp": last["timestamp"], "ids": kept}
+    if calls := _calls_at_fork(whole(last), held):
+        held["tool_calls"] = calls
+    return {**_foreign_keys(last), **held}
 
 
 def _foreign_keys(message: Message) -> Message:

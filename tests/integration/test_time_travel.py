@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from langchain_core.messages import AIMessage, HumanMessage, RemoveMessage
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.graph.message import add_messages
 from langgraph.pregel import Pregel
 from langgraph.types import StateUpdate
+from typing_extensions import TypedDict
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from tests.conftest import MakeSaver
@@ -194,3 +196,33 @@ def test_two_forks_of_one_point_keep_both_histories(twins: MakeTwins, saver: Dyn
     assert transcript(saver, pair.config) == answered("one", "right")
     left = [s for s in pair.ours.history() if "id of left" in {m.id for m in s.values.get("messages", ())}]
     assert plain(left[0].values["messages"])[-1]["content"] == "Answer to: left"
+
+
+def keep_2(held: list[AnyMessage], new: Any) -> list[AnyMessage]:
+    return list(add_messages(held, new))[-2:]
+
+
+class Forgetful(TypedDict):
+    messages: Annotated[list[AnyMessage], keep_2]
+
+
+@pytest.mark.parametrize("is_cold", [False, True])
+@pytest.mark.parametrize("row_bytes", [None, 512])
+def test_a_fork_gives_back_what_a_forgotten_message_said_before_it_was_edited(
+    make_saver: MakeSaver, is_cold: bool, row_bytes: int | None
+):
+    def graph() -> Any:
+        saver = make_saver(row_bytes=row_bytes)
+        builder = StateGraph(Forgetful)
+        builder.add_node("agent", lambda state: {"messages": [AIMessage(f"Yes, {state['messages'][-1].content}")]})
+        builder.add_edge(START, "agent")
+        return builder.compile(checkpointer=saver)
+
+    warm, config = graph(), make_saver().new_conversation("demo")
+    for number in range(4):
+        warm.invoke({"messages": [HumanMessage(f"q{number} " + "x" * 200, id=f"q{number}")]}, config)
+    before, told = warm.get_state(config).config, transcript(make_saver(), config)
+    warm.update_state(config, {"messages": [HumanMessage("edited", id="q0")]})
+    assert transcript(make_saver(), config) == [("user", "edited"), *told[1:]]
+    (graph() if is_cold else warm).invoke({"messages": [HumanMessage("other", id="q4")]}, before)
+    assert transcript(make_saver(), config) == [*told, ("user", "other"), ("assistant", "Yes, other")]

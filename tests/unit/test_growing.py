@@ -376,8 +376,8 @@ def test_a_fork_of_a_trimmed_state_keeps_what_was_trimmed():
     assert (grown[:2], contents(grown[2:])) == (stored[:2], ["text of q3"])
 
 
-def taken_back(*messages: BaseMessage) -> set[str]:
-    return {digest_of(str(message.id)) for message in messages}
+def taken_back(*messages: BaseMessage) -> dict[str, int]:
+    return {digest_of(str(message.id)): len(getattr(message, "tool_calls", ())) for message in messages}
 
 
 def test_a_fork_keeps_what_its_state_had_forgotten_and_drops_what_was_said_since():
@@ -399,11 +399,23 @@ def test_a_fork_keeps_the_calls_that_its_state_had_forgotten():
     )
 
 
+def test_a_fork_of_a_state_that_a_person_removed_the_calls_from_keeps_them_and_drops_what_followed():
+    later = [asks("a2", "d"), result("d"), answer("a3")]
+    stored = transcript(QUESTION, asks("a1", "c"), *later)
+    (question, last) = before_fork(stored, fold([QUESTION], timestamp=NOW), taken_back(*later))
+    assert question == stored[0]
+    assert (last["role"], last["content"], [call["args"] for call in last["tool_calls"]]) == (
+        "assistant",
+        "",
+        [{"query": "c"}],
+    )
+
+
 def test_a_fork_before_all_that_is_at_hand_is_told_by_ids_and_not_by_equal_words():
     stored = transcript(user("q2", "yes"), answer("a2", "no"))
     point = fold([user("q1", "yes")], timestamp=NOW)
     assert fork_point(stored, point, by_words=False) is None
-    assert fork_point(stored, point, taken_back(user("q2"), answer("a2"))) is None
+    assert fork_point(stored, point, taken_back(user("q2"), answer("a2")).keys()) is None
 
 
 def test_a_fork_from_the_very_start_keeps_what_other_programs_wrote():
