@@ -231,7 +231,7 @@ def _as_at_fork(last: Message, adopted: Sequence[str], forked_from: Sequence[Mes
             until = max(place for place, name in enumerate(known) if name in ids) + 1
             kept = {"timestamp": last.get("timestamp", message["timestamp"])}
             if known is own:
-                kept["ids"] = " ".join([*own[:until], *(name for name in ids if name not in own)])
+                kept["ids"] = " ".join(own[:until])
             if calls := _calls_at_fork(whole(last), message):
                 kept["tool_calls"] = calls
             return {**_foreign_keys(last), **message, **kept}
