@@ -240,7 +240,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
             ConversationNotFoundError: A config with a user and no `thread_id`, where the user has no conversation.
             UserRequiredError, ValueError: See `get_tuple`.
 
-        Cost: one PutItem of about 1 write unit for an ordinary step; about every 24th stores what is new since the
+        Cost: one PutItem of about 1 write unit for an ordinary step; about every 30th stores what is new since the
         last such one in one or two requests more; the row costs one UpdateItem when it follows.
         """
         return graph.put(self._runtime, self._target(config), config, checkpoint, metadata)

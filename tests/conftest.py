@@ -107,11 +107,11 @@ def engines_for(test: pytest.Item) -> tuple[str, ...]:
     if chosen:
         return only.args if only else (chosen,)
     by_default = "dynamodb-local" if test.get_closest_marker("engine_matters") else "memory"
-    default = only.args[:1] if only else (by_default,)
+    default = only.args[0] if only else by_default
     every = only.args if only else _WITH_ALL.get(test.path.relative_to(_HERE).parts[0], ("memory",))
     if test.config.getoption("--others"):
-        return tuple(engine for engine in every if engine not in default)
-    return every if test.config.getoption("--all") else default
+        return tuple(engine for engine in every if engine != default)
+    return every if test.config.getoption("--all") else (default,)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

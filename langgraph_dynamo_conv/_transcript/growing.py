@@ -150,16 +150,14 @@ def _without(
     newest = set(ids_of(forked_from[-1])) if forked_from else set[str]()
     if forked_from and all(newest.isdisjoint(ids_of(message)) for message in before):
         held = forked_from[-1]  # the same, known by other ids
+        calls = _calls_at_fork(whole(last), held)
     else:
         held = {**whole(last), "content": ""}
-        made = sum(taken_back.get(name, 0) for name in ids_of(last))
-        if calls := held.pop("tool_calls", []):
-            held["tool_calls"] = calls[: len(calls) - made]
+        stored = held.pop("tool_calls", [])
+        calls = stored[: len(stored) - sum(taken_back.get(name, 0) for name in ids_of(last))]
     kept = " ".join(name for name in ids_of(last) if name not in taken_back)
-    held = {**held, "timestamp": last["timestamp"], "ids": kept}
-    if calls := _calls_at_fork(whole(last), held):
-        held["tool_calls"] = calls
-    return {**_foreign_keys(last), **held}
+    made = {"tool_calls": calls} if calls else {}
+    return {**_foreign_keys(last), **held, "timestamp": last["timestamp"], "ids": kept, **made}
 
 
 def _foreign_keys(message: Message) -> Message:
