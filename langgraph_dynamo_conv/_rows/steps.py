@@ -197,12 +197,11 @@ class Steps:
         forgotten = [Said(one, None, False) for one in then if one.id and one.id not in there]
         return [*forgotten, *(one for one in said if one.was is not None)]
 
-    def by_hand(self, scope: Scope, head: str, checkpoint_id: str) -> set[str]:
-        """Ids of messages that a person has put, since a checkpoint, into states that did not have them."""
+    def by_hand(self, scope: Scope, head: str, way: Way) -> set[str]:
+        """Ids of messages that a person has put, on the way to a checkpoint, into states that did not have them."""
         namespace, later = scope.namespace(), self._checkpoints.get(scope.namespace(), head)
         if later is None:
             return set()
-        way = self.way(scope, later, checkpoint_id)
         if self._channel in later.tree["channel_values"]:
             return {str(one.message.id) for one in way.said if one.may_be_old}
         chains: dict[str, StoredCheckpoint] = {}

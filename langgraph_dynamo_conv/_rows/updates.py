@@ -21,7 +21,6 @@ from langgraph_dynamo_conv._rows.starts import RunStart
 from langgraph_dynamo_conv._rows.steps import Steps, Way
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.recent import Recent
-from langgraph_dynamo_conv._transcript.differences import Said
 from langgraph_dynamo_conv._transcript.folding import Message, fold
 from langgraph_dynamo_conv._transcript.ids import digest_of, ids_of
 from langgraph_dynamo_conv._transcript.langchain import has_ids
@@ -309,12 +308,12 @@ class RowUpdater:
             return replace(update, forked_from=[], beside=())
         forked_from = self._messages_at(scope, at.common, update.now)
         undone = self._steps.undone(scope, at.head, at.common)
-        edited = self._edited(scope, at.head, at.common, newest, forked_from)
-        undone += self._steps.former(scope, at.common, edited) if edited else []
-        update = replace(update, said=[*undone, *update.said], forked_from=forked_from, beside=())
         tips = [at.head, *(tip for tip in at.others if tip > at.common)]
         ways = [self._since(scope, stored, tip) for tip in tips]
-        new = [one.message for way in ways for one in way or () if one.is_new]
+        edited = self._edited(scope, at.head, ways[0], newest, forked_from)
+        undone += self._steps.former(scope, at.common, edited) if edited else []
+        update = replace(update, said=[*undone, *update.said], forked_from=forked_from, beside=())
+        new = [one.message for way in ways if way is not None for one in way.said if one.is_new]
         said = {digest_of(str(one.id)): len(getattr(one, "tool_calls", ())) for one in new}
         last = self._steps.last(scope, at.common)
         before = {digest_of(str(one.message.id)) for one in undone}
@@ -325,22 +324,22 @@ class RowUpdater:
         return replace(update, has_ids=last is not None and bool(last.id), taken_back=taken_back)
 
     def _edited(
-        self, scope: Scope, head: str, common: str, newest: Sequence[Message], forked_from: Sequence[Message]
+        self, scope: Scope, head: str, way: Way | None, newest: Sequence[Message], forked_from: Sequence[Message]
     ) -> set[str]:
-        """Ids of messages that a person has changed since a fork's point, where the agent had forgotten them.
+        """Ids of messages that a person has changed on the way to the head, where the agent had forgotten them.
 
         They stand before what its state has, or have left the row. What stands after it, the fork takes back.
         """
         known = {name for message in forked_from for name in ids_of(message)}
         at_fork = [place for place, message in enumerate(newest) if not known.isdisjoint(ids_of(message))]
         later = {name for message in newest[max(at_fork, default=-1) + 1 :] for name in ids_of(message)}
-        put = self._steps.by_hand(scope, head, common)
+        put = self._steps.by_hand(scope, head, way) if way is not None else set()
         return {one for one in put if digest_of(one) not in later}
 
-    def _since(self, scope: Scope, stored: StoredCheckpoint, tip: str) -> list[Said] | None:
+    def _since(self, scope: Scope, stored: StoredCheckpoint, tip: str) -> Way | None:
         """What was said on the way to a checkpoint since that of another has parted from it; None: can't be told."""
         there, common = self._checkpoints.get(scope.namespace(), tip), self._steps.common(scope, stored, tip)
-        return self._steps.way(scope, there, common).said if there is not None and common is not None else None
+        return self._steps.way(scope, there, common) if there is not None and common is not None else None
 
     def _user_spoke(self, scope: Scope, stored: StoredCheckpoint, values: Mapping[str, Any], source: Any) -> bool:
         """Whether the newest message is the user's.
