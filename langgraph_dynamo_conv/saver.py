@@ -137,7 +137,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
 
         Cost: nothing, or one UpdateItem if a title is given.
         """
-        scope = Scope(str(uuid.uuid4()), user_of({"user_id": user_id}, self._default_user_id))
+        scope = Scope(str(uuid.uuid4()), self._user(user_id))
         if title is not None:
             self._runtime.rows.create(scope, check_text("title", title))
         self._runtime.checkpoints.note_new(scope)
@@ -155,7 +155,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
 
         Cost: one Query, half a read unit for each 4 KB of the newest row.
         """
-        user = user_of({"user_id": user_id}, self._default_user_id)
+        user = self._user(user_id)
         thread_id = self._runtime.rows.newest(user)
         if thread_id is None:
             raise ConversationNotFoundError(
@@ -164,6 +164,9 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
                 table=self._runtime.table.name,
             )
         return config_for(Scope(thread_id, user))
+
+    def _user(self, user_id: str | None) -> str:
+        return user_of({} if user_id is None else {"user_id": user_id}, self._default_user_id)
 
     async def aresume(self, user_id: str | None = None) -> RunnableConfig:
         """Async `resume`."""

@@ -14,7 +14,7 @@ from langchain_core.messages import BaseMessage
 from langgraph.checkpoint.base import Checkpoint, CheckpointTuple
 from langgraph.checkpoint.base.id import uuid6
 
-from langgraph_dynamo_conv._calls.config import config_for
+from langgraph_dynamo_conv._calls.config import config_of_state
 from langgraph_dynamo_conv._calls.row_failures import surviving_an_unreadable_row
 from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._checkpoints.store import Loaded
@@ -41,7 +41,7 @@ def offered(runtime: Runtime, scope: Scope, checkpoint_id: str | None) -> Checkp
     if checkpoint is None or checkpoint_id not in (None, checkpoint["id"]):
         return None
     metadata: Any = {**_METADATA, "user_id": scope.user_id}
-    return CheckpointTuple(config_for(scope, "", checkpoint["id"]), checkpoint, metadata, None, [])
+    return CheckpointTuple(config_of_state(scope, "", checkpoint["id"]), checkpoint, metadata, None, [])
 
 
 def materialize(runtime: Runtime, scope: Scope, checkpoint_id: str) -> StoredCheckpoint | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsIndex
 
 from langchain_core.runnables import RunnableConfig
 
@@ -17,20 +17,32 @@ _NO_USER = (
 )
 
 
-class OwnedThreadId(str):
-    """The `thread_id` of a config that is given back: a string that also knows whose conversation it is.
+_CLAIMED, _AUTHENTICATED = "user_id", "langgraph_auth_user_id"
 
-    Where LangGraph makes a config for a subgraph's state, it takes over the `thread_id` alone.
+_ANOTHER_USER = (
+    "the config's `user_id` is not the user whom LangGraph's server has authenticated (`langgraph_auth_user_id`): what is "
+    "in `configurable` can come from a client. Leave `user_id` out there"
+)
+
+
+class OwnedThreadId(str):
+    """The `thread_id` of a config that a state is read with: a string that also knows whose conversation it is.
+
+    Where LangGraph makes the config of a subgraph's state, it takes over the `thread_id` alone. Copies and pickles know
+    their user too; `str(thread_id)`, and what is read from JSON or YAML, is plain text, which knows none.
     """
 
     __slots__ = ("user_id",)
 
-    user_id: str | None
+    user_id: str
 
-    def __new__(cls, thread_id: str, user_id: str | None = None) -> OwnedThreadId:
+    def __new__(cls, thread_id: str, user_id: str) -> OwnedThreadId:
         made = super().__new__(cls, thread_id)
         made.user_id = user_id
         return made
+
+    def __reduce_ex__(self, _protocol: SupportsIndex) -> tuple[Any, ...]:
+        return OwnedThreadId, (str(self), self.user_id)
 
 
 _RUN = "__pregel_runtime"
@@ -75,22 +87,42 @@ class Target:
 
 
 def user_of(configurable: Mapping[str, Any], default_user_id: str | None) -> str:
-    """The user that a config names, or whose config its `thread_id` was taken from."""
+    """The user that a config names: the server's word, else the program's, else whose config its `thread_id` is from.
+
+    Raises:
+        UserRequiredError: There is none, or the config has one that is None.
+        ValueError: The two differ, or it is no user id.
+    """
+    claimed, authenticated = (_named(configurable, name) for name in (_CLAIMED, _AUTHENTICATED))
+    authenticated = authenticated or None  # LangGraph's server without authentication gives an empty one
+    if authenticated is not None and claimed is not None and claimed != authenticated:
+        raise ValueError(_ANOTHER_USER)
     owner = getattr(configurable.get("thread_id"), "user_id", None)
-    for user_id in (configurable.get("user_id"), configurable.get("langgraph_auth_user_id"), owner):
-        if user_id is not None:
-            return check_user_id(user_id)
-    if default_user_id is None:
+    user_id = next((one for one in (authenticated, claimed, owner) if one is not None), default_user_id)
+    if user_id is None:
         raise UserRequiredError(_NO_USER)
-    return default_user_id
+    return check_user_id(user_id)
+
+
+def _named(configurable: Mapping[str, Any], name: str) -> Any:
+    """The user of that name in a config, or None if it has no such name."""
+    if name in configurable and configurable[name] is None:
+        raise UserRequiredError(f"the config's `{name}` is None: whoever asks must be known. {_NO_USER}")
+    return configurable.get(name)
 
 
 def config_for(scope: Scope, ns: str | None = None, checkpoint_id: str | None = None) -> RunnableConfig:
-    """A config that points at a conversation or a checkpoint, with its user."""
-    thread_id = OwnedThreadId(scope.thread_id, scope.user_id)
-    configurable: dict[str, Any] = {"thread_id": thread_id, "user_id": scope.user_id}
+    """A config that points at a conversation or a checkpoint, with its user, in plain text."""
+    configurable: dict[str, Any] = {"thread_id": scope.thread_id, "user_id": scope.user_id}
     if ns is not None:
         configurable["checkpoint_ns"] = ns
     if checkpoint_id is not None:
         configurable["checkpoint_id"] = checkpoint_id
     return {"configurable": configurable}
+
+
+def config_of_state(scope: Scope, ns: str, checkpoint_id: str) -> RunnableConfig:
+    """The config of a state that is read: LangGraph reads those of its subgraphs with its `thread_id` alone."""
+    config = config_for(scope, ns, checkpoint_id)
+    config["configurable"]["thread_id"] = OwnedThreadId(scope.thread_id, scope.user_id)
+    return config

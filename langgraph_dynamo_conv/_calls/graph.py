@@ -17,7 +17,7 @@ from langgraph.checkpoint.base import (
 )
 
 from langgraph_dynamo_conv._calls import adoption
-from langgraph_dynamo_conv._calls.config import Target, config_for
+from langgraph_dynamo_conv._calls.config import Target, config_for, config_of_state
 from langgraph_dynamo_conv._calls.row_failures import surviving_an_unreadable_row, surviving_the_row
 from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._checkpoints.history import HistoryQuery
@@ -166,9 +166,9 @@ def _scopes(runtime: Runtime, target: Target | None) -> Iterator[Scope]:
 def _tuple_of(runtime: Runtime, namespace: Namespace, loaded: Loaded) -> CheckpointTuple:
     stored, scope, ns = loaded.stored, namespace.scope, namespace.ns
     return CheckpointTuple(
-        config_for(scope, ns, stored.checkpoint_id),
+        config_of_state(scope, ns, stored.checkpoint_id),
         checkpoint_of(stored, loaded.blobs, runtime.serializer),
         metadata_of(stored, runtime.serializer),
-        config_for(scope, ns, stored.parent_id) if stored.parent_id else None,
+        config_of_state(scope, ns, stored.parent_id) if stored.parent_id else None,
         loaded.writes,
     )

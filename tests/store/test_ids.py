@@ -108,11 +108,11 @@ def test_what_is_no_checkpoint_is_refused_before_any_request(
     assert log.operations == []
 
 
-def test_the_user_is_taken_from_the_config_then_from_langgraph_then_the_default(make_saver: MakeSaver) -> None:
+def test_the_user_is_the_servers_word_then_the_configs_then_the_default(make_saver: MakeSaver) -> None:
     saver = make_saver(default_user_id="default")
 
-    assert put(saver, 1, {}, at=config("a", user_id="u", langgraph_auth_user_id="l"))["configurable"]["user_id"] == "u"
-    assert put(saver, 1, {}, at=config("b", user_id=None, langgraph_auth_user_id="l"))["configurable"]["user_id"] == "l"
+    assert put(saver, 1, {}, at=config("a", user_id=None, langgraph_auth_user_id="l"))["configurable"]["user_id"] == "l"
+    assert put(saver, 1, {}, at=config("b", user_id="u"))["configurable"]["user_id"] == "u"
     assert put(saver, 1, {}, at=config("c", user_id=None))["configurable"]["user_id"] == "default"
 
 

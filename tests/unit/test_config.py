@@ -5,10 +5,16 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
+import orjson
 import pytest
+import yaml
+from langchain_core.runnables.config import merge_configs
 
-from langgraph_dynamo_conv._calls.config import Target, config_for
+from langgraph_dynamo_conv._calls.config import OwnedThreadId, Target, config_for, config_of_state
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv.errors import UserRequiredError
 
@@ -27,25 +33,78 @@ def test_a_config_without_a_thread_can_say_when_it_began():
     assert target(user_id="alice", created_at="2026-01-01") == Target("alice", None, None, None, "2026-01-01")
 
 
-def test_the_user_is_the_users_then_langgraphs_then_the_default():
-    assert target("d", user_id="u", langgraph_auth_user_id="l").user_id == "u"
+def test_the_user_is_the_servers_then_the_programs_then_the_default():
     assert target("d", langgraph_auth_user_id="l").user_id == "l"
+    assert target("d", user_id="l", langgraph_auth_user_id="l").user_id == "l"
+    assert target("d", user_id="u").user_id == "u"
     assert target("d").user_id == "d"
-    assert target("d", user_id=None).user_id == "d"
 
 
-def test_a_thread_id_out_of_a_config_that_was_given_back_knows_its_user():
-    given = config_for(Scope("t", "alice"))["configurable"]["thread_id"]
+def test_a_user_other_than_the_authenticated_one_is_refused():
+    with pytest.raises(ValueError, match="is not the user whom LangGraph's server has authenticated") as refused:
+        target("d", user_id="bob", langgraph_auth_user_id="alice")
+    assert "bob" not in str(refused.value)
 
-    for thread_id in (given, copy.deepcopy(given), pickle.loads(pickle.dumps(given))):
-        asked = target("default", thread_id=thread_id)
-        assert asked.scope == Scope("t", "alice")
-        assert type(asked.scope.thread_id) is str
-        assert target(thread_id=thread_id, user_id="bob").user_id == "bob"
-    assert given == "t"
-    assert json.dumps(given) == '"t"'
+
+def test_an_empty_authenticated_user_is_none():
+    assert target("d", langgraph_auth_user_id="").user_id == "d"
+    assert target("d", user_id="u", langgraph_auth_user_id="").user_id == "u"
     with pytest.raises(UserRequiredError):
-        target(thread_id=str(given))
+        target(langgraph_auth_user_id="")
+
+
+@pytest.mark.parametrize("name", ["user_id", "langgraph_auth_user_id"])
+@pytest.mark.parametrize("thread_id", ["t", OwnedThreadId("t", "alice")])
+def test_an_explicit_none_is_an_error_whatever_else_names_a_user(name, thread_id):
+    others = {"user_id": "alice", "langgraph_auth_user_id": "alice"}
+    with pytest.raises(UserRequiredError, match=f"`{name}` is None"):
+        target("default", **{**others, "thread_id": thread_id, name: None})
+
+
+def test_the_authenticated_user_counts_whoever_a_thread_id_was_read_by():
+    thread_id = OwnedThreadId("t", "alice")
+
+    assert target(thread_id=thread_id, langgraph_auth_user_id="bob").scope == Scope("t", "bob")
+    assert target(thread_id=thread_id, user_id="bob").scope == Scope("t", "bob")
+
+
+def test_only_the_config_of_a_state_has_a_thread_id_that_knows_its_user():
+    assert type(config_for(Scope("t", "alice"), "", "1")["configurable"]["thread_id"]) is str
+    assert config_of_state(Scope("t", "alice"), "", "1") == config_for(Scope("t", "alice"), "", "1")
+
+
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "merge_configs": lambda one: merge_configs({"configurable": {"x": one}})["configurable"]["x"],
+    **{f"pickle {n}": partial(lambda n, one: pickle.loads(pickle.dumps(one, n)), n) for n in range(6)},
+}
+
+TEXTS: dict[str, Callable[[Any], Any]] = {
+    "str": str,
+    "json": lambda one: json.loads(json.dumps(one)),
+    "orjson": lambda one: orjson.loads(orjson.dumps(one)),
+    "yaml": lambda one: yaml.safe_load(yaml.safe_dump(str(one))),
+    "orjson without subclasses": lambda one: orjson.loads(orjson.dumps(str(one), option=orjson.OPT_PASSTHROUGH_SUBCLASS)),
+}
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_copy_of_a_states_thread_id_knows_its_user(how):
+    thread_id = COPIES[how](OwnedThreadId("t", "alice"))
+
+    asked = target("default", thread_id=thread_id)
+    assert asked.scope == Scope("t", "alice")
+    assert type(asked.scope.thread_id) is str
+
+
+@pytest.mark.parametrize("how", TEXTS)
+def test_the_text_of_a_states_thread_id_knows_no_user(how):
+    thread_id = TEXTS[how](OwnedThreadId("t", "alice"))
+
+    assert (type(thread_id), thread_id) == (str, "t")
+    with pytest.raises(UserRequiredError):
+        target(thread_id=thread_id)
 
 
 @pytest.mark.parametrize(
