@@ -27,6 +27,7 @@ from langgraph_dynamo_conv._calls.runtime import Options, Runtime, Shared, table
 from langgraph_dynamo_conv._calls.titles import TitleFunction
 from langgraph_dynamo_conv._format.keys import Scope, check_text, check_thread_id, check_user_id
 from langgraph_dynamo_conv._format.limits import BUCKET_BYTES
+from langgraph_dynamo_conv._state.versions import next_version
 from langgraph_dynamo_conv._storage.bucket import bucket_of
 from langgraph_dynamo_conv.conversations._api import Conversations
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
+class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
     """Keeps LangGraph state and readable conversations in one DynamoDB table.
 
     Pass it as `checkpointer=` when a graph is compiled. One saver can be shared by any number of threads and asyncio
@@ -247,6 +248,14 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[int]):
         last such one in one or two requests more; the row costs one UpdateItem when it follows.
         """
         return graph.put(self._runtime, self._target(config), config, checkpoint, metadata)
+
+    def get_next_version(self, current: str | None, channel: None = None) -> str:  # noqa: ARG002 - LangGraph's signature
+        """The version of a channel after one that this saver, LangGraph's server or another saver has made.
+
+        Raises:
+            ValueError: `current` has no counter.
+        """
+        return next_version(current)
 
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""

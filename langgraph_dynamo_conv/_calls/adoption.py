@@ -23,6 +23,7 @@ from langgraph_dynamo_conv._rows.row import Row
 from langgraph_dynamo_conv._rows.steps import is_offered, offered_id
 from langgraph_dynamo_conv._state.checkpoint_tree import checkpoint_of, metadata_of, sections_of
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
+from langgraph_dynamo_conv._state.versions import as_text
 from langgraph_dynamo_conv._transcript.folding import Message
 from langgraph_dynamo_conv._transcript.langchain import to_langchain
 from langgraph_dynamo_conv._transcript.written import flat
@@ -150,7 +151,7 @@ def _checkpoint_of_row(runtime: Runtime, scope: Scope) -> Checkpoint | None:
         "id": _id_of(row, messages),
         "ts": row.updated_at,
         "channel_values": {channel: messages},
-        "channel_versions": {channel: 1},
+        "channel_versions": {channel: as_text(1)},
         "versions_seen": {},
         "updated_channels": [channel],
     }

@@ -20,8 +20,8 @@ _NO_USER = (
 _CLAIMED, _AUTHENTICATED = "user_id", "langgraph_auth_user_id"
 
 _ANOTHER_USER = (
-    "the config's `user_id` is not the user whom LangGraph's server has authenticated (`langgraph_auth_user_id`): what is "
-    "in `configurable` can come from a client. Leave `user_id` out there"
+    "the config's `user_id` is not the user whom LangGraph's server has authenticated (`langgraph_auth_user_id`): what "
+    "is in `configurable` can come from a client. Leave `user_id` out there"
 )
 
 

@@ -1,13 +1,11 @@
 """A checkpoint of another saver as this one stores it, and whether the stored one is equal.
 
-The rule: everything is kept but the channel versions. Other savers may number these with strings ("00000003.0.41…", a
-counter and a random tail); this one counts with integers. LangGraph only ever compares versions of one channel with
-each other, so the counter is enough.
+The rule: everything is kept. Channel versions that are no text, or text of another width, take the form of all others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from itertools import groupby
 from typing import Any, NamedTuple, cast
@@ -16,6 +14,7 @@ from langgraph.checkpoint.base import WRITES_IDX_MAP, Checkpoint, CheckpointTupl
 
 from langgraph_dynamo_conv._format.tree import Dumps
 from langgraph_dynamo_conv._rows.row import iso
+from langgraph_dynamo_conv._state.versions import as_text
 
 
 class Reference(NamedTuple):
@@ -90,12 +89,12 @@ def foreign_checkpoint(original: CheckpointTuple, writes: Sequence[PendingWrite]
     """A checkpoint that another saver gave, as it is to be stored for a user.
 
     Raises:
-        ValueError: Its channel versions can't become integers.
+        ValueError: A channel version has no counter, so that no turn could follow.
     """
     checkpoint: dict[str, Any] = dict(original.checkpoint)
     seen: Mapping[str, Any] = checkpoint.get("versions_seen") or {}
-    versions, *seen_versions = _with_integers([checkpoint.get("channel_versions") or {}, *seen.values()])
-    checkpoint |= {"channel_versions": versions, "versions_seen": dict(zip(seen, seen_versions, strict=True))}
+    checkpoint["channel_versions"] = _with_text(checkpoint.get("channel_versions") or {})
+    checkpoint["versions_seen"] = {node: _with_text(versions) for node, versions in seen.items()}
     metadata = dict(cast("Mapping[str, Any]", original.metadata or {}))
     metadata.setdefault("user_id", user_id)  # as LangGraph does for every config with a user
     ordered = sorted(writes, key=lambda write: writes_sort_key(write.task_path, write.task_id, write.idx))
@@ -139,31 +138,8 @@ def time_of(checkpoint: Checkpoint) -> str | None:
     return iso((time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp())
 
 
-def _with_integers(sections: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, int]]:
-    """Versions by channel, each as an integer.
-
-    Raises:
-        ValueError: A version has no counter, or two that differ have the same one. LangGraph runs a node if versions
-            differ, so they must still differ as integers.
-    """
-    originals: dict[tuple[str, int], Any] = {}
-    for section in sections:
-        integers = {channel: _integer(version) for channel, version in section.items()}
-        for channel, version in section.items():
-            if originals.setdefault((channel, integers[channel]), version) != version:
-                raise ValueError(f"two versions of the channel {channel!r} have the same counter: {version!r}")
-        yield integers
-
-
-def _integer(version: Any) -> int:
-    """The counter in a channel version."""
-    try:
-        counter = int(version.split(".", 1)[0] if isinstance(version, str) else version)
-        if isinstance(version, str) or counter == version:
-            return counter
-    except (TypeError, ValueError):
-        pass
-    raise ValueError(f"the channel version {version!r} has no counter, so it can't become an integer")
+def _with_text(versions: Mapping[str, Any]) -> dict[str, str]:
+    return {channel: as_text(version) for channel, version in versions.items()}
 
 
 def _equal_sections(one: Mapping[str, Any], other: Mapping[str, Any], dumps: Dumps) -> bool:

@@ -85,7 +85,7 @@ TEXTS: dict[str, Callable[[Any], Any]] = {
     "json": lambda one: json.loads(json.dumps(one)),
     "orjson": lambda one: orjson.loads(orjson.dumps(one)),
     "yaml": lambda one: yaml.safe_load(yaml.safe_dump(str(one))),
-    "orjson without subclasses": lambda one: orjson.loads(orjson.dumps(str(one), option=orjson.OPT_PASSTHROUGH_SUBCLASS)),
+    "orjson, strict": lambda one: orjson.loads(orjson.dumps(str(one), option=orjson.OPT_PASSTHROUGH_SUBCLASS)),
 }
 
 
