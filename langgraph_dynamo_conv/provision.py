@@ -52,13 +52,14 @@ class SetupOptions:
     """What set-up turns on besides making the table and its index.
 
     Args:
-        ttl: Time-to-live on `expires_at`. False leaves it as it is.
+        ttl: Time-to-live on `expires_at`. None: on a table that is made now. A table that is there is left as it is, as
+            with False: its items may have an `expires_at` of their own, and DynamoDB would delete them by that.
         recovery: Point-in-time recovery. False leaves it as it is.
         tags: Tags to set; others stay.
         wait: Whether to wait until table and index are active. If not, what can't be set before is left out.
     """
 
-    ttl: bool = True
+    ttl: bool | None = None
     recovery: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
     wait: bool = True
@@ -137,7 +138,7 @@ def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wante
     Args:
         table: The table.
         sleep: Waits so many seconds.
-        wanted: What to turn on; time-to-live if None.
+        wanted: What to turn on; by default what `SetupOptions` has.
 
     Raises:
         TableMismatchError: A table of that name differs from `table_definition` in a way that matters, or its
@@ -149,7 +150,11 @@ def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wante
     description = _wait_until_active(table, sleep) if options.wait else administration.describe(table) or {}
     if description:
         _check(table, description)
-    asked = {"ttl": options.ttl, "pitr": options.recovery, "tags": bool(options.tags) and not created}
+    asked = {
+        "ttl": created if options.ttl is None else options.ttl,
+        "pitr": options.recovery,
+        "tags": bool(options.tags) and not created,
+    }
     names = [name for name, is_asked in asked.items() if is_asked]
     if not is_active(description):
         return SetUp(created, False, pending=tuple(names))

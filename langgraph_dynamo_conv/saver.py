@@ -115,16 +115,25 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         bucket = bucket_of(client, region_name, s3_bucket, s3_prefix, s3_threshold_bytes, s3_client)
         self._first_runtime = Runtime(Shared(table, options, bucket), self.serde)
 
-    def setup(self) -> None:
+    def setup(self, *, ttl: bool | None = None) -> provision.SetUp:
         """Create the table and its index if they are missing, and wait until both are active. Can be repeated.
 
-        Turns on time-to-live on `expires_at`. Needs the actions CreateTable, DescribeTable, DescribeTimeToLive and
-        UpdateTimeToLive, which a runtime role should not have.
+        Needs the actions CreateTable, DescribeTable, DescribeTimeToLive and UpdateTimeToLive, which a runtime role
+        should not have.
+
+        Args:
+            ttl: Whether to turn on time-to-live on `expires_at`. None: on a table that is made now. A table that is
+                there is left as it is unless this is True: DynamoDB would delete its items by an `expires_at` that
+                they have for other reasons.
+
+        Returns:
+            What was done: whether the table was `created`, and what was `changed`.
 
         Raises:
-            TableMismatchError: A table of that name has other keys or no such index; the message says what differs.
+            TableMismatchError: A table of that name has other keys or no such index, or, with `ttl`, expires its items
+                by another attribute; the message says what differs.
         """
-        provision.setup_table(self._runtime.table)
+        return provision.setup_table(self._runtime.table, wanted=provision.SetupOptions(ttl=ttl))
 
     @property
     def conversations(self) -> Conversations:

@@ -122,8 +122,8 @@ def test_setup_that_does_not_wait_tells_what_is_left_to_do(cli: Cli, monkeypatch
 
     assert ended.out.splitlines() == [
         "slow: created, not active yet",
-        "not yet: time-to-live on expires_at (run setup again once the table is active)",
-        "not yet: point-in-time recovery (run setup again once the table is active)",
+        "not yet: time-to-live on expires_at (once the table is active: setup --ttl)",
+        "not yet: point-in-time recovery (once the table is active: setup --pitr)",
     ]
 
 
@@ -289,7 +289,7 @@ def test_setup_and_doctor_work_under_the_policy_that_is_printed_for_them(
     role.act(monkeypatch)
     iam()
 
-    assert cli("setup", "--pitr").code == 0
+    assert cli("setup", "--pitr", "--ttl").code == 0
     found = findings_of(cli("doctor", "--json"))
     assert {found[check][0] for check in ("table", "keys", "index", "expiry", "recovery")} == {"ok"}
 

@@ -11,7 +11,7 @@ import pytest
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from langgraph_dynamo_conv.errors import CredentialsError, TableMismatchError, TableNotFoundError
-from langgraph_dynamo_conv.provision import differences, table_definition
+from langgraph_dynamo_conv.provision import SetUp, differences, table_definition
 from tests.factories import config, put, values_of
 from tests.requests_log import RequestLog
 
@@ -46,7 +46,7 @@ def index(**changes: Any) -> dict[str, Any]:
 
 def test_setup_makes_the_table_that_users_have(client: DynamoDBClient, new_name: str) -> None:
     with DynamoDBConversationSaver(new_name, client=client, default_user_id="demo") as saver:
-        saver.setup()
+        assert saver.setup() == SetUp(created=True, active=True, changed=("ttl",))
         put(saver, 1, {"a": 1})
         assert values_of(saver) == {"a": 1}
         assert saver.resume("demo") == {"configurable": {"thread_id": "thread", "user_id": "demo"}}
@@ -64,7 +64,7 @@ def test_setup_makes_the_table_that_users_have(client: DynamoDBClient, new_name:
 
 def test_setup_can_be_repeated(client: DynamoDBClient, new_name: str) -> None:
     with DynamoDBConversationSaver(new_name, client=client, default_user_id="demo") as saver:
-        saver.setup()
+        assert saver.setup() == SetUp(created=True, active=True, changed=("ttl",))
         put(saver, 1, {"a": 1})
         with RequestLog(client) as log:
             saver.setup()
@@ -74,7 +74,9 @@ def test_setup_can_be_repeated(client: DynamoDBClient, new_name: str) -> None:
 
 def test_setup_takes_the_table_that_is_there(client: DynamoDBClient, table_name: str) -> None:
     with DynamoDBConversationSaver(table_name, client=client) as saver:
-        saver.setup()
+        assert saver.setup() == SetUp(created=False, active=True)
+        assert "AttributeName" not in client.describe_time_to_live(TableName=table_name)["TimeToLiveDescription"]
+        assert saver.setup(ttl=True) == SetUp(created=False, active=True, changed=("ttl",))
 
     assert client.describe_time_to_live(TableName=table_name)["TimeToLiveDescription"]["AttributeName"] == "expires_at"
 

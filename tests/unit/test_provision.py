@@ -71,9 +71,9 @@ def expiring(answers: Stubber, setting: dict[str, str]) -> None:
     answers.add_response("describe_time_to_live", {"TimeToLiveDescription": setting})
 
 
-def set_up(client: DynamoDBClient) -> float:
+def set_up(client: DynamoDBClient, *, ttl: bool | None = None) -> float:
     clock = Clock()
-    setup_table(Table("conversations", client=client), clock.sleep)
+    setup_table(Table("conversations", client=client), clock.sleep, SetupOptions(ttl=ttl))
     return clock.slept
 
 
@@ -96,6 +96,22 @@ def test_a_table_that_another_process_creates_first_is_as_good(client: DynamoDBC
     assert set_up(client) == 0
 
 
+def test_a_table_that_is_there_is_left_as_it_is(client: DynamoDBClient, answers: Stubber) -> None:
+    described(answers, description(), description())
+
+    assert setup_table(Table("conversations", client=client)) == SetUp(created=False, active=True)
+
+
+def test_a_table_that_is_there_expires_if_it_is_told_to(client: DynamoDBClient, answers: Stubber) -> None:
+    described(answers, description(), description())
+    expiring(answers, OFF)
+    answers.add_response("update_time_to_live", {})
+
+    done = setup_table(Table("conversations", client=client), wanted=SetupOptions(ttl=True))
+
+    assert done == SetUp(created=False, active=True, changed=("ttl",))
+
+
 def test_a_table_that_another_process_creates_otherwise_is_refused(client: DynamoDBClient, answers: Stubber) -> None:
     answers.add_client_error("describe_table", "ResourceNotFoundException")
     answers.add_client_error("create_table", "ResourceInUseException")
@@ -110,7 +126,6 @@ def test_an_index_that_is_still_built_on_an_existing_table_is_waited_for(
 ) -> None:
     building = description("UPDATING", "CREATING")
     described(answers, building, building, building, description("UPDATING"))
-    expiring(answers, ON)
 
     assert set_up(client) == 4
 
@@ -189,7 +204,7 @@ def test_time_to_live_that_is_on_is_left_alone(client: DynamoDBClient, answers: 
     described(answers, description(), description())
     expiring(answers, {**ON, "TimeToLiveStatus": "ENABLING"})
 
-    set_up(client)
+    set_up(client, ttl=True)
 
 
 def test_time_to_live_that_another_process_turns_on_is_as_good(client: DynamoDBClient, answers: Stubber) -> None:
@@ -198,7 +213,7 @@ def test_time_to_live_that_another_process_turns_on_is_as_good(client: DynamoDBC
     answers.add_client_error("update_time_to_live", "ValidationException", "TimeToLive is already enabled")
     expiring(answers, ON)
 
-    set_up(client)
+    set_up(client, ttl=True)
 
 
 def test_a_refusal_to_turn_time_to_live_on_is_told(client: DynamoDBClient, answers: Stubber) -> None:
@@ -209,7 +224,7 @@ def test_a_refusal_to_turn_time_to_live_on_is_told(client: DynamoDBClient, answe
     expiring(answers, OFF)
 
     with pytest.raises(RequestFailedError, match=said):
-        set_up(client)
+        set_up(client, ttl=True)
 
 
 def test_time_to_live_on_another_attribute_is_refused(client: DynamoDBClient, answers: Stubber) -> None:
@@ -217,7 +232,7 @@ def test_time_to_live_on_another_attribute_is_refused(client: DynamoDBClient, an
     expiring(answers, {**ON, "AttributeName": "ttl"})
 
     with pytest.raises(TableMismatchError, match="by the attribute 'ttl', and must do it by 'expires_at'"):
-        set_up(client)
+        set_up(client, ttl=True)
 
 
 def changed(change: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:

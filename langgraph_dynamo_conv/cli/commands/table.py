@@ -23,28 +23,28 @@ _MARKS = {OK: ("✓", "green"), NOTE: ("!", "yellow"), WRONG: ("✗", "bold red"
 _SETTINGS = {"ttl": "time-to-live on expires_at", "pitr": "point-in-time recovery", "tags": "tags"}
 
 TagOption = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="A tag; can be repeated.")]
-TtlOption = Annotated[bool, typer.Option("--ttl/--no-ttl", help="Let DynamoDB delete what has expired.")]
+TtlOption = Annotated[bool | None, typer.Option("--ttl/--no-ttl", help="Let DynamoDB delete what has expired.")]
 PitrOption = Annotated[bool, typer.Option("--pitr/--no-pitr", help="Point-in-time recovery: restore any second.")]
 
 
 @command("setup", "--table conversations", "-t conversations --pitr --tag team=chat")
 def setup(
     run: Run,
-    ttl: TtlOption = True,
+    ttl: TtlOption = None,
     pitr: Annotated[bool, typer.Option("--pitr", help="Also turn on point-in-time recovery.")] = False,
     tag: TagOption = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until table and index are active.")] = True,
 ) -> None:
     """Create the table and its index, or check those that are there. Can be repeated.
 
-    What is on already stays on: --no-ttl and a missing --pitr turn nothing off.
+    A new table gets time-to-live; one that is there, only with --ttl. What is on already stays on.
     """
     options = provision.SetupOptions(ttl=ttl, recovery=pitr, tags=_tags_of(tag), wait=wait)
     done = provision.setup_table(run.table, wanted=options)
     state = f"{'created' if done.created else 'was there'}, {'active' if done.active else 'not active yet'}"
     lines = [f"{run.table_name}: {state}"]
     lines += ["set: tags" if name == "tags" else f"turned on: {_SETTINGS[name]}" for name in done.changed]
-    lines += [f"not yet: {_SETTINGS[name]} (run setup again once the table is active)" for name in done.pending]
+    lines += [f"not yet: {_SETTINGS[name]} (once the table is active: setup --{name})" for name in done.pending]
     run.out.result({"table": run.table_name, **asdict(done)}, *lines)
 
 
