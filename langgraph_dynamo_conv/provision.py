@@ -150,11 +150,8 @@ def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wante
     description = _wait_until_active(table, sleep) if options.wait else administration.describe(table) or {}
     if description:
         _check(table, description)
-    asked = {
-        "ttl": created if options.ttl is None else options.ttl,
-        "pitr": options.recovery,
-        "tags": bool(options.tags) and not created,
-    }
+    ttl = created if options.ttl is None else options.ttl
+    asked = {"ttl": ttl, "pitr": options.recovery, "tags": bool(options.tags) and not created}
     names = [name for name, is_asked in asked.items() if is_asked]
     if not is_active(description):
         return SetUp(created, False, pending=tuple(names))

@@ -23,14 +23,14 @@ _MARKS = {OK: ("✓", "green"), NOTE: ("!", "yellow"), WRONG: ("✗", "bold red"
 _SETTINGS = {"ttl": "time-to-live on expires_at", "pitr": "point-in-time recovery", "tags": "tags"}
 
 TagOption = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="A tag; can be repeated.")]
-TtlOption = Annotated[bool | None, typer.Option("--ttl/--no-ttl", help="Let DynamoDB delete what has expired.")]
+TtlOption = Annotated[bool, typer.Option("--ttl/--no-ttl", help="Let DynamoDB delete what has expired.")]
 PitrOption = Annotated[bool, typer.Option("--pitr/--no-pitr", help="Point-in-time recovery: restore any second.")]
 
 
 @command("setup", "--table conversations", "-t conversations --pitr --tag team=chat")
 def setup(
     run: Run,
-    ttl: TtlOption = None,
+    ttl: Annotated[bool | None, typer.Option("--ttl/--no-ttl", help="Let DynamoDB delete what has expired.")] = None,
     pitr: Annotated[bool, typer.Option("--pitr", help="Also turn on point-in-time recovery.")] = False,
     tag: TagOption = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until table and index are active.")] = True,
