@@ -138,7 +138,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
     @property
     def conversations(self) -> Conversations:
         """The conversations of the table, as a chat page needs them."""
-        return Conversations._over(self._runtime, self)
+        return Conversations._over(self._runtime)
 
     def new_conversation(self, user_id: str | None = None, *, title: str | None = None) -> RunnableConfig:
         """A config for a new conversation: `{"configurable": {"thread_id": <uuid4>, "user_id": ...}}`.

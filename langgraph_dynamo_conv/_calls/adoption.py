@@ -23,7 +23,7 @@ from langgraph_dynamo_conv._rows.row import Row
 from langgraph_dynamo_conv._rows.steps import is_offered, offered_id
 from langgraph_dynamo_conv._state.checkpoint_tree import checkpoint_of, metadata_of, sections_of
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
-from langgraph_dynamo_conv._state.versions import as_text
+from langgraph_dynamo_conv._state.versions import as_text, next_version
 from langgraph_dynamo_conv._transcript.folding import Message
 from langgraph_dynamo_conv._transcript.langchain import to_langchain
 from langgraph_dynamo_conv._transcript.written import flat
@@ -56,7 +56,7 @@ def materialize(runtime: Runtime, scope: Scope, checkpoint_id: str) -> StoredChe
     return runtime.store_checkpoint(scope.namespace(), checkpoint_id, None, None, sections)
 
 
-def append(runtime: Runtime, scope: Scope, message: Message, next_version: Any) -> StoredCheckpoint | None:
+def append(runtime: Runtime, scope: Scope, message: Message) -> StoredCheckpoint | None:
     """Let the newest state have one more message, unless it has it; None without a state or its messages channel.
 
     Cost: what reading the newest state costs, and one PutItem; for a `DeltaChannel`, what it replays is read too, and
@@ -78,7 +78,7 @@ def append(runtime: Runtime, scope: Scope, message: Message, next_version: Any) 
         runtime.store_writes(namespace, loaded.stored.checkpoint_id, message_id, "", [(channel, new)])
     else:
         checkpoint["channel_values"][channel] = _extended(value, new)
-    return store_after(runtime, namespace, loaded.stored, checkpoint, next_version)
+    return store_after(runtime, namespace, loaded.stored, checkpoint)
 
 
 def store_after(
@@ -86,7 +86,6 @@ def store_after(
     namespace: Namespace,
     parent: StoredCheckpoint,
     checkpoint: Checkpoint,
-    next_version: Any,
     *,
     is_apart: bool = False,
 ) -> StoredCheckpoint:
@@ -97,7 +96,6 @@ def store_after(
         namespace: Where.
         parent: What it follows.
         checkpoint: The parent's, with the channel's new value.
-        next_version: The saver's `get_next_version`.
         is_apart: Whether it is to share no stored bytes with the parent, not even a segment, and replay none of its
             messages: whatever of the parent is removed, this one does not keep.
     """
@@ -114,7 +112,7 @@ def store_after(
         metadata["counters_since_delta_snapshot"] = {**counters, channel: (updates + 1, steps + 1)}
     checkpoint["id"] = str(uuid6(clock_seq=metadata["step"]))
     checkpoint["ts"] = runtime.rows.now()
-    checkpoint["channel_versions"][channel] = next_version(checkpoint["channel_versions"].get(channel), None)
+    checkpoint["channel_versions"][channel] = next_version(checkpoint["channel_versions"].get(channel))
     checkpoint["updated_channels"] = [channel]
     sections = sections_of(checkpoint, metadata)
     return runtime.store_checkpoint(

@@ -80,7 +80,7 @@ class _Search:
         return self._seen[digest]
 
 
-def change(runtime: Runtime, scope: Scope, message_id: str, content: str | None, next_version: Any) -> Done:
+def change(runtime: Runtime, scope: Scope, message_id: str, content: str | None) -> Done:
     """Give a message another text, or remove it where `content` is None. Can be repeated.
 
     Raises:
@@ -98,8 +98,8 @@ def change(runtime: Runtime, scope: Scope, message_id: str, content: str | None,
     search = _Search(runtime, target.names, former)
     steps, held_by = _searched(runtime, scope, target, content, search)
     for step in steps:
-        _store(runtime, step, next_version)
-    head = _store(runtime, first, next_version) if first is not None else None
+        _store(runtime, step)
+    head = _store(runtime, first) if first is not None else None
     erasure = Erasure(
         message_id,
         content,
@@ -170,6 +170,6 @@ def _searched(
     return steps, tuple(sorted(held_by, reverse=True))
 
 
-def _store(runtime: Runtime, step: _Step, next_version: Any) -> str:
-    after = store_after(runtime, step.namespace, step.stored, step.checkpoint, next_version, is_apart=True)
+def _store(runtime: Runtime, step: _Step) -> str:
+    after = store_after(runtime, step.namespace, step.stored, step.checkpoint, is_apart=True)
     return after.checkpoint_id

@@ -68,17 +68,13 @@ class Conversations:
         table, bucket = table_of(table_name, client, region_name, endpoint_url), bucket_of(client, region_name, **s3)
         options = Options(messages_channel=messages_channel, ttl=ttl, clock=clock, accept_plaintext=accept_plaintext)
         saver: BaseCheckpointSaver[Any] = BaseCheckpointSaver(serde=serde)
-        self._use(Runtime(Shared(table, options, bucket), saver.serde), saver)
+        self._runtime = Runtime(Shared(table, options, bucket), saver.serde)
 
     @classmethod
-    def _over(cls, runtime: Runtime, saver: BaseCheckpointSaver[Any]) -> Conversations:
+    def _over(cls, runtime: Runtime) -> Conversations:
         conversations = cls.__new__(cls)
-        conversations._use(runtime, saver)
+        conversations._runtime = runtime
         return conversations
-
-    def _use(self, runtime: Runtime, saver: BaseCheckpointSaver[Any]) -> None:
-        self._runtime = runtime
-        self._next_version = saver.get_next_version
 
     def close(self) -> None:
         """Stop the threads. The client is left open. Can be repeated."""
@@ -261,7 +257,7 @@ class Conversations:
         Cost: a read of the newest state, one PutItem and one UpdateItem; without `user_id`, three small Queries.
         """
         said = role, content, tool_calls
-        _changing.add_message(self._runtime, conversation_id, said, user_id, message_id, self._next_version)
+        _changing.add_message(self._runtime, conversation_id, said, user_id, message_id)
 
     def edit_message(
         self, conversation_id: str, message_id: str, content: str, *, user_id: str | None = None
@@ -289,7 +285,7 @@ class Conversations:
         transaction with the pages that had the message.
         """
         text = checked_content(content)
-        return _changing.erase(self._runtime, conversation_id, message_id, text, user_id, self._next_version)
+        return _changing.erase(self._runtime, conversation_id, message_id, text, user_id)
 
     def remove_message(self, conversation_id: str, message_id: str, *, user_id: str | None = None) -> Erasure:
         """Remove a message, an answer with its tool calls and results. Else as `edit_message`.
@@ -299,7 +295,7 @@ class Conversations:
 
         Cost: that of `edit_message`; all pages from the message on are written in the transaction.
         """
-        return _changing.erase(self._runtime, conversation_id, message_id, None, user_id, self._next_version)
+        return _changing.erase(self._runtime, conversation_id, message_id, None, user_id)
 
     def export(self, user_id: str, conversation_id: str | None = None, *, format: str = "jsonl") -> Iterator[str]:
         """A conversation, or all of a user's, as pieces of text; one conversation in memory at a time.

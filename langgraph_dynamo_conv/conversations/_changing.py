@@ -62,14 +62,13 @@ def add_message(
     said: tuple[str, str, Sequence[Mapping[str, Any]] | None],
     user_id: str | None,
     message_id: str | None,
-    next_version: Any,
 ) -> None:
     """See `Conversations.add_message`; `said` is role, content and tool calls."""
     message = stored_message(*said, runtime.rows.now())
     scope = runtime.directory.scope_of(conversation_id, user_id)
     runtime.directory.row(scope)
     message["ids"] = digest_of(check_text("message_id", message_id or str(uuid.uuid4())))
-    stored = adoption.append(runtime, scope, message, next_version)
+    stored = adoption.append(runtime, scope, message)
     if stored is not None:
         runtime.row_updater.apply(scope, stored, None)
         return
@@ -83,10 +82,9 @@ def erase(
     message_id: str,
     content: str | None,
     user_id: str | None,
-    next_version: Any,
 ) -> Erasure:
     """See `Conversations.edit_message`; without a content, `Conversations.remove_message`."""
     message_id = check_text("message_id", message_id)
     scope = runtime.directory.scope_of(conversation_id, user_id)
-    done = erasure.change(runtime, scope, message_id, content, next_version)
+    done = erasure.change(runtime, scope, message_id, content)
     return Erasure(done.message_id, done.checkpoint_id, done.held_by)

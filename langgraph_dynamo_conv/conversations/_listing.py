@@ -6,8 +6,6 @@ by creation time and sorted here, in windows of `SORTED_AT_MOST`, one after the 
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -17,8 +15,18 @@ from langgraph_dynamo_conv._format.items import AttributeMap
 from langgraph_dynamo_conv._format.keys import PK, SK
 from langgraph_dynamo_conv._rows.row import STATUSES, Row, live
 from langgraph_dynamo_conv._storage.table import Table
+from langgraph_dynamo_conv.conversations._arguments import (
+    check_count,
+    check_flag,
+    check_words,
+    from_cursor,
+    shown,
+    time_in_utc,
+    to_cursor,
+)
 from langgraph_dynamo_conv.conversations._records import ConversationPage, ConversationSummary
 
+MOST_LISTED = 1000
 SORTED_AT_MOST = 2000
 """Conversations that are read to be sorted by `updated_at`: the newest by `created_at`, or the oldest."""
 
@@ -73,12 +81,25 @@ class ConversationQuery:
     now: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.limit <= 1000:
-            raise ValueError(f"limit is 1 to 1000; got {self.limit!r}")
+        check_count("limit", self.limit, 1, MOST_LISTED)
+        check_flag("newest_first", self.newest_first)
         if self.order_by not in (_CREATED, _UPDATED):
-            raise ValueError(f"order_by is 'created_at' or 'updated_at'; got {self.order_by!r}")
+            raise ValueError(f"order_by is 'created_at' or 'updated_at'; got {shown(self.order_by)}")
         if self.status not in (None, *STATUSES):
-            raise ValueError(f"status is one of {', '.join(STATUSES)}; got {self.status!r}")
+            raise ValueError(f"status is one of {', '.join(STATUSES)}; got {shown(self.status)}")
+        if self.title_contains is not None:
+            check_words("title_contains", self.title_contains)
+        for name in ("created_after", "created_before"):
+            if (time := getattr(self, name)) is not None:
+                object.__setattr__(self, name, time_in_utc(name, time))
+        if self.created_after and self.created_before and self.created_after >= self.created_before:
+            raise ValueError(
+                f"created_after is before created_before; got {self.created_after} and {self.created_before}"
+            )
+
+    def has_in_range(self, created_at: str) -> bool:
+        """Whether a time is one that DynamoDB goes on from with these bounds."""
+        return (self.created_after or "") <= created_at <= (self.created_before or created_at)
 
     def admits(self, row: Row) -> bool:
         """Whether a conversation is among those asked for."""
@@ -184,16 +205,6 @@ def _cursor(query: ConversationQuery, last: _Entry) -> str:
     return to_cursor(body)
 
 
-def to_cursor(position: Any) -> str:
-    """A cursor that says where a page ended."""
-    return base64.urlsafe_b64encode(json.dumps(position, separators=(",", ":")).encode()).decode()
-
-
-def from_cursor(cursor: str) -> Any:
-    """What a cursor says. Raises `ValueError` if it is broken."""
-    return json.loads(base64.urlsafe_b64decode(cursor))
-
-
 def _position(query: ConversationQuery, cursor: str | None) -> _Position | None:
     if cursor is None:
         return None
@@ -201,8 +212,12 @@ def _position(query: ConversationQuery, cursor: str | None) -> _Position | None:
         body = from_cursor(cursor)
         if (body["u"], body["o"], body["n"]) != (query.user_id, query.order_by, query.newest_first):
             raise ValueError("it belongs to another list")
-        window = body.get("w")
-        return _Position(*_place(body["at"], body["id"]), None if window is None else _place(*window))
+        place, window = _place(body["at"], body["id"]), body.get("w")
+        position = _Position(*place, None if window is None else _place(*window))
+        start = place if query.order_by == _CREATED else position.window
+        if start is not None and not query.has_in_range(start.at):
+            raise ValueError("it is of other bounds")
+        return position
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
             "the cursor is broken, or is of another user or order: give the one that the page before came with, and "
@@ -211,8 +226,8 @@ def _position(query: ConversationQuery, cursor: str | None) -> _Position | None:
 
 
 def _place(at: object, thread_id: object) -> _Place:
-    if not isinstance(at, str) or not 0 < len(at) <= _LONGEST_TIME:
+    if not isinstance(at, str) or not 0 < len(at.encode()) <= _LONGEST_TIME:
         raise ValueError("it names no time")
-    if not isinstance(thread_id, str) or not 0 < len(thread_id) <= _LONGEST_ID:
+    if not isinstance(thread_id, str) or not 0 < len(thread_id.encode()) <= _LONGEST_ID:
         raise ValueError("it names no conversation")
     return _Place(at, thread_id)

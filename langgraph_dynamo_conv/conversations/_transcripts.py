@@ -10,7 +10,8 @@ from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._rows.row import Row, Transcript
 from langgraph_dynamo_conv._transcript.langchain import has_ids, public_ids
 from langgraph_dynamo_conv.conversations import _listing
-from langgraph_dynamo_conv.conversations._listing import ConversationQuery, from_cursor, to_cursor
+from langgraph_dynamo_conv.conversations._arguments import check_count, from_cursor, to_cursor
+from langgraph_dynamo_conv.conversations._listing import ConversationQuery
 from langgraph_dynamo_conv.conversations._records import Conversation, Message, summary_of
 from langgraph_dynamo_conv.errors import ConversationNotFoundError, CorruptDataError
 
@@ -33,8 +34,9 @@ def transcript(
     runtime: Runtime, scope: Scope, limit: int | None = None, before: int | None = None, cursor: str | None = None
 ) -> Conversation:
     """A conversation with some of its messages. See `Conversations.get`."""
-    if limit is not None and limit < 0 or before is not None and before < 0:
-        raise ValueError("limit and before are at least 0")
+    for name, count in (("limit", limit), ("before", before)):
+        if count is not None:
+            check_count(name, count, 0)
     if before is not None and cursor is not None:
         raise ValueError("give before or a cursor, not both: either says where the page ends")
     position = _position(cursor) if cursor is not None else None
