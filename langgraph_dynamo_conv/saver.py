@@ -25,12 +25,11 @@ from langgraph_dynamo_conv._calls import graph
 from langgraph_dynamo_conv._calls.config import Target, config_for, user_of
 from langgraph_dynamo_conv._calls.runtime import Options, Runtime, Shared, table_of
 from langgraph_dynamo_conv._calls.titles import TitleFunction
-from langgraph_dynamo_conv._format.keys import Scope, check_text, check_thread_id, check_user_id
+from langgraph_dynamo_conv._format.keys import Scope, check_each, check_text, check_thread_id, check_user_id
 from langgraph_dynamo_conv._format.limits import BUCKET_BYTES
 from langgraph_dynamo_conv._state.versions import next_version
 from langgraph_dynamo_conv._storage.bucket import bucket_of
 from langgraph_dynamo_conv.conversations._api import Conversations
-from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -165,15 +164,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
 
         Cost: one Query, half a read unit for each 4 KB of the newest row.
         """
-        user = self._user(user_id)
-        thread_id = self._runtime.rows.newest(user)
-        if thread_id is None:
-            raise ConversationNotFoundError(
-                "this user has no conversation yet: begin one with new_conversation(user_id)",
-                operation="Query",
-                table=self._runtime.table.name,
-            )
-        return config_for(Scope(thread_id, user))
+        return config_for(self._runtime.directory.newest(self._user(user_id)))
 
     def _user(self, user_id: str | None) -> str:
         return user_of({} if user_id is None else {"user_id": user_id}, self._default_user_id)
@@ -289,9 +280,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
 
         Cost: one Query for each MB and one DeleteItem for each item.
         """
-        check_thread_id(thread_id)
-        self._runtime.removal.delete(thread_id, None if user_id is None else check_user_id(user_id))
-        self._runtime.forget(thread_id, user_id)
+        graph.delete(self._runtime, check_thread_id(thread_id), None if user_id is None else check_user_id(user_id))
 
     def delete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Delete the checkpoints and writes of these runs (`run_id` in their metadata), in all conversations.
@@ -301,8 +290,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
 
         Cost: one Query for each run, and one read of the checkpoints of each conversation it wrote to.
         """
-        runs = [check_text("run_id", run) for run in run_ids]
-        self._runtime.runs.delete(runs)
+        self._runtime.runs.delete(check_each("run_ids", run_ids, partial(check_text, "run_id")))
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str, *, user_id: str | None = None) -> None:
         """Copy a conversation: state, writes, messages, and its row, created now. Can be repeated after a crash.
@@ -318,11 +306,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         Cost: one Query for each MB, one more for each MB of checkpoints, and one PutItem for each item.
         """
         source, target = check_thread_id(source_thread_id), check_thread_id(target_thread_id)
-        user = None if user_id is None else check_user_id(user_id)
-        runtime = self._runtime
-        runtime.copying.copy(source, target, user, runtime.rows.now())
-        runtime.removal.forget(target, user)
-        runtime.forget(target)
+        graph.copy(self._runtime, source, target, None if user_id is None else check_user_id(user_id))
 
     def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest", user_id: str | None = None) -> None:
         """Forget old checkpoints of these conversations.
@@ -331,19 +315,12 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
             thread_ids: The conversations.
             strategy: "keep_latest" keeps the newest checkpoint of each namespace with its writes, and of its ancestors
                 what a `DeltaChannel` of it still replays; the transcript stays whole. Segments and parts that were
-                written in the last hour stay until the next call. "delete" is `delete_thread`.
+                written in the last hour stay until the next call. "delete" or "delete_all" is `delete_thread`.
             user_id: Only this user's share; everybody's if None.
 
         Cost: one read of each conversation, and one DeleteItem for each item that goes.
         """
-        if strategy not in ("keep_latest", "delete"):
-            raise ValueError(f"strategy is 'keep_latest' or 'delete'; got {strategy!r}")
-        user = None if user_id is None else check_user_id(user_id)
-        for thread_id in map(check_thread_id, thread_ids):
-            if strategy == "delete":
-                self.delete_thread(thread_id, user_id=user)
-            else:
-                graph.keep_latest(self._runtime, thread_id, user)
+        graph.prune(self._runtime, thread_ids, strategy, None if user_id is None else check_user_id(user_id))
 
     def get_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]

@@ -59,6 +59,17 @@ class Directory:
             raise self.not_found(Scope(conversation_id, ""))
         return Scope(conversation_id, users[0])
 
+    def newest(self, user_id: str) -> Scope:
+        """The user's newest conversation. Raises `ConversationNotFoundError`."""
+        thread_id = self._rows.newest(user_id)
+        if thread_id is None:
+            raise ConversationNotFoundError(
+                "this user has no conversation yet: begin one with new_conversation(user_id)",
+                operation="Query",
+                table=self._table.name,
+            )
+        return Scope(thread_id, user_id)
+
     def row(self, scope: Scope) -> Row:
         """The row as it is now. Raises `ConversationNotFoundError`."""
         row = self._rows.get(scope)

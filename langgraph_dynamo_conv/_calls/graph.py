@@ -22,10 +22,19 @@ from langgraph_dynamo_conv._calls.row_failures import surviving_an_unreadable_ro
 from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._checkpoints.history import HistoryQuery
 from langgraph_dynamo_conv._checkpoints.store import Loaded
-from langgraph_dynamo_conv._format.keys import Namespace, Scope, check_checkpoint_id, check_text
+from langgraph_dynamo_conv._format.keys import (
+    Namespace,
+    Scope,
+    check_checkpoint_id,
+    check_each,
+    check_text,
+    check_thread_id,
+)
 from langgraph_dynamo_conv._rows.starts import RunStart
 from langgraph_dynamo_conv._state.checkpoint_tree import checkpoint_of, metadata_of, sections_of
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
+
+_DELETE = ("delete", "delete_all")
 
 
 def get_tuple(runtime: Runtime, target: Target) -> CheckpointTuple | None:
@@ -137,7 +146,28 @@ def delta_history(runtime: Runtime, target: Target, channels: Sequence[str]) -> 
     return histories
 
 
-def keep_latest(runtime: Runtime, thread_id: str, user_id: str | None) -> None:
+def copy(runtime: Runtime, source: str, target: str, user_id: str | None) -> None:
+    """Copy a conversation, its row created now."""
+    runtime.copying.copy(source, target, user_id, runtime.rows.now())
+    runtime.removal.forget(target, user_id)
+    runtime.forget(target)
+
+
+def delete(runtime: Runtime, thread_id: str, user_id: str | None) -> None:
+    """Delete a conversation."""
+    runtime.removal.delete(thread_id, user_id)
+    runtime.forget(thread_id, user_id)
+
+
+def prune(runtime: Runtime, thread_ids: Sequence[str], strategy: str, user_id: str | None) -> None:
+    """See `DynamoDBConversationSaver.prune`."""
+    if strategy not in ("keep_latest", *_DELETE):
+        raise ValueError(f"strategy is 'keep_latest', 'delete' or 'delete_all'; got {strategy!r}")
+    for thread_id in check_each("thread_ids", thread_ids, check_thread_id):
+        (delete if strategy in _DELETE else _keep_latest)(runtime, thread_id, user_id)
+
+
+def _keep_latest(runtime: Runtime, thread_id: str, user_id: str | None) -> None:
     """Forget old checkpoints of a conversation, and pages of its transcript that do not count."""
     for scope in runtime.removal.scopes(thread_id, user_id):
         with surviving_an_unreadable_row(scope):

@@ -24,6 +24,7 @@ Unicode's composed form as given: it is compared byte by byte, never normalised.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
@@ -96,6 +97,13 @@ def check_text(name: str, value: object) -> str:
     except UnicodeEncodeError:
         raise ValueError(f"{name} is a string without lone surrogates; got {_shown(value)}") from None
     return value
+
+
+def check_each(name: str, values: object, check: Callable[[object], str]) -> list[str]:
+    """Several ids, each checked; a `TypeError` for one text, whose letters nobody means, and for what is no list."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} is a list of ids, such as ['a']; got {_shown(values)}")
+    return [check(value) for value in values]
 
 
 def _check(value: object, rule: str, max_bytes: int) -> str:

@@ -234,16 +234,26 @@ def test_pruning_keeps_the_transcript(saver: DynamoDBConversationSaver) -> None:
     assert saver.conversations.get("thread", "demo") == before
 
 
-def test_pruning_can_delete(make_saver: MakeSaver, client: DynamoDBClient, table_name: str) -> None:
+@pytest.mark.parametrize("strategy", ["delete", "delete_all"])
+def test_pruning_can_delete(make_saver: MakeSaver, client: DynamoDBClient, table_name: str, strategy: str) -> None:
     saver = make_saver()
     grow(saver, 3)
-    saver.prune(["thread"], strategy="delete")
+    saver.prune(["thread"], strategy=strategy)
 
     assert items_of(client, table_name) == []
 
 
+@pytest.mark.parametrize("ids", ["thread", b"thread", 7, None])
+def test_one_text_is_no_list_of_ids(saver: DynamoDBConversationSaver, client: DynamoDBClient, ids: Any) -> None:
+    with RequestLog(client) as log:
+        for call in (saver.prune, saver.delete_for_runs):
+            with pytest.raises(TypeError, match="is a list of ids"):
+                call(ids)
+    assert log.operations == []
+
+
 def test_another_strategy_is_refused(saver: DynamoDBConversationSaver, client: DynamoDBClient) -> None:
-    with RequestLog(client) as log, pytest.raises(ValueError, match="strategy is 'keep_latest' or 'delete'; got 'all'"):
+    with RequestLog(client) as log, pytest.raises(ValueError, match="strategy is 'keep_latest', 'delete' or 'del"):
         saver.prune(["thread"], strategy="all")
 
     assert log.operations == []
