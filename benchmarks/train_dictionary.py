@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import boto3
 import zstandard
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
-from moto import mock_aws
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from langgraph_dynamo_conv._format import frames
+from tests.engines import running
 
 DICTIONARY = Path(frames.__file__).with_name("dictionary.zstd")
 DICTIONARY_BYTES = 8 * 1024
@@ -113,14 +112,13 @@ def samples() -> list[bytes]:
     taken: list[bytes] = []
     framed = frames.Codec.frame
 
-    def frame(self: frames.Codec, payload: bytes, **options: Any) -> bytes:
+    def frame(self: frames.Codec, payload: bytes, context: str) -> bytes:
         if len(payload) < 16_384:
             taken.append(payload)
-        return framed(self, payload, **options)
+        return framed(self, payload, context)
 
-    with mock_aws(), patch.object(frames.Codec, "frame", frame):
-        client = boto3.client("dynamodb", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
-        saver = DynamoDBConversationSaver("training", client=client)
+    with running("memory") as engine, patch.object(frames.Codec, "frame", frame):
+        saver = DynamoDBConversationSaver("training", client=engine.client())
         saver.setup()
         graph = builder.compile(checkpointer=saver)
         for number in range(CONVERSATIONS):
