@@ -2,7 +2,7 @@
 
 So where the row can't be brought up to a state, a warning is logged and the run goes on: the row can't be read, other
 writers were faster every time, DynamoDB throttles or does not answer, or this package has a fault. What needs a person
-is raised: access is denied, there is no table, the credentials are wrong.
+is raised: access is denied, there is no table, the credentials are wrong; and what tells a run that it was deleted.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from langgraph_dynamo_conv.errors import (
     AccessDeniedError,
     BucketNotFoundError,
     BucketRequiredError,
+    ConversationNotFoundError,
     CorruptDataError,
     CredentialsError,
     DynamoConvError,
@@ -24,7 +25,14 @@ from langgraph_dynamo_conv.errors import (
 
 _logger = logging.getLogger("langgraph_dynamo_conv")
 
-_RAISED = (AccessDeniedError, BucketNotFoundError, BucketRequiredError, CredentialsError, TableNotFoundError)
+_RAISED = (
+    AccessDeniedError,
+    BucketNotFoundError,
+    BucketRequiredError,
+    ConversationNotFoundError,
+    CredentialsError,
+    TableNotFoundError,
+)
 
 
 @contextmanager

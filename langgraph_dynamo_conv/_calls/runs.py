@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from langgraph_dynamo_conv._checkpoints.removal import Removal
 from langgraph_dynamo_conv._format.items import key_attributes, key_of, stamp
 from langgraph_dynamo_conv._format.keys import SK, Scope, parse_sk, run_partition
+from langgraph_dynamo_conv._rows.rows import Rows
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._storage.table import Table
@@ -23,13 +24,17 @@ class Runs:
     Args:
         table: The table.
         removal: Deletes checkpoints.
+        rows: The conversations' rows.
         expiry: How long conversations live.
         noted: Runs whose pointer this process has stored, by conversation.
     """
 
-    def __init__(self, table: Table, removal: Removal, expiry: Expiry, noted: Recent[tuple[Scope, str], bool]) -> None:
+    def __init__(
+        self, table: Table, removal: Removal, rows: Rows, expiry: Expiry, noted: Recent[tuple[Scope, str], bool]
+    ) -> None:
         self._table = table
         self._removal = removal
+        self._rows = rows
         self._expiry = expiry
         self._noted = noted
 
@@ -51,12 +56,14 @@ class Runs:
     def delete(self, run_ids: Iterable[str]) -> None:
         """The checkpoints and writes of these runs, in every conversation that they wrote to.
 
-        Cost: one query for each run, and what reading those conversations' checkpoints costs.
+        Cost: one query for each run, and what reading those conversations' checkpoints costs; one UpdateItem of
+        the row of each, billed for table and index.
         """
         for run_id in run_ids:
             for page in list(self._table.query(run_partition(run_id))):
                 for item in page:
                     scope = Scope(item["t"]["S"], parse_sk(item[SK]["S"]).user_id)
                     self._removal.delete_run(scope, run_id)
+                    self._rows.raise_version(scope)  # should the run still go on, it looks what has become of it
                     self._table.delete(key_of(item))
             self._noted.drop(lambda noted, run_id=run_id: noted[1] == run_id)  # type: ignore[misc]

@@ -177,17 +177,18 @@ class Runtime:
         self.removal = Removal(table, serializer, cache, *of_checkpoints, expiry, options.messages_channel)
         self.renewal = Renewal(table, serializer, cache, self.checkpoints, self.removal, self.writes, expiry, ended)
         self.copying = Copying(table, self.blobs, expiry)
-        self.runs = Runs(table, self.removal, expiry, shared.runs)
         transcript_codec = serializer.codec if options.encrypt_transcript else shared.codec
         transcript_blobs = Blobs(table, transcript_codec, expiry, shared.bucket, shared.blobs)
         large, limits = LargeMessages(transcript_codec, transcript_blobs), RowLimits(options.row_bytes)
         self.pages = Pages(table, transcript_codec, expiry)
         self.rows = Rows(table, transcript_codec, self.pages, large, expiry, limits, shared.rows, now)
+        self.runs = Runs(table, self.removal, self.rows, expiry, shared.runs)
         self.erasing = Erasing(table, self.rows, self.pages, large, limits, expiry)
         self.directory = Directory(table, self.rows)
         self.row_updater = RowUpdater(
             self.rows,
             self.checkpoints,
+            self.removal,
             Steps(self.checkpoints, self.history, self.writes, options.messages_channel, shared.steps),
             channel=options.messages_channel,
             transcript=options.transcript,

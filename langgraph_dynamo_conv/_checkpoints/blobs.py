@@ -234,12 +234,5 @@ def all_refs(node: Node) -> Iterable[BlobRef]:
     return (leaf.at for leaf in leaves(node) if isinstance(leaf.at, BlobRef))
 
 
-def note_digests(node: Node, blobs: Mapping[str, bytes]) -> None:
-    """Let the leaves of a tree know the digests of the blobs that were just fetched."""
-    for leaf in leaves(node):
-        if leaf.data is None and leaf.digest is None and isinstance(leaf.at, BlobRef):
-            leaf.digest = Leaf(leaf.typ, blobs[leaf.at.digest]).plain_digest()
-
-
 def _digest(frame: bytes) -> str:
     return blake2b(frame, digest_size=16).hexdigest()

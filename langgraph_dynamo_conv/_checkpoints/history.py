@@ -17,7 +17,7 @@ from langgraph_dynamo_conv._checkpoints.writes import TaskWrites, Write
 from langgraph_dynamo_conv._format.items import CheckpointItem
 from langgraph_dynamo_conv._format.keys import Namespace, Scope
 from langgraph_dynamo_conv._format.tree import Node, Tree, to_python
-from langgraph_dynamo_conv._state.chain import CheckpointPages
+from langgraph_dynamo_conv._state.chain import CheckpointPages, OrphanError
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
@@ -143,7 +143,12 @@ class History:
                 if query.checkpoint_id and item.checkpoint_id < query.checkpoint_id:
                     return
                 continue
-            stored = walk.stored(item)
+            try:
+                stored = walk.stored(item)
+            except OrphanError:
+                if query.checkpoint_id and self._checkpoints.has_row(namespace.scope):
+                    raise
+                continue
             if not self._has_metadata(stored, query.metadata):
                 continue
             refs = {ref.digest: ref for ref in missing_refs(stored.tree)}

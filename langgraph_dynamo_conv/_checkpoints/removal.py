@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from itertools import groupby
 from typing import NamedTuple
@@ -18,16 +18,25 @@ from uuid import UUID
 from langgraph_dynamo_conv._checkpoints.blobs import Blobs, all_refs
 from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
 from langgraph_dynamo_conv._checkpoints.history import replayed_channels
-from langgraph_dynamo_conv._checkpoints.store import Checkpoints
+from langgraph_dynamo_conv._checkpoints.store import CHAIN_PAGE, Checkpoints
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
-from langgraph_dynamo_conv._format.items import CHANGE, AttributeMap, CheckpointItem, WritesItem, blob_refs, key_of
+from langgraph_dynamo_conv._format.items import (
+    CHANGE,
+    REMOVED,
+    AttributeMap,
+    CheckpointItem,
+    WritesItem,
+    blob_refs,
+    key_of,
+)
 from langgraph_dynamo_conv._format.keys import PK, SK, Key, Namespace, Scope, parse_sk
 from langgraph_dynamo_conv._format.tree import BlobRef
-from langgraph_dynamo_conv._state.chain import CheckpointPages
+from langgraph_dynamo_conv._state.chain import CheckpointPages, orphans
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.table import Table
+from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
 GRACE_SECONDS = 3600
 """Segments and parts younger than this are left alone by `prune`: a run may be about to refer to them."""
@@ -94,13 +103,66 @@ class Removal:
     def delete_run(self, scope: Scope, run_id: str) -> None:
         """The checkpoints and writes of a run in one conversation. What builds on them is stored anew first."""
         for namespace, items in self._by_namespace(scope):
-            gone = {item.checkpoint_id for item in items if item.run_id == run_id}
-            for item in items:
-                if item.kind == CHANGE and item.parent_id in gone and item.checkpoint_id not in gone:
-                    self._checkpoints.rewrite_full(namespace, item)
-            if gone:
-                self._delete_checkpoints(namespace, items, gone)
+            self._delete_some(namespace, items, {item.checkpoint_id for item in items if item.run_id == run_id})
         self.forget(scope.thread_id, scope.user_id)
+
+    def check_kept(self, namespace: Namespace, stored: StoredCheckpoint, seen: Collection[str]) -> None:
+        """Let a deletion win that another made while a run wrote: remove what the run has left since, and say so.
+
+        Args:
+            namespace: The root's.
+            stored: A checkpoint that was just stored.
+            seen: Ids of ancestors that were there while its run went on.
+
+        Raises:
+            ConversationNotFoundError: One of these is gone, or what the checkpoint builds on is.
+
+        Cost: one Query, or one for each MB of what the run stored.
+        """
+        left = self._left(namespace, stored, seen)
+        if not left:
+            return
+        scope = namespace.scope
+        if self._checkpoints.has_row(scope):  # the run alone was deleted, or the conversation has begun anew
+            for each, items in self._by_namespace(scope):
+                of_run = left if each == namespace else ()
+                gone = orphans(items) | {item.checkpoint_id for item in items if item.checkpoint_id in of_run}
+                self._delete_some(each, items, gone)
+            self.forget(scope.thread_id, scope.user_id)
+        else:
+            self.delete(scope.thread_id, scope.user_id)
+        raise ConversationNotFoundError(
+            "this conversation, or this run of it, was deleted while the run went on; what the run still wrote is "
+            "deleted too. Begin anew, or go on from what is left: read the state again",
+            table=self._table.name,
+            key=str(scope.row()),
+        )
+
+    def _left(self, namespace: Namespace, stored: StoredCheckpoint, seen: Collection[str]) -> set[str]:
+        """Ids of the checkpoints from one back to the first that is missing of those that it needs; none if all are
+        there."""
+        last = max([stored.checkpoint_id, *seen])
+        pages = self._checkpoints.pages(namespace, last=last, page_items=CHAIN_PAGE, doubling=True)
+        item, found = pages.get(stored.checkpoint_id), {stored.checkpoint_id}
+        while item is not None:
+            parent_id = item.parent_id
+            if not parent_id or (item.kind != CHANGE and parent_id not in seen):
+                return set()
+            item = pages.get(parent_id)
+            found |= {parent_id} if item is not None else set()
+        return found
+
+    def _delete_some(self, namespace: Namespace, items: list[CheckpointItem], gone: set[str]) -> None:
+        """Delete some checkpoints; what builds on them is stored anew first, on the nearest parent that stays."""
+        parents = {item.checkpoint_id: item.parent_id for item in items}
+        for item in items:
+            if item.parent_id in gone and item.checkpoint_id not in gone:
+                kept = item.parent_id
+                while kept in gone:
+                    kept = parents[kept] or REMOVED
+                self._checkpoints.rewrite_full(namespace, item, kept)
+        if gone:
+            self._delete_checkpoints(namespace, items, gone)
 
     def keep_latest(self, thread_id: str, user_id: str | None) -> None:
         """Of each namespace only the newest checkpoint, and what a `DeltaChannel` of it still replays."""
@@ -128,14 +190,19 @@ class Removal:
 
     def _keep_latest_of(self, namespace: Namespace, items: list[CheckpointItem]) -> list[StoredCheckpoint]:
         """Keep the first of a namespace's items (newest first), and of its ancestors what it replays; gives these."""
-        by_id = {item.checkpoint_id: item for item in items}
+        left = orphans(items[::-1])
+        whole = [item for item in items if item.checkpoint_id not in left]
+        if not whole:
+            self._delete_checkpoints(namespace, items, left)
+            return []
+        by_id = {item.checkpoint_id: item for item in whole}
         pages = CheckpointPages(iter([items]))
         segments = self._checkpoints.segments.all(namespace)
 
         def rebuilt(item: CheckpointItem) -> StoredCheckpoint:
             return self._checkpoints.replay(namespace, pages.chain(item), segments)[-1]
 
-        newest = rebuilt(items[0])
+        newest = rebuilt(whole[0])
         kept = [newest]
         needed: list[frozenset[str]] = []
         replayed = replayed_channels(newest, self._serializer)
@@ -145,9 +212,9 @@ class Removal:
             replayed -= kept[-1].tree["channel_values"].keys()
         if any(map(self._has_words, kept[1:], needed)):
             kept = self._without_words(namespace, [by_id[stored.checkpoint_id] for stored in kept], needed)
-        elif by_id[kept[-1].checkpoint_id].kind == CHANGE:
-            kept[-1:] = self._rewritten(namespace, by_id[kept[-1].checkpoint_id])
-        self._delete_checkpoints(namespace, items, by_id.keys() - {stored.checkpoint_id for stored in kept})
+        elif kept[-1].parent_id:
+            kept[-1:] = self._rewritten(namespace, by_id[kept[-1].checkpoint_id], REMOVED)
+        self._delete_checkpoints(namespace, items, left | by_id.keys() - {stored.checkpoint_id for stored in kept})
         return kept
 
     def _is_dropped(self, channel: str, needed: frozenset[str]) -> bool:
@@ -164,17 +231,22 @@ class Removal:
         self, namespace: Namespace, items: list[CheckpointItem], needed: list[frozenset[str]]
     ) -> list[StoredCheckpoint]:
         """Store the newest checkpoint anew, then its ancestors without what was said in them; gives all of them."""
-        kept = self._rewritten(namespace, items[0])
-        for item, channels in zip(items[1:], needed, strict=True):
+        parents = [*(item.checkpoint_id for item in items[1:]), REMOVED]
+        kept = self._rewritten(namespace, items[0], parents[0])
+        for item, parent_id, channels in zip(items[1:], parents[1:], needed, strict=True):
             goes = partial(self._is_dropped, needed=channels)
-            kept += self._rewritten(namespace, item, goes)
+            kept += self._rewritten(namespace, item, parent_id, goes)
             self._writes.drop(namespace, item.checkpoint_id, goes)
         return kept
 
     def _rewritten(
-        self, namespace: Namespace, item: CheckpointItem, goes: Callable[[str], bool] | None = None
+        self,
+        namespace: Namespace,
+        item: CheckpointItem,
+        parent_id: str,
+        goes: Callable[[str], bool] | None = None,
     ) -> list[StoredCheckpoint]:
-        self._checkpoints.rewrite_full(namespace, item, goes)
+        self._checkpoints.rewrite_full(namespace, item, parent_id, goes)
         rewritten = self._checkpoints.get(namespace, item.checkpoint_id)
         return [rewritten] if rewritten is not None else []
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -33,6 +34,7 @@ from langgraph_dynamo_conv._format.items import (
 )
 from langgraph_dynamo_conv._format.keys import PK, Key, Namespace, Scope, after_prefix, parse_sk
 from langgraph_dynamo_conv._format.tree import BlobRef
+from langgraph_dynamo_conv._state.chain import orphans
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
@@ -110,11 +112,15 @@ class Renewal:
     def _heads(self, namespace: Namespace, checkpoint_id: str) -> list[tuple[Namespace, str]]:
         """Namespace and id of the newest checkpoints that are needed, and of this one."""
         scope = namespace.scope
-        newest: dict[str, str] = {}
-        for page in self._table.query(scope.thread_id, scope.prefix("c"), newest_first=True):
+        there: dict[str, list[CheckpointItem]] = {}
+        for page in self._table.query(scope.thread_id, scope.prefix("c")):
             for item in map(CheckpointItem.from_attributes, page):
                 if not self._expiry.is_past(item.times.expires_at):
-                    newest.setdefault(item.namespace(), item.checkpoint_id)
+                    there.setdefault(item.namespace(), []).append(replace(item, frame=None))
+        newest: dict[str, str] = {}
+        for ns, items in there.items():
+            if whole := {item.checkpoint_id for item in items} - orphans(items):
+                newest[ns] = max(whole)
         root = newest.get("", "")
         needed = {(ns, head) for ns, head in newest.items() if _OF_A_TASK not in ns or head >= root}
         return [(scope.namespace(ns), head) for ns, head in sorted(needed | {(namespace.ns, checkpoint_id)})]

@@ -6,12 +6,14 @@ has seen the conversation before, it asks only for what came since, and for proo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from langgraph_dynamo_conv._checkpoints.blobs import Blobs, PendingBlobs, missing_refs, note_digests
+from langgraph_dynamo_conv._checkpoints.blobs import Blobs, PendingBlobs, missing_refs
 from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
 from langgraph_dynamo_conv._checkpoints.ended import EndedConversations
 from langgraph_dynamo_conv._checkpoints.segments import Segments
@@ -21,12 +23,12 @@ from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import CHANGE, FULL, CheckpointItem, Times, checkpoint_items
 from langgraph_dynamo_conv._format.keys import PK, Namespace, Scope
 from langgraph_dynamo_conv._format.limits import INLINE_FRAME_BYTES
-from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, SegmentRef, Tree, leaves, with_leaves
-from langgraph_dynamo_conv._state.chain import CheckpointPages, Stale
+from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Tree, leaves, with_leaves
+from langgraph_dynamo_conv._state.chain import CheckpointPages, OrphanError, Stale
 from langgraph_dynamo_conv._state.checkpoint_tree import CheckpointTree
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.full import decode_full, fill
-from langgraph_dynamo_conv._state.planning import CheckpointPlan, plan_checkpoint, plan_full_checkpoint
+from langgraph_dynamo_conv._state.planning import CheckpointPlan, is_linear, plan_checkpoint, plan_full_checkpoint
 from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, RECHECK_ITEMS, StoredCheckpoint, stored_change, stored_full
 from langgraph_dynamo_conv._storage.failures import ConditionFailed
 from langgraph_dynamo_conv._storage.recent import Recent
@@ -37,6 +39,8 @@ CHAIN_PAGE = CHAIN_ITEMS + RECHECK_ITEMS + 1
 """A whole chain of ordinary length, in the first page: it is full again at the first or second check."""
 
 _REMEMBERED = 512
+
+_logger = logging.getLogger("langgraph_dynamo_conv")
 
 _NEW_OR_SAME = "attribute_not_exists(#pk) OR #d = :d"
 
@@ -103,7 +107,7 @@ class Checkpoints:
     def get(
         self, namespace: Namespace, checkpoint_id: str, chains: dict[str, StoredCheckpoint] | None = None
     ) -> StoredCheckpoint | None:
-        """What is known of a checkpoint, from the cache if possible; None if there is none.
+        """What is known of a checkpoint, from the cache if possible; None if there is none, or not all of it.
 
         Args:
             namespace: Where it is.
@@ -116,8 +120,10 @@ class Checkpoints:
             return cached
         if chains is not None and checkpoint_id in chains:
             return chains[checkpoint_id]
-        loaded = self._load(namespace, checkpoint_id, chains=chains)
-        return loaded.stored if loaded else None
+        with suppress(OrphanError):
+            loaded = self._load(namespace, checkpoint_id, chains=chains)
+            return loaded.stored if loaded else None
+        return None
 
     def cached(self, namespace: Namespace, checkpoint_id: str | None) -> StoredCheckpoint | None:
         """What is known of a checkpoint without reading, or None."""
@@ -148,7 +154,7 @@ class Checkpoints:
         segment and each part of a large value.
         """
         pending: PendingBlobs = {}
-        linear = _is_linear(checkpoint_id, parent_id, self._cache.newest(namespace))
+        linear = is_linear(checkpoint_id, parent_id, self._cache.newest(namespace))
         tree = self._with_blobs(namespace, state.tree, parent, pending)
         plan = plan_checkpoint(namespace, checkpoint_id, parent_id, tree, parent, self._codec, linear=linear)
         item = self._prepared(plan, run_id, times, pending)
@@ -158,23 +164,30 @@ class Checkpoints:
         return stored
 
     def rewrite_full(
-        self, namespace: Namespace, old: CheckpointItem, goes: Callable[[str], bool] | None = None
+        self,
+        namespace: Namespace,
+        old: CheckpointItem,
+        parent_id: str,
+        goes: Callable[[str], bool] | None = None,
     ) -> None:
-        """Store a checkpoint anew so that it needs no other checkpoint.
+        """Store a checkpoint anew so that it needs no other checkpoint. An orphan stays as it is.
 
         Args:
             namespace: Where it is.
             old: Its item.
+            parent_id: Its parent from now on: the nearest that stays, or `REMOVED`.
             goes: Which channels' values it no longer has; the others are in segments of its own. None: all stay.
         """
-        loaded = self._load(namespace, old.checkpoint_id)
+        loaded = None
+        with suppress(OrphanError):
+            loaded = self._load(namespace, old.checkpoint_id)
         if loaded is None:
             return
         was, tree, segments = loaded.stored, loaded.stored.tree, loaded.stored.segments
         if goes is not None:
             values = {name: node for name, node in tree["channel_values"].items() if not goes(name)}
-            tree, segments = with_leaves({**tree, "channel_values": values}, _in_no_segment), {}
-        plan = plan_full_checkpoint(namespace, was.checkpoint_id, was.parent_id, tree, segments, codec=self._codec)
+            tree, segments = with_leaves({**tree, "channel_values": values}, Leaf.in_no_segment), {}
+        plan = plan_full_checkpoint(namespace, was.checkpoint_id, parent_id, tree, segments, codec=self._codec)
         self._table.put(self._prepared(plan, old.run_id, old.times, {}).to_attributes())
         self._cache.forget(namespace.scope.thread_id, namespace.scope.user_id)
 
@@ -247,7 +260,7 @@ class Checkpoints:
         item = pages.get(checkpoint_id)
         while item is not None and item.parent_id:
             item = pages.get(item.parent_id)
-        return item.checkpoint_id if item is not None else None
+        return item.checkpoint_id if item is not None and item.parent_id is None else None
 
     def _load(
         self,
@@ -273,17 +286,47 @@ class Checkpoints:
         if head.times.until is not None and self._ended.is_over(namespace, head, newest=checkpoint_id is None):
             self._cache.forget(namespace.scope.thread_id, namespace.scope.user_id)
             return None
-        chain = self.replay(namespace, pages.chain(head, known), segments, known)
+        items = self._chain(namespace, pages, head, known, is_named=checkpoint_id is not None)
+        if not items and known is None:
+            return None
+        chain = self.replay(namespace, items, segments, known)
         stored = chain[-1]
         blobs: dict[str, bytes] = {}
         if missing := list(missing_refs(stored.tree)):
             blobs = self._blobs.fetch(namespace.scope, missing)
-            note_digests(stored.tree, blobs)
         if chains is None:
             self._remember(namespace, stored)
         else:
             chains.update((one.checkpoint_id, one) for one in chain)
         return Loaded(stored, blobs, writes.of(stored.checkpoint_id))
+
+    def _chain(
+        self,
+        namespace: Namespace,
+        pages: CheckpointPages,
+        head: CheckpointItem,
+        known: StoredCheckpoint | None,
+        *,
+        is_named: bool,
+    ) -> list[CheckpointItem]:
+        """The chain of the newest checkpoint that has one; none where the conversation has no row either.
+
+        Raises:
+            OrphanError: The checkpoint that is named has none.
+        """
+        try:
+            return pages.chain(head, known)
+        except OrphanError as error:
+            if not self.has_row(namespace.scope):
+                return []
+            if is_named:
+                raise
+            _logger.warning("an older state is read instead: %s", error)
+        return pages.newest_chain()
+
+    def has_row(self, scope: Scope) -> bool:
+        """Whether a conversation has a row: one whose deletion has ended has none. Cost: one GetItem."""
+        return self._table.get(scope.row()) is not None
 
     def _remember(self, namespace: Namespace, stored: StoredCheckpoint) -> None:
         self._cache.put(namespace, stored)
@@ -300,7 +343,9 @@ class Checkpoints:
     ) -> StoredCheckpoint:
         if item.kind != FULL:
             parent = before[-1]
-            return stored_change(item, changes.apply(parent.tree, payload), parent)
+            built_on, change = payload
+            parent.check_content(built_on, item)
+            return stored_change(item, changes.apply(parent.tree, change), parent)
         tree, sizes = decode_full(payload)
         self.segments.read(namespace, sizes, segments)
         fill(tree, segments)
@@ -350,15 +395,4 @@ class Checkpoints:
         for page in self._table.query(namespace.scope.thread_id, namespace.prefix("c"), first=first):
             for item in map(CheckpointItem.from_attributes, page):
                 if item.parent_id == checkpoint_id and item.kind == CHANGE:
-                    self.rewrite_full(namespace, item)
-
-
-def _is_linear(checkpoint_id: str, parent_id: str | None, newest: StoredCheckpoint | None) -> bool:
-    """Whether a checkpoint goes on from the newest, or is the newest once more. A parent sorts before its changes."""
-    if parent_id is None or parent_id >= checkpoint_id:
-        return False
-    return newest is None or newest.checkpoint_id in (parent_id, checkpoint_id)
-
-
-def _in_no_segment(leaf: Leaf) -> Leaf:
-    return Leaf(leaf.typ, leaf.data) if isinstance(leaf.at, SegmentRef) else leaf
+                    self.rewrite_full(namespace, item, checkpoint_id)

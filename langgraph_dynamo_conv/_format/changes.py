@@ -12,7 +12,7 @@ A tree or a change is written as msgpack, with arrays that open with a tag:
     [1, [node, ...]]                      a list
     [2, segment, index]                   a leaf that is in a segment (a number in the payload's segment table)
     [3, segment, index, count]            in a list: so many leaves of a segment in a row
-    [4, type, digest, bytes, parts]       a leaf that is stored as a blob
+    [4, type, digest, bytes, parts, plain] a leaf that is stored as a blob; plain: the digest of its type and bytes
     [5, {key: change}, [key], order]      a dict changed: keys set, keys removed, all keys in order (nil: as before)
     [6, before, after, [node, ...]]       a list changed: how many leaves stay in front and at the end, and what stands
                                           between them
@@ -188,7 +188,7 @@ def encode(node: Node, segment_numbers: Mapping[str, int] | None = None) -> Any:
 
 def _encoded_leaf(leaf: Leaf, numbers: Mapping[str, int]) -> Any:
     if isinstance(leaf.at, BlobRef):
-        return [_BLOB, leaf.typ, *leaf.at]
+        return [_BLOB, leaf.typ, *leaf.at, leaf.plain_digest()]
     if leaf.at is not None and leaf.at.segment in numbers:
         return [_IN_SEGMENT, numbers[leaf.at.segment], leaf.at.position]
     return leaf.data if leaf.typ == _NATIVE else [_LEAF, leaf.typ, leaf.data]
@@ -253,6 +253,9 @@ def _leaf(encoded: Any, segment_table: Sequence[str]) -> Leaf:
         return Leaf(parts[0], parts[1])
     if tag == _IN_SEGMENT and parts[0] >= 0:
         return Leaf(_NATIVE, None, SegmentRef(segment_table[parts[0]], parts[1]))
-    if tag == _BLOB:
-        return Leaf(parts[0], None, BlobRef(*parts[1:]))
+    if tag == _BLOB and isinstance(parts[-1], bytes):
+        typ, *ref, plain = parts
+        leaf = Leaf(typ, None, BlobRef(*ref))
+        leaf.digest = plain
+        return leaf
     raise ValueError("stored state is of an unknown grammar")

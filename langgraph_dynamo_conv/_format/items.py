@@ -2,7 +2,7 @@
 
 Attribute names of our own items are one letter, since every item pays for its names:
 
-    checkpoint   k "c" change | "f" full, d frame (or v: the frame as a blob), p parent, r run,
+    checkpoint   k "c" change | "f" full, d frame (or v: the frame as a blob), p parent ("": it was removed), r run,
                  n namespace if digested; where a time to live is set: u when the conversation is over,
                  l when it is no longer listed, being kept only for those that build on it
     task writes  w<idx> frame of a regular write, x<idx> of a special one (idx 1 to 4), t task id if digested, u
@@ -36,6 +36,9 @@ BLOBS = "blobs"
 """The attribute of a row or page that lists the blobs to which its messages refer."""
 
 CHANGE, FULL = "c", "f"
+REMOVED = ""
+"""The parent of a checkpoint whose ancestors were all removed."""
+
 _TIMES = ("u", EXPIRES_AT, "l")
 
 

@@ -64,6 +64,10 @@ class Leaf:
             return self.data == other.data and self.typ == other.typ
         return self.plain_digest() == other.plain_digest()
 
+    def in_no_segment(self) -> Leaf:
+        """The same leaf, as one of its own if it is in a segment."""
+        return Leaf(self.typ, self.data) if isinstance(self.at, SegmentRef) else self
+
     def thinned(self) -> Leaf:
         """The same leaf without its bytes if it is a blob, whose bytes can be fetched; else this leaf."""
         if not isinstance(self.at, BlobRef):
@@ -120,6 +124,31 @@ def leaves(node: Node) -> Iterator[Leaf]:
     if type(node) is dict:
         return chain.from_iterable(map(leaves, node.values()))
     return iter(node if type(node) is list else [cast("Leaf", node)])
+
+
+def content_digest(node: Node) -> bytes:
+    """A digest of what a tree holds, 8 bytes: of its keys in their order, and of its leaves' types and plain bytes.
+
+    Where leaves are, how they are compressed or encrypted, and what the tree was built on makes no difference.
+    """
+    digest = blake2b(digest_size=8)
+    _digest_into(node, digest.update)
+    return digest.digest()
+
+
+def _digest_into(node: Node, update: Callable[[bytes], None]) -> None:
+    if type(node) is dict:
+        update(b"{%d" % len(node))
+        for key, item in node.items():
+            name = key.encode(errors="surrogatepass")
+            update(b"%d:%b" % (len(name), name))
+            _digest_into(item, update)
+    elif type(node) is list:
+        update(b"[%d" % len(node))
+        update(b"".join([leaf.plain_digest() for leaf in node]))
+    else:
+        update(b"=")
+        update(cast("Leaf", node).plain_digest())
 
 
 def with_leaves(node: Node, instead: Callable[[Leaf], Leaf]) -> Any:

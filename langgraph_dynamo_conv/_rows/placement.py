@@ -16,6 +16,7 @@ from langgraph_dynamo_conv._rows.pages import PAGE_MESSAGES, Page, pages_of
 from langgraph_dynamo_conv._rows.row import IDLE, WAITING, Row, RowUpdate
 from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE, newest_exchange, shorten_values, title_of
 from langgraph_dynamo_conv._transcript.folding import Message
+from langgraph_dynamo_conv._transcript.growing import fork_point
 from langgraph_dynamo_conv._transcript.ids import ids_of
 from langgraph_dynamo_conv._transcript.langchain import speaker_of
 
@@ -216,3 +217,13 @@ def _with_new_pages(row: Row, shown: list[Message], cut: int, start: int, pages:
     rest = shown[first - row.first :]
     kept = rest if is_complete else rest[:1]
     return RowPlan(replace(row, first=first, messages=kept), cut, tuple(added), is_complete)
+
+
+def is_near(messages: Sequence[Message], update: RowUpdate) -> bool:
+    """Whether an update does not go before the messages that a row has, as far as can be told from them."""
+    if update.forked_from is None:
+        return not update.is_apart
+    forked_from, taken_back = update.forked_from, update.taken_back
+    if not forked_from and not taken_back:
+        return False
+    return fork_point(messages, forked_from, taken_back.keys(), by_words=not update.has_ids) is not None

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Literal, get_args
 
 from langchain_core.messages import BaseMessage
 
-from langgraph_dynamo_conv._format.attributes import to_attribute
-from langgraph_dynamo_conv._format.items import EXPIRES_AT, LIVE_UNTIL, NEVER, AttributeMap, Times
+from langgraph_dynamo_conv._format.attributes import storable, to_attribute
+from langgraph_dynamo_conv._format.items import BLOBS, EXPIRES_AT, LIVE_UNTIL, NEVER, AttributeMap, Times
 from langgraph_dynamo_conv._format.keys import PK, Scope
+from langgraph_dynamo_conv._rows.large_messages import refs_of
 from langgraph_dynamo_conv._transcript.differences import Said
 from langgraph_dynamo_conv._transcript.folding import Message
 
@@ -24,6 +25,10 @@ INCARNATION_BYTES = 4
 TIMES = {f"#{name}": name for name in (LIVE_UNTIL, EXPIRES_AT)}
 # Other programs may have a time of another type: such a row is live, as one without is.
 _LIVE = " AND ".join(f"(NOT attribute_type({name}, :number) OR {name} > :time)" for name in TIMES)
+
+
+Asked = list[dict[str, Any]]
+"""What interrupts ask, each as `id` and `value`."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,29 @@ def iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def attributes_of(row: Row) -> dict[str, Any]:
+    """What a row is stored with but for `created_at`, by attribute; None for what it is stored without."""
+    return {
+        "title": row.title,
+        "messages": row.messages,
+        "updated_at": row.updated_at,
+        "message_count": row.message_count,
+        "first": row.first or None,
+        "status": row.status,
+        "status_at": row.status_at if row.status_at != row.updated_at else None,
+        "waiting_for": list(row.waiting_for) or None,
+        "version": row.version,
+        "renumbered": row.renumbered or None,
+        "head": row.head,
+        "beside": list(row.beside) or None,
+        "incarnation": row.incarnation,
+        "foreign": row.is_foreign or None,
+        BLOBS: refs_of(row.messages) or None,
+        LIVE_UNTIL: row.times.until,
+        EXPIRES_AT: row.times.expires_at,
+    }
+
+
 def _unchanged_since(before: Row | None) -> tuple[str, dict[str, str], dict[str, Any]]:
     """The condition that nobody, also no program that ignores `version`, wrote messages since `before` was read."""
     if before is None:
@@ -166,6 +194,42 @@ def times_of(item: AttributeMap) -> Times:
     """The times of a row that was read; other programs may have an `expires_at` of their own."""
     stored = [item.get(name, {}).get("N") for name in (LIVE_UNTIL, EXPIRES_AT)]
     return Times(*(int(float(time)) if time is not None else None for time in stored))
+
+
+RAISED_VERSION = {
+    "UpdateExpression": "ADD #version :one",
+    "ConditionExpression": "attribute_exists(#version)",
+    "ExpressionAttributeNames": {"#version": "version"},
+    "ExpressionAttributeValues": {":one": {"N": "1"}},
+}
+"""The update that tells other writers that a row has changed."""
+
+
+def mark_of(times: Times) -> dict[str, Any]:
+    """The update that gives a row its times, if it is there; without times, if it has none already."""
+    stamps = {
+        f":{name}": {"N": str(time)} for name, time in zip(TIMES.values(), times, strict=True) if time is not None
+    }
+    if not stamps:
+        condition = f"attribute_exists(#pk) AND attribute_not_exists({LIVE_UNTIL})"
+        return {"ConditionExpression": condition, "ExpressionAttributeNames": {"#pk": PK}}
+    return {
+        "UpdateExpression": "SET " + ", ".join(f"{name[1:]} = {name}" for name in stamps),
+        "ConditionExpression": "attribute_exists(#pk)",
+        "ExpressionAttributeNames": {"#pk": PK},
+        "ExpressionAttributeValues": stamps,
+    }
+
+
+def is_same(before: Row | None, row: Row) -> bool:
+    """Whether a row that was read again is as before: what is missing then, is missing."""
+    return before is not None and (before.version, before.updated_at) == (row.version, row.updated_at)
+
+
+def asked(values: Iterable[Any]) -> Asked:
+    """What interrupts ask, as rows say it."""
+    interrupts = [one for value in values for one in (value if isinstance(value, (list, tuple)) else [value])]
+    return [{"id": str(getattr(one, "id", "")), "value": storable(getattr(one, "value", one))} for one in interrupts]
 
 
 def live(request: Mapping[str, Any], seconds: float) -> dict[str, Any]:

@@ -11,7 +11,7 @@ the rest. A row that another program began is whole as long as an item can hold 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -19,27 +19,27 @@ from typing import Any
 from langgraph_dynamo_conv._checkpoints.blobs import PendingBlobs
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import (
-    BLOBS,
-    EXPIRES_AT,
-    LIVE_UNTIL,
-    NEVER,
     AttributeMap,
     key_attributes,
 )
 from langgraph_dynamo_conv._format.keys import PK, Scope
-from langgraph_dynamo_conv._rows.large_messages import LargeMessages, packed, refs_of
+from langgraph_dynamo_conv._rows.large_messages import LargeMessages, packed
 from langgraph_dynamo_conv._rows.pages import Pages, StaleRow
-from langgraph_dynamo_conv._rows.placement import Placement, RowLimits, RowPlan, dated_plan, updated
+from langgraph_dynamo_conv._rows.placement import Placement, RowLimits, RowPlan, dated_plan, is_near, updated
 from langgraph_dynamo_conv._rows.reading import ENCRYPTED_TITLE, read_row, read_summary
 from langgraph_dynamo_conv._rows.row import (
     IDLE,
     INCARNATION_BYTES,
+    RAISED_VERSION,
     TIMES,
     Row,
     RowUpdate,
     Transcript,
+    attributes_of,
+    is_same,
     iso,
     live,
+    mark_of,
     times_of,
     update_of,
 )
@@ -49,7 +49,7 @@ from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE
 from langgraph_dynamo_conv._transcript.folding import Message
-from langgraph_dynamo_conv._transcript.growing import Grown, before_fork, fork_point, grow
+from langgraph_dynamo_conv._transcript.growing import Grown, before_fork, grow
 from langgraph_dynamo_conv._transcript.ids import ids_of
 from langgraph_dynamo_conv.errors import ConflictError
 
@@ -186,24 +186,50 @@ class Rows:
         """
         self._commit(scope, planned)
 
-    def prolong(self, scope: Scope) -> None:
-        """Restart the clock of a row that does not follow the messages.
+    def mark(self, scope: Scope, *, is_run: bool) -> bool:
+        """Where a run is over, restart the clock of a row that does not follow it; False where there is no row.
 
-        Cost: nothing without a time to live, else that of `change`.
+        Cost: one UpdateItem of the row; its index entry is billed too where there is a time to live.
         """
-        row = self.known(scope)
-        if self._expiry.is_on or (row is not None and row.times != NEVER):
-            self.change(scope, lambda now: None if now is None else replace(now, times=self._expiry.fresh()))
+        if not is_run and not self._expiry.is_on:
+            return True
+        if self._is_updated(scope, mark_of(self._expiry.fresh())):
+            return True
+        self.forget(scope.thread_id, scope.user_id)
+        row = self.change(scope, lambda now: None if now is None else replace(now, times=self._expiry.fresh()))
+        return row is not None
 
-    def apply(self, scope: Scope, update_of: Callable[[Row | None], RowUpdate | None]) -> Row | None:
-        """Bring the row up to a state; `update_of` says what the state is, given the row that there is; None: not now.
+    def raise_version(self, scope: Scope) -> None:
+        """Let whoever writes the row next find that it has changed. Cost: one UpdateItem, for table and index."""
+        self._is_updated(scope, RAISED_VERSION)
+        self.forget(scope.thread_id, scope.user_id)
+
+    def _is_updated(self, scope: Scope, update: Mapping[str, Any]) -> bool:
+        try:
+            self._table.update(scope.row(), **update)
+        except ConditionFailed:
+            return False
+        return True
+
+    def apply(
+        self,
+        scope: Scope,
+        update_of: Callable[[Row | None], RowUpdate | None],
+        overtaken: Callable[[], None] = lambda: None,
+    ) -> Row | None:
+        """Bring the row up to a state.
+
+        Args:
+            scope: Conversation and user.
+            update_of: Says what the state is, given the row that there is; None: not now.
+            overtaken: Called where another writer was faster, before the row is planned again; may raise.
 
         Cost: nothing if the row says it already, else that of `change`, and one PutItem for each page of messages that
         leave the row; twice the units where older messages change, or more come at once than the row holds.
         """
         row, is_complete = None, False
         while not is_complete:
-            row, is_complete = self._commit(scope, lambda row: self._planned(scope, row, update_of(row)))
+            row, is_complete = self._commit(scope, lambda row: self._planned(scope, row, update_of(row)), overtaken)
         return row
 
     def transcript(
@@ -224,7 +250,7 @@ class Rows:
                 return None
             first, last = select(row)
             stored = self._stored(row, first, last)
-            if stored is not None and (len(stored) == max(last - first, 0) or _is_same(before, row)):
+            if stored is not None and (len(stored) == max(last - first, 0) or is_same(before, row)):
                 return Transcript(row, first, self._large.whole(scope, stored))
             before = row
         raise self._conflict(scope, "GetItem")
@@ -235,7 +261,12 @@ class Rows:
         newer = row.messages[max(first - row.first, 0) : max(last - row.first, 0)]
         return None if older is None else [*older.values(), *newer]
 
-    def _commit(self, scope: Scope, planned: Callable[[Row | None], RowPlan | None]) -> tuple[Row | None, bool]:
+    def _commit(
+        self,
+        scope: Scope,
+        planned: Callable[[Row | None], RowPlan | None],
+        overtaken: Callable[[], None] = lambda: None,
+    ) -> tuple[Row | None, bool]:
         """Write what is planned for the row as it is; gives the row, and whether it then shows all of the state."""
         row = self.known(scope) if scope in self._known else self.get(scope)
         for _ in range(_TRIES):
@@ -249,6 +280,7 @@ class Rows:
             except ConditionFailed as refused:
                 self._deleted_expired(scope, refused)
                 row = self.get(scope)
+                overtaken()
             except StaleRow:
                 row = self.get(scope)
         raise self._conflict(scope, "UpdateItem")
@@ -289,7 +321,7 @@ class Rows:
         """
         if row is None:
             row = self._new(scope, update.now)
-        if not row.first or _is_near(row.messages, update):
+        if not row.first or is_near(row.messages, update):
             grown = self._grow(scope, row.messages, update)
             if not row.first or grown.is_complete:
                 return row, grown.messages, row.messages
@@ -335,25 +367,7 @@ class Rows:
         return written
 
     def _fields(self, before: Row | None, after: Row) -> dict[str, Any]:
-        fields: dict[str, Any] = {
-            "title": after.title,
-            "messages": after.messages,
-            "updated_at": after.updated_at,
-            "message_count": after.message_count,
-            "first": after.first or None,
-            "status": after.status,
-            "status_at": after.status_at if after.status_at != after.updated_at else None,
-            "waiting_for": list(after.waiting_for) or None,
-            "version": after.version,
-            "renumbered": after.renumbered or None,
-            "head": after.head,
-            "beside": list(after.beside) or None,
-            "incarnation": after.incarnation,
-            "foreign": after.is_foreign or None,
-            BLOBS: refs_of(after.messages) or None,
-            LIVE_UNTIL: after.times.until,
-            EXPIRES_AT: after.times.expires_at,
-        }
+        fields = attributes_of(after)
         if self._codec.encryptor is not None:
             content = [after.title, after.messages, list(after.waiting_for)]
             frame = self._codec.frame(packed(content), after.scope.user_id)
@@ -381,18 +395,3 @@ class Rows:
 
 
 _MISSING = object()
-
-
-def _is_near(messages: Sequence[Message], update: RowUpdate) -> bool:
-    """Whether an update does not go before the messages that a row has, as far as can be told from them."""
-    if update.forked_from is None:
-        return not update.is_apart
-    forked_from, taken_back = update.forked_from, update.taken_back
-    if not forked_from and not taken_back:
-        return False
-    return fork_point(messages, forked_from, taken_back.keys(), by_words=not update.has_ids) is not None
-
-
-def _is_same(before: Row | None, row: Row) -> bool:
-    """Whether a row that was read again is as before: what is missing then, is missing."""
-    return before is not None and (before.version, before.updated_at) == (row.version, row.updated_at)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.recent import Recent
 
 REMEMBERED = 512
@@ -30,6 +31,12 @@ class RunStart:
     is_named: bool
     step: int | None
     checkpoint_id: str | None = None
+
+    def seen_in(self, stored: StoredCheckpoint) -> set[str]:
+        """Ids of a checkpoint's ancestors that were there while the run went on, as far as they are known."""
+        lineage = stored.lineage
+        first = lineage.index(self.checkpoint_id) if self.checkpoint_id in lineage else 0
+        return {*lineage[first:]} - {""}
 
     def is_out_of_steps(self, step: object, limit: object) -> bool:
         """Whether a checkpoint is the last one that a run's recursion limit lets it come to.

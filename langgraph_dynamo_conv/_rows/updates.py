@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from langgraph.checkpoint.serde.types import ERROR, INTERRUPT, RESUME
 
+from langgraph_dynamo_conv._checkpoints.removal import Removal
 from langgraph_dynamo_conv._checkpoints.store import Checkpoints
-from langgraph_dynamo_conv._format.attributes import storable
 from langgraph_dynamo_conv._format.keys import Scope
-from langgraph_dynamo_conv._rows.row import FAILED, IDLE, RUNNING, WAITING, Row, RowUpdate
+from langgraph_dynamo_conv._rows.row import FAILED, IDLE, RUNNING, WAITING, Asked, Row, RowUpdate, asked
 from langgraph_dynamo_conv._rows.rows import Rows
 from langgraph_dynamo_conv._rows.starts import RunStart
 from langgraph_dynamo_conv._rows.steps import Steps, Way
@@ -39,9 +40,6 @@ _BY_HAND = ("update", "fork")
 _MOST_BESIDE = 3
 
 REMEMBERED = 512
-
-Asked = list[dict[str, Any]]
-"""What interrupts ask, each as `id` and `value`."""
 
 EarlyStatuses = Recent[tuple[Scope, str], str]
 """The status that interrupts and failures lead to, by checkpoint, until that is saved."""
@@ -79,6 +77,7 @@ class RowUpdater:
     Args:
         rows: The rows.
         checkpoints: The states.
+        removal: Lets a deletion win.
         steps: What their steps said.
         channel: Name of the channel that holds the messages.
         transcript: Whether the row holds messages; without, it is only there to be found.
@@ -89,6 +88,7 @@ class RowUpdater:
         self,
         rows: Rows,
         checkpoints: Checkpoints,
+        removal: Removal,
         steps: Steps,
         *,
         channel: str,
@@ -97,6 +97,7 @@ class RowUpdater:
     ) -> None:
         self._rows = rows
         self._checkpoints = checkpoints
+        self._removal = removal
         self._steps = steps
         self.channel = channel
         self._transcript = transcript
@@ -128,10 +129,7 @@ class RowUpdater:
         row = self._rows.known(scope)
         is_over = not is_pending(values)
         if not self._transcript:
-            if row is None:
-                self._rows.create(scope)
-            if is_over:
-                self._rows.prolong(scope)
+            self._keep(scope, stored, start, is_over=is_over)
             return None
         self._steps.note(scope, stored, parent, values.get(self.channel))
         early = self._early.pop((scope, stored.checkpoint_id))
@@ -174,9 +172,9 @@ class RowUpdater:
             if task_id == _NULL_TASK and RESUME in channels:
                 self._resumed(scope, checkpoint_id, start)
             return
-        asked = _asked(value for channel, value in writes if channel == INTERRUPT)
+        questions = asked(value for channel, value in writes if channel == INTERRUPT)
         run, before = self._stops.get((scope, checkpoint_id)) or (start, [])
-        self._stops.put((scope, checkpoint_id), (start, [*before, *asked] if run is start else asked))
+        self._stops.put((scope, checkpoint_id), (start, [*before, *questions] if run is start else questions))
         self._early.put((scope, checkpoint_id), status)
         stored = self._checkpoints.get(scope.namespace(), checkpoint_id)
         if stored is not None and self._early.pop((scope, checkpoint_id)) is not None:
@@ -226,6 +224,8 @@ class RowUpdater:
 
         def update_of(row: Row | None) -> RowUpdate | None:
             nonlocal way
+            if row is None and stored.parent_id is not None:
+                self._check_kept(scope, stored, start)
             if is_start and row is not None and self._rows.is_dear(row):
                 return None
             at = self._place(scope, stored, row)
@@ -235,13 +235,13 @@ class RowUpdater:
                 way = self._steps.way(scope, stored, at.common or "", may_read=bool(at.head))
             if at.is_apart and at.common == stored.checkpoint_id and not is_rerun:
                 return None  # the row shows what followed
-            run, asked = self._stops.get((scope, stored.checkpoint_id)) or (None, [])
+            run, questions = self._stops.get((scope, stored.checkpoint_id)) or (None, [])
             update = RowUpdate(
                 way.said,
                 None if is_guess and _has_stopped(row, stored) else status,
                 stored.checkpoint_id,
                 now,
-                waiting_for=asked if status == WAITING else (),
+                waiting_for=questions if status == WAITING else (),
                 asks_anew=status == WAITING and run is not None,
                 is_all=way.is_all,
                 is_apart=at.is_apart or by_hand or way.is_all,
@@ -255,10 +255,30 @@ class RowUpdater:
             last = self._steps.last(scope, at.common) if at.common and not is_last else None
             return replace(update, after=last)
 
-        row = self._rows.apply(scope, update_of)
+        row = self._rows.apply(scope, update_of, partial(self._check_kept, scope, stored, start))
         if (shown := self._rows.known(scope)) is not None and shown.head == stored.checkpoint_id:
             self._steps.forget(scope, way.checkpoint_ids)
         return row
+
+    def _keep(self, scope: Scope, stored: StoredCheckpoint, start: RunStart | None, *, is_over: bool) -> None:
+        """Let a row be there that does not follow the messages, unless it was deleted.
+
+        Cost: one write of the row when a conversation begins, one when a run is over: 1 unit, 2 with a time to live.
+        """
+        if stored.parent_id is None and self._rows.known(scope) is None:
+            self._rows.create(scope)
+        if is_over and not self._rows.mark(scope, is_run=start is not None):
+            self._check_kept(scope, stored, start)
+            self._rows.create(scope)
+
+    def _check_kept(self, scope: Scope, stored: StoredCheckpoint, start: RunStart | None) -> None:
+        """Raise if what a checkpoint comes from was deleted while its run went on. See `Removal.check_kept`."""
+        if start is not None:
+            seen = start.seen_in(stored)
+        else:
+            parent_id = stored.parent_id or ""
+            seen = {parent_id} if self._checkpoints.cached(scope.namespace(), parent_id) else set()
+        self._removal.check_kept(scope.namespace(), stored, seen)
 
     def _place(self, scope: Scope, stored: StoredCheckpoint, row: Row | None) -> _Place:
         """Where a checkpoint is, seen from what the row shows."""
@@ -370,11 +390,6 @@ class RowUpdater:
 def _has_stopped(row: Row | None, stored: StoredCheckpoint) -> bool:
     """Whether the row shows already that the step after this checkpoint was interrupted or failed."""
     return row is not None and row.head == stored.checkpoint_id and row.status in (WAITING, FAILED)
-
-
-def _asked(values: Iterable[Any]) -> Asked:
-    interrupts = [one for value in values for one in (value if isinstance(value, (list, tuple)) else [value])]
-    return [{"id": str(getattr(one, "id", "")), "value": storable(getattr(one, "value", one))} for one in interrupts]
 
 
 def is_pending(values: Mapping[str, Any]) -> bool:

@@ -5,11 +5,16 @@ Nothing here sends a request: pages are read on as they are needed, by whoever m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 
 from langgraph_dynamo_conv._format.items import FULL, CheckpointItem, item_fingerprint
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv.errors import CorruptDataError
+
+
+class OrphanError(CorruptDataError):
+    """A checkpoint builds on one that is not there: its conversation, or its run, was deleted while it was written."""
 
 
 class Stale(Exception):
@@ -77,12 +82,19 @@ class CheckpointPages:
             self.read()
         return self._items.get(checkpoint_id)
 
+    def newest_chain(self) -> list[CheckpointItem]:
+        """The chain of the newest checkpoint that is no orphan, oldest first; none if there is none."""
+        for item in self:
+            with suppress(OrphanError):
+                return self.chain(item)
+        return []
+
     def chain(self, head: CheckpointItem, cached: StoredCheckpoint | None = None) -> list[CheckpointItem]:
         """The items that make up `head`'s state, oldest first: from a full one, or from just after `cached`.
 
         Raises:
             Stale: The chain does not lead to `cached`, or its item has changed.
-            CorruptDataError: A checkpoint's parent is missing.
+            OrphanError: A checkpoint's parent is missing.
         """
         chain: list[CheckpointItem] = []
         item: CheckpointItem | None = head
@@ -99,8 +111,22 @@ class CheckpointPages:
             item = self.get(item.parent_id) if item.parent_id else None
         if cached is not None:
             raise Stale
-        raise CorruptDataError(
-            f"checkpoint {chain[-1].key} builds on {chain[-1].parent_id}, which is missing. If the conversation was "
-            "deleted or pruned while a run wrote to it, delete it once more",
+        raise OrphanError(
+            f"checkpoint {chain[-1].key} builds on {chain[-1].parent_id}, which is missing: the conversation, or this "
+            "run, was deleted while it wrote. Go on from the newest checkpoint, without a checkpoint_id; prune, or "
+            "delete once more, to remove what is left",
             key=str(chain[-1].key),
         )
+
+
+def orphans(items: Iterable[CheckpointItem]) -> set[str]:
+    """Ids of the changes among a namespace's checkpoints, oldest first, that do not go back to a full one.
+
+    A change sorts after what it builds on, or it would have been stored full.
+    """
+    whole: set[str] = set()
+    left: set[str] = set()
+    for item in items:
+        is_whole = item.kind == FULL or item.parent_id in whole
+        (whole if is_whole else left).add(item.checkpoint_id)
+    return left

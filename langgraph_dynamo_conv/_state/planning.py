@@ -105,7 +105,7 @@ def plan_checkpoint(
     difference = changes.difference(parent.tree, tree)
     if not linear:
         return plan_full_one(difference.tree, parent.segments)
-    frame = codec.pack(difference.change, namespace.checkpoint(checkpoint_id).sk)
+    frame = codec.pack([parent.content, difference.change], namespace.checkpoint(checkpoint_id).sk)
     change = CheckpointPlan(
         namespace, checkpoint_id, parent_id, difference.tree, frame, parent, full_check_at=parent.full_check_at
     )
@@ -164,3 +164,10 @@ def plan_full_checkpoint(
         ancestors=ancestors,
         full_bytes=len(frame) + int(new_bytes * (1 - full.merged_share)),
     )
+
+
+def is_linear(checkpoint_id: str, parent_id: str | None, newest: StoredCheckpoint | None) -> bool:
+    """Whether a checkpoint goes on from the newest, or is the newest once more. A parent sorts before its changes."""
+    if parent_id is None or parent_id >= checkpoint_id:
+        return False
+    return newest is None or newest.checkpoint_id in (parent_id, checkpoint_id)

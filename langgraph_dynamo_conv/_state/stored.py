@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from langgraph_dynamo_conv._format.items import CheckpointItem, item_fingerprint
-from langgraph_dynamo_conv._format.tree import Tree, leaves
+from langgraph_dynamo_conv._format.tree import Tree, content_digest, leaves
 from langgraph_dynamo_conv._state.message_digests import MessagesDigest
+from langgraph_dynamo_conv.errors import CorruptDataError
 
 CHAIN_ITEMS = 30
 RECHECK_ITEMS = 8
@@ -31,7 +32,7 @@ class StoredCheckpoint:
 
     Args:
         checkpoint_id: Its id.
-        parent_id: Its parent's id, or None.
+        parent_id: Its parent's id; "" where that was removed, None where it has none.
         tree: Its state. Leaves with a `BlobRef` may have no bytes.
         segments: Serialized bytes of each segment that leaves of the tree are in.
         chain_items: How many changes lie between it and the last full checkpoint.
@@ -61,6 +62,29 @@ class StoredCheckpoint:
         return not self.chain_items
 
     @cached_property
+    def content(self) -> bytes:
+        """The digest of its state: what is built on it carries this, and is refused on any other."""
+        return content_digest(self.tree)
+
+    def check_content(self, built_on: bytes, child: CheckpointItem) -> None:
+        """Refuse a change that was built on another state.
+
+        Args:
+            built_on: The digest that the change carries.
+            child: Its item.
+
+        Raises:
+            CorruptDataError: It was.
+        """
+        if built_on != self.content:
+            raise CorruptDataError(
+                f"the checkpoint at {child.key} can't be rebuilt: it was built on another {self.checkpoint_id} than is "
+                "stored. Two processes have stored different states under one checkpoint_id: go on from an earlier "
+                "checkpoint, or delete the conversation",
+                key=str(child.key),
+            )
+
+    @cached_property
     def weight(self) -> int:
         """About how many bytes of memory it holds."""
         sizes = [leaf.size for leaf in leaves(self.tree)]
@@ -78,7 +102,8 @@ def stored_full(
         segments: Serialized bytes of each segment that the tree refers to.
         ancestors: Ids of its ancestors as far as they are known; its parent's alone if None.
     """
-    known = (item.parent_id or "",) if ancestors is None else ancestors
+    parents = ("",) if item.parent_id is None else (item.parent_id,) if item.parent_id else ()
+    known = parents if ancestors is None else ancestors
     lineage = (*known, item.checkpoint_id)[-LINEAGE:]
     return StoredCheckpoint(
         item.checkpoint_id,

@@ -14,15 +14,13 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-from langgraph_dynamo_conv.errors import CorruptDataError
 from tests.conftest import MakeSaver
 from tests.factories import config as config_of
-from tests.factories import items_of, put
+from tests.factories import put
 from tests.store.test_concurrency import at_once
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
-    from mypy_boto3_dynamodb import DynamoDBClient
 
     from tests.engines import Engine
 
@@ -197,35 +195,6 @@ def test_what_is_pruned_during_a_run_goes_on(make_saver: MakeSaver) -> None:
     expected = [text for number in range(12) for text in (f"{number}", f"answer to {number}")]
     assert held(make_saver(), config) == shown(make_saver(), config) == expected
     assert damage(make_saver(), config) == ()
-
-
-def test_what_another_process_deletes_during_a_run_is_refused_until_it_is_deleted_once_more(
-    make_saver: MakeSaver, client: DynamoDBClient, table_name: str
-) -> None:
-    config, other = new_config(), make_saver()
-    thread_id = config["configurable"]["thread_id"]
-    ask(answering(make_saver()), config, "first")
-    ask(answering(make_saver(), lambda: other.delete_thread(thread_id)), config, "second")
-
-    with pytest.raises(CorruptDataError, match="delete it once more"):
-        make_saver().get_tuple(config)
-    with pytest.raises(CorruptDataError, match="delete it once more"):
-        ask(answering(make_saver()), config, "third")
-    assert make_saver().conversations.delete(thread_id, "alice") > 0
-    assert items_of(client, table_name) == []
-    ask(answering(make_saver()), config, "third")
-    assert held(make_saver(), config) == shown(make_saver(), config) == ["third", "answer to third"]
-
-
-def test_what_the_same_saver_deletes_during_a_run_begins_anew_with_the_rest_of_the_run(make_saver: MakeSaver) -> None:
-    config, saver = new_config(), make_saver()
-    thread_id = config["configurable"]["thread_id"]
-    ask(answering(saver), config, "first")
-    ask(answering(saver, lambda: saver.delete_thread(thread_id)), config, "second")
-
-    assert damage(make_saver(), config) == ()
-    ask(answering(make_saver()), config, "third")
-    assert held(make_saver(), config)[-2:] == ["third", "answer to third"]
 
 
 TALK = """

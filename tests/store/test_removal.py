@@ -9,7 +9,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-from langgraph_dynamo_conv.errors import CorruptDataError
+from langgraph_dynamo_conv.errors import ConversationNotFoundError
 from tests.conftest import MakeSaver
 from tests.factories import checkpoint_id, config, items_of, noise, put, read, sort_keys, values_of
 from tests.requests_log import RequestLog
@@ -113,15 +113,16 @@ def test_a_saver_notices_what_another_has_deleted(make_saver: MakeSaver) -> None
     assert values_of(other) == {"items": ["new"]}
 
 
-def test_a_run_that_goes_on_in_a_deleted_conversation_leaves_one_that_says_so(make_saver: MakeSaver) -> None:
+def test_who_puts_into_a_conversation_that_another_has_deleted_is_told(
+    make_saver: MakeSaver, client: DynamoDBClient, table_name: str
+) -> None:
     running, other = make_saver(), make_saver()
     grow(running, 5)
     other.delete_thread("thread")
-    put(running, 6, {"items": ["more"]}, parent=5)
+    with pytest.raises(ConversationNotFoundError, match="deleted while the run went on"):
+        put(running, 6, {"messages": [HumanMessage("more", id="1")]}, parent=5)
 
-    with pytest.raises(CorruptDataError, match="builds on .*, which is missing.*delete it once more"):
-        other.get_tuple(config())
-    other.delete_thread("thread")
+    assert items_of(client, table_name) == []
     assert other.get_tuple(config()) is None
     assert running.get_tuple(config()) is None
 
@@ -316,7 +317,7 @@ def test_deleting_runs_never_scans(make_saver: MakeSaver, client: DynamoDBClient
     with RequestLog(client) as log:
         saver.delete_for_runs(["run-1", "run-2", "none"])
 
-    assert set(log.operations) <= {"Query", "GetItem", "PutItem", "DeleteItem"}
+    assert set(log.operations) <= {"Query", "GetItem", "PutItem", "UpdateItem", "DeleteItem"}
     assert listed(saver) == ids(3)
 
 

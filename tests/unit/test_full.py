@@ -16,7 +16,7 @@ from langgraph_dynamo_conv._format.changes import apply
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import CHANGE, FULL, CheckpointItem
 from langgraph_dynamo_conv._format.keys import Scope
-from langgraph_dynamo_conv._format.tree import Leaf, Node, SegmentRef, grow, to_python
+from langgraph_dynamo_conv._format.tree import Leaf, Node, SegmentRef, content_digest, grow, to_python
 from langgraph_dynamo_conv._state import full
 from langgraph_dynamo_conv._state.full import decode_full, encode_segment, fill, full_pays, plan_full
 from langgraph_dynamo_conv._state.planning import plan_checkpoint
@@ -77,7 +77,8 @@ class Stored:
         whole, *changed = [unpacked(item.frame or b"", item.key.sk) for item in chain]
         tree, sizes = decode_full(whole)
         fill(tree, {segment: self._segment(segment) for segment in sizes})
-        for change in changed:
+        for built_on, change in changed:
+            assert built_on == content_digest(tree)
             tree = apply(tree, change)  # type: ignore[assignment]
         return value_of(tree)
 
