@@ -99,7 +99,8 @@ def change(runtime: Runtime, scope: Scope, message_id: str, content: str | None)
     steps, held_by = _searched(runtime, scope, target, content, search)
     for step in steps:
         _store(runtime, step)
-    head = _store(runtime, first) if first is not None else None
+    after = _store(runtime, first) if first is not None else None
+    head = after.checkpoint_id if after is not None else None
     erasure = Erasure(
         message_id,
         content,
@@ -107,7 +108,12 @@ def change(runtime: Runtime, scope: Scope, message_id: str, content: str | None)
         head=head,
         is_adopted=mentions(former, frozenset(target.adopted), []),
     )
-    return Done(runtime.erasing.apply(scope, erasure), head, held_by)
+
+    def overtaken() -> None:
+        if after is not None:
+            runtime.removal.check_kept(scope.namespace(), after, {after.parent_id or ""})
+
+    return Done(runtime.erasing.apply(scope, erasure, overtaken), head, held_by)
 
 
 def _target(runtime: Runtime, scope: Scope, message_id: str, *, is_removal: bool) -> Target:
@@ -170,6 +176,5 @@ def _searched(
     return steps, tuple(sorted(held_by, reverse=True))
 
 
-def _store(runtime: Runtime, step: _Step) -> str:
-    after = store_after(runtime, step.namespace, step.stored, step.checkpoint, is_apart=True)
-    return after.checkpoint_id
+def _store(runtime: Runtime, step: _Step) -> StoredCheckpoint:
+    return store_after(runtime, step.namespace, step.stored, step.checkpoint, is_apart=True)

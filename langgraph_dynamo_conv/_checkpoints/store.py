@@ -188,7 +188,9 @@ class Checkpoints:
             values = {name: node for name, node in tree["channel_values"].items() if not goes(name)}
             tree, segments = with_leaves({**tree, "channel_values": values}, Leaf.in_no_segment), {}
         plan = plan_full_checkpoint(namespace, was.checkpoint_id, parent_id, tree, segments, codec=self._codec)
-        self._table.put(self._prepared(plan, old.run_id, old.times, {}).to_attributes())
+        item = self._prepared(plan, old.run_id, old.times, {}).to_attributes()
+        with suppress(ConditionFailed):  # somebody has deleted it meanwhile: it stays away
+            self._table.put(item, ConditionExpression="attribute_exists(#pk)", ExpressionAttributeNames={"#pk": PK})
         self._cache.forget(namespace.scope.thread_id, namespace.scope.user_id)
 
     def replay(

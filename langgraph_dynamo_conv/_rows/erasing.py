@@ -98,8 +98,13 @@ class Erasing:
         target = Target(message, tuple(adopted))
         return replace(target, later=sum(map(target.is_same, after)))
 
-    def apply(self, scope: Scope, erasure: Erasure) -> str:
+    def apply(self, scope: Scope, erasure: Erasure, overtaken: Callable[[], None]) -> str:
         """Edit or remove the message, whoever else writes at the same time; gives the public id that it then has.
+
+        Args:
+            scope: Conversation and user.
+            erasure: What becomes of it.
+            overtaken: Called where another writer was faster, or has deleted the row; may raise.
 
         Raises:
             ConflictError: Other writers were faster every time, or more follows a removed message than one
@@ -112,6 +117,8 @@ class Erasing:
         names = [erasure.message_id]
 
         def planned(row: Row | None) -> RowPlan | None:
+            if row is None:
+                overtaken()
             held = self._held(row, erasure.message_id) if row is not None else None
             if held is not None:
                 return self._planned(held, erasure, names)
@@ -119,7 +126,7 @@ class Erasing:
                 raise self.not_found(scope, erasure.message_id)
             return None
 
-        self._rows.write(scope, planned)
+        self._rows.write(scope, planned, overtaken)
         return names[-1]
 
     def not_found(self, scope: Scope, message_id: str) -> MessageNotFoundError:

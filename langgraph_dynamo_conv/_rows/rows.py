@@ -177,14 +177,17 @@ class Rows:
 
         return self._commit(scope, planned)[0]
 
-    def write(self, scope: Scope, planned: Callable[[Row | None], RowPlan | None]) -> None:
+    def write(
+        self, scope: Scope, planned: Callable[[Row | None], RowPlan | None], overtaken: Callable[[], None]
+    ) -> None:
         """Write what is planned for the row as it is, planned again if another writer was faster. See `change`.
 
         Args:
             scope: Conversation and user.
             planned: Gives the plan, or None to leave the row alone; it may raise `StaleRow`.
+            overtaken: See `apply`.
         """
-        self._commit(scope, planned)
+        self._commit(scope, planned, overtaken)
 
     def mark(self, scope: Scope, *, is_run: bool) -> bool:
         """Where a run is over, restart the clock of a row that does not follow it; False where there is no row.

@@ -73,7 +73,13 @@ def add_message(
         runtime.row_updater.apply(scope, stored, None)
         return
     update = RowUpdate([], None, None, message["timestamp"], added=[message])
-    runtime.rows.apply(scope, lambda _: update)
+
+    def of(row: Row | None) -> RowUpdate:
+        if row is None:
+            raise runtime.directory.not_found(scope)
+        return update
+
+    runtime.rows.apply(scope, of)
 
 
 def erase(
