@@ -124,9 +124,7 @@ FAULTS = (
     Fault(
         "many writes are stored without a condition",
         "_checkpoints/writes.py",
-        """                ConditionExpression="attribute_not_exists(#pk)",
-                ExpressionAttributeNames={"#pk": PK},
-""",
+        "            **condition,\n",
         "",
     ),
     Fault(

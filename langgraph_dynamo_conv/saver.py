@@ -267,7 +267,8 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         Raises:
             ValueError: The config names no `thread_id` or no `checkpoint_id`, or an id is of another type or shape.
 
-        Cost: one UpdateItem, 1 write unit for each KB of what the task has written.
+        Cost: one UpdateItem, 1 write unit for each KB of what the task has written. Before it, one PutItem for each
+        350 KB of writes that do not fit into an item.
         """
         graph.put_writes(self._runtime, self._target(config), writes, task_id, task_path)
 

@@ -1,13 +1,18 @@
-"""Pending writes of tasks: one item per task and checkpoint, one attribute per write, stored with one request.
+"""Pending writes of tasks: one item per task and checkpoint, stored with one request.
 
 Regular writes are kept if present, special ones (`WRITES_IDX_MAP`: errors, interrupts, resumes) replace. They are given
 back in `writes_sort_key` order, whichever task finished first.
+
+A write has an attribute of its own. The regular writes of a call that are too many, or too large together, share a
+bundle: one frame, in the item or as a blob. A bundle is stored on condition that none of its writes is in the item, so
+no two bundles have the same write. An attribute is stored without a look at bundles, which would cost every call: where
+a bundle has its write too, the bundle was there first, and counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, count, pairwise
 from typing import Any, NamedTuple
 
 from langgraph.checkpoint.base import WRITES_IDX_MAP, writes_sort_key
@@ -18,11 +23,13 @@ from langgraph_dynamo_conv._format.items import (
     AttributeMap,
     WritesItem,
     blob_ref_text,
-    key_attributes,
+    bundle_name,
+    is_bundle,
     stamp,
+    write_index,
     write_name,
 )
-from langgraph_dynamo_conv._format.keys import PK, Key, Namespace, Scope, after_prefix, component, component_text
+from langgraph_dynamo_conv._format.keys import Key, Namespace, Scope, after_prefix, component, component_text
 from langgraph_dynamo_conv._format.limits import INLINE_FRAME_BYTES, MAX_WRITES_PER_UPDATE
 from langgraph_dynamo_conv._format.tree import BlobRef, Node, grow, to_python
 from langgraph_dynamo_conv._state.expiry import Expiry
@@ -37,6 +44,9 @@ _FIRST_PAGE = 4
 _SMALL_FRAME_BYTES = 128
 """Frames that stay in the item even where the item is too full: a reference takes half of that."""
 
+_NAME_BYTES = 8
+"""About what a frame's attribute takes beside the frame."""
+
 
 class Write(NamedTuple):
     """One write that was read: its place in `writes_sort_key` order, its channel, its value as a tree."""
@@ -50,15 +60,6 @@ class Write(NamedTuple):
 
 PendingWrites = list[tuple[str, str, Any]]
 """`pending_writes` as LangGraph takes them: task id, channel, value."""
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Frames of one call by write index, their trees, and the blobs they refer to."""
-
-    frames: dict[int, bytes] = field(default_factory=dict)
-    nodes: list[Node] = field(default_factory=list)
-    pending: PendingBlobs = field(default_factory=dict)
 
 
 class TaskWrites:
@@ -80,21 +81,20 @@ class TaskWrites:
     ) -> None:
         """Store a task's writes.
 
-        Cost: one UpdateItem, 1 write unit for each KB of what the task has written; up to 60 writes in a request, more
-        in one PutItem if they are the task's first. Before it, one PutItem for each part of a large value.
+        Cost: one UpdateItem, 1 write unit for each KB of what the task has written; before it, one PutItem for each
+        part of a large value, and of the bundle in which more than 60 writes, or more than fit into the item, are
+        stored together. Where the task has some of these already, also a refused UpdateItem, and a read of its bundles.
         """
         if not writes:
             return
         key = namespace.task(checkpoint_id, task_id)
-        plan = self._plan(namespace.scope, key, task_path, writes)
         task = {} if component_text(component(task_id)) is not None else {"t": {"S": task_id}}
         task |= stamp(self._expiry.outliving(), self._expiry.until())
-        try:
-            self._store(namespace.scope, key, plan, task, INLINE_FRAME_BYTES)
-        except ItemTooLargeError:
-            self._store(namespace.scope, key, plan, task, 0)
-        for node in plan.nodes:
-            self._blobs.remember(namespace.scope, node)
+        pending: PendingBlobs = {}
+        placed = self._placed(namespace.scope, task_id, task_path, writes, pending)
+        self._store(namespace.scope, key, placed, pending, task)
+        for write in placed:
+            self._blobs.remember(namespace.scope, write.node)
 
     def between(self, namespace: Namespace, oldest: str, newest: str) -> dict[str, list[Write]]:
         """Writes of all checkpoints from `oldest` to `newest`, by checkpoint id, each in order."""
@@ -110,23 +110,17 @@ class TaskWrites:
         """Delete the writes on a checkpoint to channels that go. Cost: one Query, and a request for each task."""
         for page in self._table.query(namespace.scope.thread_id, namespace.writes(checkpoint_id)):
             for item in map(WritesItem.from_attributes, page):
-                writes = self.decoded(namespace.scope, [item])
-                names = [write_name(write.idx) for write in writes if goes(write.channel)]
-                if len(names) == len(writes):
-                    self._table.delete(item.key)
-                elif names:
-                    self._table.update(item.key, UpdateExpression="REMOVE " + ", ".join(names))
+                self._drop(namespace.scope, item, goes)
 
     def decoded(self, scope: Scope, items: list[WritesItem]) -> list[Write]:
         """Writes of items of one checkpoint, in `writes_sort_key` order."""
-        refs = [frame for item in items for frame in item.frames.values() if isinstance(frame, BlobRef)]
-        fetched = self._blobs.fetch_frames(scope, refs) if refs else {}
-        writes = [
-            self._decoded(item, index, fetched[frame.digest] if isinstance(frame, BlobRef) else frame)
-            for item in items
-            for index, frame in item.frames.items()
-        ]
-        return sorted(writes, key=lambda write: writes_sort_key(write.path, write.task_id, write.idx))
+        by_place = {
+            (item.key, write.idx): write
+            for item, by_name in zip(items, self._by_name(scope, items), strict=True)
+            for name in sorted(by_name, reverse=True)  # bundles last: they count more than attributes
+            for write in by_name[name]
+        }
+        return sorted(by_place.values(), key=lambda write: writes_sort_key(write.path, write.task_id, write.idx))
 
     def refs(self, scope: Scope, item: WritesItem) -> list[BlobRef]:
         """The blobs that an item refers to: frames that did not fit into it, and large values in the writes."""
@@ -139,48 +133,78 @@ class TaskWrites:
         loads = self._serializer.loads
         return [(write.task_id, write.channel, to_python(write.node, loads, blobs)) for write in writes]
 
-    def _plan(self, scope: Scope, key: Key, path: str, writes: Sequence[tuple[str, Any]]) -> _Plan:
-        plan = _Plan()
+    def _placed(
+        self, scope: Scope, task_id: str, path: str, writes: Sequence[tuple[str, Any]], pending: PendingBlobs
+    ) -> list[Write]:
+        """The writes of one call, the last to each special channel; blobs that they refer to are added to `pending`."""
+        placed: dict[int, Write] = {}
         for position, (channel, value) in enumerate(writes):
             index = WRITES_IDX_MAP.get(channel, position)
-            node = self._blobs.place(grow(value, self._serializer.dumps, 1), scope, plan.pending)
-            payload = [channel, path, changes.encode(node)]
-            plan.frames[index] = self._serializer.codec.pack(payload, _context(key, index))
-            plan.nodes.append(node)
-        return plan
+            node = self._blobs.place(grow(value, self._serializer.dumps, 1), scope, pending)
+            placed[index] = Write(path, task_id, index, channel, node)
+        return list(placed.values())
 
-    def _attributes(self, plan: _Plan, max_bytes: int) -> AttributeMap:
-        """The writes as attributes; the largest become blobs until the rest fits."""
+    def _store(self, scope: Scope, key: Key, writes: list[Write], pending: PendingBlobs, task: AttributeMap) -> None:
+        """Store the writes of one call, but for regular ones that are there already."""
+        room, bundle = INLINE_FRAME_BYTES, bundle_name(0)
+        while writes:
+            attributes = self._attributes(key, writes, bundle, room, pending)
+            self._table.side_by_side(*self._blobs.requests(scope, pending))
+            pending.clear()
+            try:
+                self._update(key, {**attributes, **task}, _in_no_item(writes, bundle) if bundle in attributes else {})
+                return
+            except ItemTooLargeError:
+                if not room:
+                    raise
+                room = 0
+            except ConditionFailed as refused:
+                item = _found(refused)
+                there = {write.idx for write in self.decoded(scope, [item])}
+                writes = [write for write in writes if write.idx < 0 or write.idx not in there]
+                bundle = next(name for name in map(bundle_name, count()) if name not in item.frames)
+
+    def _attributes(
+        self, key: Key, writes: list[Write], bundle: str, max_bytes: int, pending: PendingBlobs
+    ) -> AttributeMap:
+        """The writes as attributes, the regular ones in a bundle if need be; the largest become blobs until all fit."""
+        regular = [write for write in writes if write.idx >= 0]
+        are_few = all(write.idx < MAX_WRITES_PER_UPDATE for write in regular)
+        frames = self._frames(key, writes) if are_few else {}
+        if regular and (not frames or sum(map(_stored_bytes, frames.values())) > max_bytes):
+            special = self._frames(key, [write for write in writes if write.idx < 0])
+            frames = {**special, bundle: self._bundle(key, bundle, regular)}
+        return self._fitted(frames, max_bytes, pending)
+
+    def _fitted(self, frames: Mapping[str, bytes], max_bytes: int, pending: PendingBlobs) -> AttributeMap:
+        """Frames as attributes; the largest become blobs until the rest fits."""
         attributes: AttributeMap = {}
         room = max_bytes
-        for index, frame in sorted(plan.frames.items(), key=lambda entry: len(entry[1])):
-            room -= len(frame) + 8
+        for name, frame in sorted(frames.items(), key=lambda entry: len(entry[1])):
+            room -= _stored_bytes(frame)
             if room < 0 and len(frame) > _SMALL_FRAME_BYTES:
-                attributes[write_name(index)] = {"S": blob_ref_text(self._blobs.add(frame, plan.pending))}
+                attributes[name] = {"S": blob_ref_text(self._blobs.add(frame, pending))}
             else:
-                attributes[write_name(index)] = {"B": frame}
+                attributes[name] = {"B": frame}
         return attributes
 
-    def _store(self, scope: Scope, key: Key, plan: _Plan, task: AttributeMap, max_bytes: int) -> None:
-        attributes = self._attributes(plan, max_bytes)
-        if plan.pending:
-            self._table.side_by_side(*self._blobs.requests(scope, plan.pending))
-        if len(attributes) <= MAX_WRITES_PER_UPDATE:
-            self._update(key, {**attributes, **task})
-            return
-        try:
-            self._table.put(
-                {**key_attributes(key), **attributes, **task},
-                ConditionExpression="attribute_not_exists(#pk)",
-                ExpressionAttributeNames={"#pk": PK},
-            )
-        except ConditionFailed:
-            names = list(attributes)
-            for start in range(0, len(names), MAX_WRITES_PER_UPDATE):
-                batch = names[start : start + MAX_WRITES_PER_UPDATE]
-                self._update(key, {**{name: attributes[name] for name in batch}, **task})
+    def _frames(self, key: Key, writes: Iterable[Write]) -> dict[str, bytes]:
+        """A frame for each write, by attribute."""
+        frames = {}
+        for write in writes:
+            name = write_name(write.idx)
+            payload = [write.channel, write.path, changes.encode(write.node)]
+            frames[name] = self._serializer.codec.pack(payload, _context(key, name))
+        return frames
 
-    def _update(self, key: Key, attributes: AttributeMap) -> None:
+    def _bundle(self, key: Key, name: str, writes: list[Write]) -> bytes:
+        """One frame for regular writes of one call."""
+        gaps = [index - before for before, index in pairwise([0, *(write.idx for write in writes)])]
+        columns = [[write.channel for write in writes], [changes.encode(write.node) for write in writes]]
+        payload = [writes[0].path if writes else "", gaps, *columns]
+        return self._serializer.codec.pack(payload, _context(key, name))
+
+    def _update(self, key: Key, attributes: AttributeMap, condition: Mapping[str, str]) -> None:
         sets = [
             f"{name} = if_not_exists({name}, :{name})" if name[0] == "w" else f"{name} = :{name}" for name in attributes
         ]
@@ -188,14 +212,60 @@ class TaskWrites:
             key,
             UpdateExpression="SET " + ", ".join(sets),
             ExpressionAttributeValues={f":{name}": value for name, value in attributes.items()},
+            **condition,
         )
 
-    def _decoded(self, item: WritesItem, index: int, frame: bytes) -> Write:
-        context = _context(item.key, index)
+    def _drop(self, scope: Scope, item: WritesItem, goes: Callable[[str], bool]) -> None:
+        """Delete the writes of an item to channels that go. A bundle stays, though it may be left without a write."""
+        (by_name,) = self._by_name(scope, [item])
+        bundled = {write.idx for name, writes in by_name.items() if is_bundle(name) for write in writes}
+
+        def stays(name: str, write: Write) -> bool:
+            return not goes(write.channel) and (is_bundle(name) or write.idx not in bundled)
+
+        stay = {name: [write for write in writes if stays(name, write)] for name, writes in by_name.items()}
+        shorter = [name for name in by_name if len(stay[name]) < len(by_name[name])]
+        if not any(stay.values()):
+            self._table.delete(item.key)
+            return
+        pending: PendingBlobs = {}
+        bundles = {name: self._bundle(item.key, name, stay[name]) for name in shorter if is_bundle(name)}
+        freed = [frame for name, frame in item.frames.items() if name in shorter and isinstance(frame, bytes)]
+        attributes = self._fitted(bundles, sum(map(_stored_bytes, freed)), pending)
+        self._table.side_by_side(*self._blobs.requests(scope, pending))
+        sets = [f"{name} = :{name}" for name in attributes]
+        removed = [name for name in shorter if name not in bundles]
+        actions = [("SET", sets), ("REMOVE", removed)]
+        expression = " ".join(f"{action} {', '.join(names)}" for action, names in actions if names)
+        values = {f":{name}": value for name, value in attributes.items()}
+        if expression:
+            params = {"ExpressionAttributeValues": values} if values else {}
+            self._table.update(item.key, UpdateExpression=expression, **params)
+
+    def _by_name(self, scope: Scope, items: Sequence[WritesItem]) -> list[dict[str, list[Write]]]:
+        """For each item the writes in each of its attributes."""
+        refs = [frame for item in items for frame in item.frames.values() if isinstance(frame, BlobRef)]
+        fetched = self._blobs.fetch_frames(scope, refs) if refs else {}
+        return [
+            {
+                name: list(self._decoded(item, name, fetched[frame.digest] if isinstance(frame, BlobRef) else frame))
+                for name, frame in item.frames.items()
+            }
+            for item in items
+        ]
+
+    def _decoded(self, item: WritesItem, name: str, frame: bytes) -> Iterator[Write]:
+        """The writes in one attribute."""
+        context = _context(item.key, name)
         payload = self._serializer.codec.unpack(frame, context)
         try:
-            channel, path, encoded = payload
-            return Write(path, item.task_id, index, channel, changes.decode(encoded, []))
+            if is_bundle(name):
+                path, gaps, *columns = payload
+            else:
+                channel, path, node = payload
+                gaps, columns = [write_index(name)], [[channel], [node]]
+            for index, channel, node in zip(accumulate(gaps), *columns, strict=True):
+                yield Write(path, item.task_id, index, channel, changes.decode(node, []))
         except (ValueError, TypeError) as error:
             raise CorruptDataError(f"the write at {context} can't be rebuilt: {error!r}", key=context) from error
 
@@ -237,5 +307,21 @@ class WritesPages:
         return [item for item in self._items if item.checkpoint_id == checkpoint_id]
 
 
-def _context(key: Key, index: int) -> str:
-    return f"{key.sk}/{write_name(index)}"
+def _in_no_item(writes: list[Write], bundle: str) -> dict[str, str]:
+    """The condition that an item has neither this bundle nor any of these writes in an attribute."""
+    names = [write_name(write.idx) for write in writes if 0 <= write.idx < MAX_WRITES_PER_UPDATE]
+    return {"ConditionExpression": " AND ".join(f"attribute_not_exists({name})" for name in (bundle, *names))}
+
+
+def _found(refused: ConditionFailed) -> WritesItem:
+    """The item that has a bundle, or a write of one that was to be stored."""
+    assert refused.item is not None
+    return WritesItem.from_attributes(refused.item)
+
+
+def _context(key: Key, name: str) -> str:
+    return f"{key.sk}/{name}"
+
+
+def _stored_bytes(frame: bytes) -> int:
+    return len(frame) + _NAME_BYTES

@@ -5,7 +5,9 @@ Attribute names of our own items are one letter, since every item pays for its n
     checkpoint   k "c" change | "f" full, d frame (or v: the frame as a blob), p parent ("": it was removed), r run,
                  n namespace if digested; where a time to live is set: u when the conversation is over,
                  l when it is no longer listed, being kept only for those that build on it
-    task writes  w<idx> frame of a regular write, x<idx> of a special one (idx 1 to 4), t task id if digested, u
+    task writes  w<idx> frame of a regular write, x<idx> of a special one (idx 1 to 4), b<n> frame of a bundle, which
+                 holds many regular writes (n counts from 0 without a gap); each or a reference to the frame as a
+                 blob; t task id if digested, u
     segment, part  d frame, or bytes; t when it was written; a pointer to an object: d the object's name
     run pointer  t thread
     all          expires_at when DynamoDB may delete it, where a time to live is set; times are in epoch seconds
@@ -135,10 +137,10 @@ def checkpoint_items(pages: Iterable[list[AttributeMap]]) -> Iterator[list[Check
 
 @dataclass(frozen=True)
 class WritesItem:
-    """Pending writes of one task: a frame per write, by index (negative: special)."""
+    """Pending writes of one task: frames by the attribute that has them, of one write (w, x) or of a bundle (b)."""
 
     key: Key
-    frames: Mapping[int, bytes | BlobRef]
+    frames: Mapping[str, bytes | BlobRef]
     task_id: str
     checkpoint_id: str = field(default="")
     until: int | None = None
@@ -156,9 +158,9 @@ class WritesItem:
             task_id = item["t"]["S"] if "t" in item else component_text(escaped) or ""
             until = int(item["u"]["N"]) if "u" in item else None
             frames = {
-                write_index(name): bytes(value["B"]) if "B" in value else parse_blob_ref(value["S"])
+                name: bytes(value["B"]) if "B" in value else parse_blob_ref(value["S"])
                 for name, value in item.items()
-                if name[0] in "wx" and name[1:].isdigit()
+                if name[0] in "wxb" and name[1:].isdigit()
             }
         except (KeyError, ValueError, TypeError) as error:
             raise CorruptDataError(f"the task writes at {key} are damaged: {error!r}", key=str(key)) from error
@@ -173,6 +175,16 @@ def write_name(index: int) -> str:
 def write_index(name: str) -> int:
     """Index of the write in this attribute."""
     return int(name[1:]) if name[0] == "w" else -int(name[1:])
+
+
+def bundle_name(number: int) -> str:
+    """Attribute of a task's bundle of writes with this number."""
+    return f"b{number}"
+
+
+def is_bundle(name: str) -> bool:
+    """Whether an attribute of task writes has a bundle."""
+    return name[0] == "b"
 
 
 def blob_ref_text(blob: BlobRef) -> str:

@@ -51,4 +51,5 @@ LARGE_ELEMENT_BYTES = 24 * 1024
 """A compressed element above this is stored once as a value of its own and referred to."""
 
 MAX_WRITES_PER_UPDATE = 60
-"""Task writes in one UpdateItem: about 45 bytes of expression each, under the 4 KB limit."""
+"""Only writes of lower indices have attributes of their own: about 45 bytes of an UpdateItem's expression each, whose
+limit is 4 KB."""

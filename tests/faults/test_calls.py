@@ -135,6 +135,7 @@ CALLS: dict[str, Callable[[], Call]] = {
     "put_writes": lambda: Call(Chain(SMALL), 4, write([("notes", "x"), ("__interrupt__", ["why?"])])),
     "put_writes, large value": lambda: Call(Chain(SMALL), 4, write([("notes", noise(1, 900_000)), ("step", 1)])),
     "put_writes, many": lambda: Call(Chain(SMALL), 4, write([("notes", f"{n}") for n in range(100)])),
+    "put_writes, many large": lambda: Call(Chain(SMALL), 4, write([("notes", noise(n, 5000)) for n in range(100)])),
 }
 
 
@@ -208,7 +209,7 @@ def test_a_put_after_a_whole_chain_stores_the_state_whole_and_a_segment(make_sav
 
 
 @pytest.mark.engine("memory")
-@pytest.mark.parametrize("name", ["put", "put, full with segments", "put_writes, many"])
+@pytest.mark.parametrize("name", ["put", "put, full with segments", "put_writes, many", "put_writes, many large"])
 def test_a_call_whose_answers_are_lost_again_and_again_acts_once(
     engine: Engine, make_saver: MakeSaver, name: str
 ) -> None:

@@ -57,13 +57,14 @@ def test_no_plain_text_of_the_state_is_in_the_table(
     chain = Chain([*SEALED, 100_000])
     chain.put_all(saver, "thread")
     saver.put_writes(at("thread", chain.checkpoints[-1]["id"]), [("notes", noise(99, 90_000))], "task")
+    saver.put_writes(at("thread", chain.checkpoints[-1]["id"]), [("whispers", noise(98, 90))] * 100, "many")
     take_turn(saver, config_of(), 1)
 
     items = [item for item in items_of(client, table_name) if kind_of(item) in STATE_KINDS]
 
     assert {kind_of(item) for item in items} == set(STATE_KINDS)
-    texts = [noise(number, size)[:40] for number, size in ((0, 2_000), (30, 100_000), (99, 90_000))]
-    for secret in [*texts, "question 1", "Found", "notes", "messages"]:
+    texts = [noise(number, size)[:40] for number, size in ((0, 2_000), (30, 100_000), (99, 90_000), (98, 90))]
+    for secret in [*texts, "question 1", "Found", "notes", "messages", "whispers"]:
         assert not any(secret.encode() in value for item in items for value in bytes_in(item)), secret
 
 

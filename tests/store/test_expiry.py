@@ -292,6 +292,22 @@ def test_a_live_conversation_loses_nothing_whatever_is_deleted_when(
             assert agent.make().conversations.count(USER) == 0
 
 
+def test_many_writes_live_as_long_as_their_checkpoint(make_saver: MakeSaver, clock: Clock, sweeper: Sweeper) -> None:
+    saver = make_saver(ttl=TTL, clock=clock)
+    put(saver, 1, {"items": [1]})
+    writes = [("items", noise(5000, number)) for number in range(100)]
+    saver.put_writes(config(number=1), writes, "many")
+    for number in range(4):  # a step that is interrupted again and again
+        clock.pass_by(TTL * 0.9)
+        sweeper.sweep(seed=None)
+        saver.put_writes(config(number=1), [("__interrupt__", number)], "asking")
+
+    assert read(make_saver(clock=clock)).pending_writes == [
+        ("asking", "__interrupt__", 3),
+        *(("many", *write) for write in writes),
+    ]
+
+
 def test_a_long_life_of_rare_turns_under_a_sweeper_that_deletes_all(
     make_saver: MakeSaver, clock: Clock, sweeper: Sweeper
 ) -> None:

@@ -212,6 +212,36 @@ def test_pruning_keeps_what_a_delta_channel_replays(make_saver: MakeSaver) -> No
         assert values_of(reader, config(number=35)) == {"step": 35}
 
 
+@pytest.mark.parametrize(("size", "parts"), [(1, 0), (4000, 4)], ids=["in items", "as blobs"])
+def test_pruning_leaves_of_many_writes_what_is_replayed(
+    make_saver: MakeSaver, client: DynamoDBClient, table_name: str, size: int, parts: int
+) -> None:
+    clock = Clock()
+    saver = make_saver(transcript=False, clock=clock)
+    said, logged = ([(name, noise(size, seed + n)) for n in range(60)] for name, seed in (("messages", 0), ("log", 99)))
+    for number in (1, 2, 3):
+        counters = {"counters_since_delta_snapshot": {"log": (number, 1)}}
+        put(saver, number, {"messages": ["said"]}, parent=number - 1 or None, metadata=counters)
+        saver.put_writes(config(number=number), [("messages", 1), ("log", 2), ("__interrupt__", "why")], "many")
+        saver.put_writes(config(number=number), [("log", 3), ("messages", 4), *said, *logged], "many")
+        saver.put_writes(config(number=number), [("log", "late")] * 3, "many")
+        saver.put_writes(config(number=number), said * 2, "said")
+    before = saver.get_delta_channel_history(config=config(), channels=["log"])
+    saver.prune(["thread"])
+    after = [saver.get_delta_channel_history(config=config(), channels=["log"])]
+    clock.now += 2 * HOUR
+    saver.prune(["thread"])
+    after.append(make_saver().get_delta_channel_history(config=config(), channels=["log"]))
+
+    assert before["log"]["writes"] == [("many", "log", 2), *(("many", *write) for write in logged)] * 2
+    assert after == [before, before]
+    old = [read(make_saver(), config(number=number)).pending_writes or [] for number in (1, 2)]
+    assert [{(task, channel) for task, channel, _ in writes} for writes in old] == [{("many", "log")}] * 2
+    assert len(read(saver).pending_writes or []) == 1 + 2 + 120 + 120
+    items = items_of(client, table_name)
+    assert (len(sort_keys(items, "w")), len(sort_keys(items, "b"))) == (4, parts)
+
+
 def test_pruning_leaves_other_conversations_and_users(make_saver: MakeSaver) -> None:
     saver = make_saver()
     for at in (config(), config("other"), config(user_id="demo2")):
@@ -360,6 +390,19 @@ def test_a_copy_is_whole_and_its_own(make_saver: MakeSaver, client: DynamoDBClie
         assert read(reader, copy).parent_config == config("copy", 30)
         assert values_of(reader, config("copy", ns="sub")) == {"a": 1}
     assert {item["conversation_id"]["S"] for item in items_of(client, table_name)} == {"copy"}
+
+
+def test_many_writes_are_copied(make_saver: MakeSaver, client: DynamoDBClient, table_name: str) -> None:
+    saver = make_saver()
+    put(saver, 1, {"a": 1})
+    writes = [("a", noise(10_000, number)) for number in range(100)]
+    saver.put_writes(config(number=1), writes, "task")
+    saver.copy_thread("thread", "copy")
+    saver.delete_thread("thread")
+
+    assert read(make_saver(), config("copy")).pending_writes == [("task", *write) for write in writes]
+    saver.delete_thread("copy")
+    assert items_of(client, table_name) == []
 
 
 def test_a_copy_and_its_original_go_on_apart(saver: DynamoDBConversationSaver) -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from langgraph.checkpoint.base import WRITES_IDX_MAP, writes_sort_key
 from langgraph.checkpoint.memory import InMemorySaver
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from langgraph_dynamo_conv.errors import CorruptDataError
 from tests.conftest import MakeSaver
-from tests.factories import config, items_of, noise, put, read, sort_keys
+from tests.factories import USER, config, generated, items_of, noise, put, read, sort_keys
 from tests.requests_log import RequestLog
 
 if TYPE_CHECKING:
@@ -145,7 +152,7 @@ def test_a_thousand_writes_of_one_task(saver: DynamoDBConversationSaver, client:
     with RequestLog(client) as log:
         saver.put_writes(config(number=1), writes, "task")
 
-    assert log.operations == ["PutItem"]
+    assert log.operations == ["UpdateItem"]
     assert pending(saver) == [("task", *write) for write in writes]
 
 
@@ -162,6 +169,98 @@ def test_many_writes_join_those_that_are_there(saver: DynamoDBConversationSaver)
     saver.put_writes(config(number=1), [("a", number) for number in range(100)], "task")
 
     assert [value for _, channel, value in pending(saver) if channel == "a"] == ["first", *range(1, 100)]
+
+
+def test_writes_of_a_task_that_has_a_bundle_join_it(saver: DynamoDBConversationSaver) -> None:
+    saver.put_writes(config(number=1), [(SPECIAL[0], "old"), *(("a", number) for number in range(1, 100))], "task")
+    saver.put_writes(config(number=1), [("b", "first"), ("b", "second"), (SPECIAL[0], "new")], "task")
+    saver.put_writes(config(number=1), [("c", number) for number in range(200)], "task")
+
+    regular = [
+        ("task", "b", "first"),
+        *(("task", "a", n) for n in range(1, 100)),
+        *(("task", "c", n) for n in range(100, 200)),
+    ]
+    assert pending(saver) == [("task", SPECIAL[0], "new"), *regular]
+
+
+def test_what_a_bundle_has_is_not_stored_again(saver: DynamoDBConversationSaver, client: DynamoDBClient) -> None:
+    writes = [("a", number) for number in range(100)]
+    saver.put_writes(config(number=1), writes, "task")
+    with RequestLog(client) as log:
+        saver.put_writes(config(number=1), writes, "task")
+
+    assert [(one.operation, one.error) for one in log.requests] == [("UpdateItem", "ConditionalCheckFailedException")]
+
+
+@pytest.mark.parametrize("writes", [[(SPECIAL[0], 1)], [("a", 1)], [("a", 1), (SPECIAL[0], 1)]], ids=str)
+def test_few_writes_are_one_request_also_of_a_task_that_has_a_bundle(
+    saver: DynamoDBConversationSaver, client: DynamoDBClient, writes: list[Any]
+) -> None:
+    saver.put_writes(config(number=1), [("a", number) for number in range(100)], "task")
+    with RequestLog(client) as log:
+        saver.put_writes(config(number=1), writes, "task")
+
+    assert [(one.operation, one.error) for one in log.requests] == [("UpdateItem", None)]
+
+
+CALL = st.lists(
+    st.tuples(
+        st.sampled_from([*"ab" * 30, *SPECIAL]),
+        st.integers(0, 3),
+        st.sampled_from([1, 1, 1, 20_000]),
+        st.sampled_from([1, 1, 1, 2, 58, 61, 300]),
+    ),
+    min_size=1,
+    max_size=5,
+)
+"""Runs of equal writes: channel, value, its bytes, how many."""
+
+
+@settings(generated, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(calls=st.lists(CALL, min_size=1, max_size=5))
+@pytest.mark.engine("memory")
+def test_calls_with_few_and_many_writes_give_what_the_in_memory_saver_gives(
+    saver: DynamoDBConversationSaver, calls: list[list[tuple[str, int, int, int]]]
+) -> None:
+    memory, at = InMemorySaver(), config(uuid4().hex, 1)
+    for one in (saver, memory):
+        put(one, 1, {"a": 1}, at=config(at["configurable"]["thread_id"]))
+    for number, call in enumerate(calls):
+        writes = [
+            (channel, noise(size, seed + 10 * number)) for channel, seed, size, count in call for _ in range(count)
+        ]
+        for one in (saver, memory):
+            one.put_writes(at, writes, "task", f"path {number % 2}")
+
+    assert read(saver, at).pending_writes == read(memory, at).pending_writes
+
+
+@pytest.mark.engine_matters
+@pytest.mark.parametrize("attempt", range(5))
+def test_calls_at_once_for_one_task_act_one_after_the_other(make_saver: MakeSaver, attempt: int) -> None:
+    counts = [3, 70, 100, 2]
+    calls = [[(f"channel {caller}", index) for index in range(count)] for caller, count in enumerate(counts)]
+    savers = [make_saver(transcript=False) for _ in calls]
+    put(savers[0], 1, {"a": 1})
+    together = Barrier(len(calls))
+
+    def call(saver: DynamoDBConversationSaver, writes: list[Any]) -> None:
+        together.wait()
+        saver.put_writes(config(number=1), writes, "task")
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        list(pool.map(call, savers, calls))
+    found = [(channel, value) for _, channel, value in pending(savers[0])]
+    assert found in [merged(order) for order in permutations(calls)]
+
+
+def merged(calls: Iterable[list[Any]]) -> list[Any]:
+    """The writes of calls, the first at each index."""
+    kept: dict[int, Any] = {}
+    for writes in calls:
+        kept = {**dict(enumerate(writes)), **kept}
+    return [kept[index] for index in sorted(kept)]
 
 
 @pytest.mark.engine("dynamodb-local")
@@ -212,6 +311,21 @@ def test_a_damaged_write_is_an_error_that_names_it(
 
     with pytest.raises(CorruptDataError, match="task/w0"):
         saver.get_tuple(config())
+
+
+@pytest.mark.parametrize("size", [1, 10_000], ids=["in the item", "as a blob"])
+def test_a_damaged_bundle_is_an_error_that_names_it(
+    saver: DynamoDBConversationSaver, client: DynamoDBClient, table_name: str, size: int
+) -> None:
+    saver.put_writes(config(number=1), [("a", noise(size, number)) for number in range(100)], "task")
+    kind = "w" if size == 1 else "b"
+    item = next(item for item in items_of(client, table_name) if f"#{kind}#" in item["user_id"]["S"])
+    name = "b0" if size == 1 else "d"
+    client.put_item(TableName=table_name, Item={**item, name: {"B": item[name]["B"][:-1]}})
+
+    with pytest.raises(CorruptDataError, match="task/b0" if size == 1 else "parts of a value are missing or damaged"):
+        saver.get_tuple(config())
+    assert not saver.conversations.verify("thread", USER).ok
 
 
 def test_writes_need_a_checkpoint(saver: DynamoDBConversationSaver) -> None:

@@ -84,18 +84,20 @@ def test_special_writes_have_attributes_of_their_own():
     assert len(set(names)) == len(names)
 
 
-def test_the_writes_of_an_item_are_read_by_index():
+def test_the_writes_of_an_item_are_read_by_attribute():
     key = scope.namespace("ns").task("7", "task#1")
     wire = {
         **items.key_attributes(key),
         "w0": {"B": b"a"},
         "w10": {"B": b"b"},
         "x3": {"B": b"c"},
+        "b0": {"B": b"d"},
         "expires_at": {"N": "1"},
     }
     item = WritesItem.from_attributes(wire)
 
-    assert dict(item.frames) == {0: b"a", 10: b"b", -3: b"c"}
+    assert dict(item.frames) == {"w0": b"a", "w10": b"b", "x3": b"c", "b0": b"d"}
+    assert list(map(items.is_bundle, item.frames)) == [False, False, False, True]
     assert (item.task_id, item.checkpoint_id) == ("task#1", "7")
 
 
@@ -105,7 +107,7 @@ def test_a_write_can_be_a_value_of_its_own():
         "w0": {"S": items.blob_ref_text(BlobRef("ab", 5, 1))},
     }
 
-    assert dict(WritesItem.from_attributes(wire).frames) == {0: BlobRef("ab", 5, 1)}
+    assert dict(WritesItem.from_attributes(wire).frames) == {"w0": BlobRef("ab", 5, 1)}
 
 
 def test_a_digested_task_id_is_read_from_the_item():

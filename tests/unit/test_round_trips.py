@@ -87,6 +87,15 @@ def put_writes(stage: Stage) -> None:
     stage.warm.put_writes(config(number=stage.next - 1), [("items", n) for n in range(60)], "other")
 
 
+def put_many_writes(stage: Stage) -> None:
+    stage.warm.put_writes(config(number=stage.next - 1), [("items", n) for n in range(5000)], "other")
+
+
+def put_many_large_writes(stage: Stage) -> None:
+    """A bundle of 2 parts, then the item that refers to it."""
+    stage.warm.put_writes(config(number=stage.next - 1), [("items", noise(1000, n)) for n in range(500)], "other")
+
+
 def read_warm(stage: Stage) -> None:
     read(stage.warm)
 
@@ -100,6 +109,8 @@ def read_cold(stage: Stage) -> None:
     [
         (5, put_a_step, [1]),
         (5, put_writes, [1]),
+        (5, put_many_writes, [1]),
+        (5, put_many_large_writes, [2, 1]),
         (5, put_large_values, [5, 1]),
         (5, read_warm, [2]),
         (5, read_cold, [3]),
