@@ -73,8 +73,16 @@ class Removal:
     def delete(self, thread_id: str, user_id: str | None = None) -> int:
         """Everything of a conversation, or of one user's share of it; the number of items removed.
 
-        Cost: one query for each MB, and one delete of 1 write unit for each KB of every item.
+        Whatever another writer has stored meanwhile is removed too: it looks again until there is nothing.
+
+        Cost: one query for each MB, one more, and one delete of 1 write unit for each KB of every item.
         """
+        count = 0
+        while removed := self._delete_once(thread_id, user_id):
+            count += removed
+        return count
+
+    def _delete_once(self, thread_id: str, user_id: str | None) -> int:
         self.forget(thread_id, user_id)
         rows: list[Key] = []
         others: list[Key] = []
