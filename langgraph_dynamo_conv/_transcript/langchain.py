@@ -14,7 +14,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from langgraph_dynamo_conv._content.text import text_of
 from langgraph_dynamo_conv._format.attributes import plain
-from langgraph_dynamo_conv._transcript.folding import Message, role_of
+from langgraph_dynamo_conv._transcript.folding import Message, calls_in, role_of
 from langgraph_dynamo_conv._transcript.ids import adopted_bases, adopted_call_id, digest_of, ids_of
 
 NO_RESULT = "(The result of this call is not recorded.)"
@@ -169,11 +169,7 @@ def _content(message: Mapping[str, Any]) -> str:
 
 
 def _stored_calls(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    calls = message.get("tool_calls")
-    if speaker_of(message) != "assistant":
-        return []
-    calls = [calls] if isinstance(calls, Mapping) else calls if isinstance(calls, list) else []
-    return [_documented_call(call) for call in calls if isinstance(call, Mapping)]
+    return [_documented_call(call) for call in calls_in(message)] if speaker_of(message) == "assistant" else []
 
 
 def _documented_call(call: Mapping[str, Any]) -> Mapping[str, Any]:
