@@ -155,8 +155,8 @@ class WritesItem:
         key = key_of(item)
         _, checkpoint_id, in_key = parse_sk(key.sk).parts
         from_key = component_text(in_key)
-        task_id = text_of(item, "t") if from_key is None else from_key
-        if from_key is None and component(task_id) != in_key:
+        task_id = text_of(item, "t") if from_key is None or "t" in item else from_key
+        if task_id != from_key and component(task_id) != in_key:
             raise odd(item, "t", "it is not the task whose digest the key has")
         frames = {
             write_index(name): bytes_of(item, name) if "B" in value else blob_ref_of(item, name)
