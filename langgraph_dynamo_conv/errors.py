@@ -20,7 +20,8 @@
     ├── UserRequiredError             the config names no user (also a ValueError)
     └── RequestFailedError            any other answer of the service
 
-Wrong arguments are a `ValueError` (or `UserRequiredError`), raised before any request is sent.
+Wrong arguments are a `ValueError` (or `UserRequiredError`) that names the argument, raised before any request is sent;
+one text where a list is meant is a `TypeError`.
 """
 
 from __future__ import annotations

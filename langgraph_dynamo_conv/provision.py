@@ -9,6 +9,14 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from langgraph_dynamo_conv._format.arguments import (
+    check_flag,
+    check_function,
+    check_mapping,
+    check_name,
+    check_words,
+    shown,
+)
 from langgraph_dynamo_conv._format.items import EXPIRES_AT
 from langgraph_dynamo_conv._format.keys import INDEX, PK, SK, bucket_prefix
 from langgraph_dynamo_conv._storage import administration
@@ -64,6 +72,14 @@ class SetupOptions:
     tags: Mapping[str, str] = field(default_factory=dict)
     wait: bool = True
 
+    def __post_init__(self) -> None:
+        if self.ttl is not None:
+            check_flag("ttl", self.ttl)
+        check_flag("recovery", self.recovery)
+        check_flag("wait", self.wait)
+        for value in check_mapping("tags", self.tags, "a dict of texts").values():
+            check_words("tags", value)
+
 
 @dataclass(frozen=True)
 class SetUp:
@@ -85,7 +101,7 @@ class SetUp:
 def table_definition(table_name: str) -> dict[str, Any]:
     """The arguments of CreateTable for the conversations table and its index, billed per request."""
     return {
-        "TableName": table_name,
+        "TableName": check_words("table_name", table_name),
         "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "S"} for name in (PK, SK, _CREATED_AT)],
         "KeySchema": _key_schema(PK, SK),
@@ -112,23 +128,24 @@ def iam_policy(table_arn: str, *, s3_bucket: str | None = None, s3_prefix: str =
     Raises:
         ValueError: `table_arn` is no ARN, or the prefix is none that a saver takes.
     """
-    if not table_arn.startswith("arn:") or ":table/" not in table_arn:
-        raise ValueError(
-            f"table_arn is a table's ARN, arn:aws:dynamodb:<region>:<account>:table/<name>; got {table_arn!r}"
-        )
+    _check_arn(table_arn)
+    if s3_bucket is not None:
+        check_name("s3_bucket", s3_bucket)
+    prefix = bucket_prefix(s3_prefix)
     statements = [
         _statement("Table", "dynamodb", RUNTIME_ACTIONS, table_arn),
         _statement("Index", "dynamodb", INDEX_ACTIONS, f"{table_arn}/index/{INDEX}"),
     ]
     if s3_bucket is not None:
         partition = table_arn.split(":")[1]
-        objects = f"arn:{partition}:s3:::{s3_bucket}/{bucket_prefix(s3_prefix)}*"
+        objects = f"arn:{partition}:s3:::{s3_bucket}/{prefix}*"
         statements.append(_statement("LargeValues", "s3", OBJECT_ACTIONS, objects))
     return _policy(statements)
 
 
 def setup_policy(table_arn: str) -> dict[str, Any]:
-    """The policy of a role that sets up and diagnoses the table, besides that of `iam_policy`."""
+    """The policy of a role that sets up and diagnoses the table, besides that of `iam_policy`; raises as that does."""
+    _check_arn(table_arn)
     return _policy([_statement("SetUp", "dynamodb", SETUP_ACTIONS, table_arn)])
 
 
@@ -145,7 +162,12 @@ def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wante
             time-to-live is on another attribute.
         IndexNotReadyError: Table or index did not become active in 10 minutes.
     """
+    if not isinstance(table, Table):
+        raise ValueError(f"table is a saver's table, such as that of setup(); got a {type(table).__name__}")
+    check_function("sleep", sleep, "a function that waits for seconds")
     options = wanted if wanted is not None else SetupOptions()
+    if not isinstance(options, SetupOptions):
+        raise ValueError(f"wanted is a SetupOptions; got a {type(options).__name__}")
     created = _created(table, options)
     description = _wait_until_active(table, sleep) if options.wait else administration.describe(table) or {}
     if description:
@@ -160,17 +182,19 @@ def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wante
 
 def is_active(description: Mapping[str, Any]) -> bool:
     """Whether table and index (DescribeTable's `Table`) can be used."""
+    check_mapping("description", description)
     return description.get("TableStatus") in ("ACTIVE", "UPDATING") and index_status(description) == "ACTIVE"
 
 
 def index_status(description: Mapping[str, Any]) -> str | None:
     """The index's status in DescribeTable's `Table`; None if there is no such index."""
-    index = _indexes(description).get(INDEX)
+    index = _indexes(check_mapping("description", description)).get(INDEX)
     return None if index is None else str(index.get("IndexStatus", "ACTIVE"))
 
 
 def differences(description: Mapping[str, Any]) -> list[str]:
     """Why a table (DescribeTable's `Table`) can't be used, in words; empty if it can."""
+    check_mapping("description", description)
     key, expected_key = _in_words(description["KeySchema"]), _in_words(_key_schema(PK, SK))
     problems = [f"its key is {key}, and must be {expected_key}"] if key != expected_key else []
     types = {one["AttributeName"]: one["AttributeType"] for one in description.get("AttributeDefinitions", ())}
@@ -189,6 +213,13 @@ def differences(description: Mapping[str, Any]) -> list[str]:
 
 def _indexes(description: Mapping[str, Any]) -> dict[str, Any]:
     return {one["IndexName"]: one for one in description.get("GlobalSecondaryIndexes", ())}
+
+
+def _check_arn(table_arn: object) -> None:
+    if not isinstance(table_arn, str) or not table_arn.startswith("arn:") or ":table/" not in table_arn:
+        raise ValueError(
+            f"table_arn is a table's ARN, arn:aws:dynamodb:<region>:<account>:table/<name>; got {shown(table_arn)}"
+        )
 
 
 def _policy(statements: list[dict[str, Any]]) -> dict[str, Any]:

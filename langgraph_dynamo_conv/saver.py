@@ -23,7 +23,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph_dynamo_conv import provision
 from langgraph_dynamo_conv._calls import graph
 from langgraph_dynamo_conv._calls.config import Target, config_for, user_of
-from langgraph_dynamo_conv._calls.runtime import Options, Runtime, Shared, table_of
+from langgraph_dynamo_conv._calls.runtime import Options, Runtime, Shared, checked_serde, table_of
 from langgraph_dynamo_conv._calls.titles import TitleFunction
 from langgraph_dynamo_conv._format.keys import Scope, check_each, check_text, check_thread_id, check_user_id
 from langgraph_dynamo_conv._format.limits import BUCKET_BYTES
@@ -104,7 +104,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         s3_threshold_bytes: int = BUCKET_BYTES,
         s3_client: S3Client | None = None,
     ) -> None:
-        super().__init__(serde=serde)
+        super().__init__(serde=checked_serde(serde))
         if default_user_id is not None:
             check_user_id(default_user_id)
         of_rows = messages_channel, transcript, encrypt_transcript, title, row_bytes

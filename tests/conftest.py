@@ -65,6 +65,7 @@ _NOT_MEASURED = (
     "costs/test_estimate.py",
     "store/test_budgets.py",
     "store/test_differential.py",
+    "store/test_odd_attributes.py",
     "store/test_transcript_budgets.py",
     "unit/test_bounds.py",
     "unit/test_memory.py",

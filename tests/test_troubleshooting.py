@@ -74,6 +74,7 @@ def raised(
     found = [*refusals(make_saver, failing), *of_tables(client), *of_codec(), *of_conversations(make_saver, failing)]
     failing.close()
     found.append(damaged_parent(client, table_name, make_saver))
+    found.append(odd_attribute(client, table_name, make_saver))
     found += of_buckets(make_saver)
     nowhere = Engine("nowhere", f"http://127.0.0.1:{free_port()}").client(retries={"total_max_attempts": 1})
     with DynamoDBConversationSaver("t", client=nowhere) as saver:
@@ -109,7 +110,7 @@ def of_tables(client: DynamoDBClient) -> Iterator[DynamoConvError]:
         name = saver._runtime.table.name
         for setting in ({"Enabled": False, "AttributeName": "expires_at"}, {"Enabled": True, "AttributeName": "ttl"}):
             client.update_time_to_live(TableName=name, TimeToLiveSpecification=setting)  # type: ignore[arg-type]
-        yield error_of(saver.setup)
+        yield error_of(lambda: saver.setup(ttl=True))
         client.delete_table(TableName=name)
 
 
@@ -163,4 +164,12 @@ def damaged_parent(client: DynamoDBClient, table_name: str, make_saver: MakeSave
     take_turn(make_saver(), at, 1)
     oldest = items_of(client, table_name, at)[0]
     client.delete_item(TableName=table_name, Key={name: oldest[name] for name in ("conversation_id", "user_id")})
+    return error_of(lambda: make_saver().get_tuple(at))
+
+
+def odd_attribute(client: DynamoDBClient, table_name: str, make_saver: MakeSaver) -> DynamoConvError:
+    at: Any = {"configurable": {"thread_id": str(uuid.uuid4()), "user_id": "alice"}}
+    take_turn(make_saver(), at, 1)
+    newest = [item for item in items_of(client, table_name, at) if "k" in item][-1]
+    client.put_item(TableName=table_name, Item={**newest, "k": {"N": "1"}})
     return error_of(lambda: make_saver().get_tuple(at))

@@ -8,6 +8,7 @@ from typing import Any, SupportsIndex
 
 from langchain_core.runnables import RunnableConfig
 
+from langgraph_dynamo_conv._format.arguments import check_mapping
 from langgraph_dynamo_conv._format.keys import Scope, check_checkpoint_id, check_text, check_thread_id, check_user_id
 from langgraph_dynamo_conv.errors import UserRequiredError
 
@@ -72,7 +73,7 @@ class Target:
     @classmethod
     def of(cls, config: RunnableConfig, default_user_id: str | None) -> Target:
         """Raises `ValueError` for ids of another type or shape, `UserRequiredError` if there is no user."""
-        configurable: Mapping[str, Any] = config.get("configurable") or {}
+        configurable = configurable_of("config", config)
         thread_id, ns = configurable.get("thread_id"), configurable.get("checkpoint_ns")
         checkpoint_id, created_at = configurable.get("checkpoint_id"), configurable.get("created_at")
         user_id = user_of(configurable, default_user_id)
@@ -80,10 +81,17 @@ class Target:
             user_id,
             None if thread_id is None else Scope(str(check_thread_id(thread_id)), user_id),
             None if ns is None else check_text("checkpoint_ns", ns),
-            check_checkpoint_id(checkpoint_id) if checkpoint_id else None,
+            None if checkpoint_id in (None, "") else check_checkpoint_id(checkpoint_id),
             None if created_at is None else check_text("created_at", created_at),
             configurable.get(_RUN),
         )
+
+
+def configurable_of(name: str, config: object) -> Mapping[str, Any]:
+    """What a config has under `configurable`; nothing if it has no such key. Raises `ValueError`."""
+    rule = "a config such as {'configurable': {'thread_id': ...}}"
+    configurable = check_mapping(name, config, rule).get("configurable")
+    return {} if configurable is None else check_mapping(f"the configurable of {name}", configurable)
 
 
 def user_of(configurable: Mapping[str, Any], default_user_id: str | None) -> str:

@@ -7,6 +7,7 @@ between the two the message is still shown, and the call can be repeated.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from langgraph.checkpoint.serde.types import INTERRUPT, _DeltaSnapshot
 
 from langgraph_dynamo_conv._calls.adoption import replayed, store_after
 from langgraph_dynamo_conv._calls.runtime import Runtime
+from langgraph_dynamo_conv._checkpoints.blobs import note_digests
 from langgraph_dynamo_conv._checkpoints.history import HistoryQuery
 from langgraph_dynamo_conv._checkpoints.store import Loaded
 from langgraph_dynamo_conv._format.keys import Namespace, Scope
@@ -25,7 +27,10 @@ from langgraph_dynamo_conv._state.checkpoint_tree import checkpoint_of
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._transcript.erasing import Erased, Target, erased, mentions
 from langgraph_dynamo_conv._transcript.written import flat, put_together
-from langgraph_dynamo_conv.errors import RunNotEndedError
+from langgraph_dynamo_conv.errors import CorruptDataError, RunNotEndedError
+
+_TRIES = 3
+"""How often a row that does not fit its pages is read: it is older than they are, or messages are missing."""
 
 _PREVIOUS, _END = "__previous__", "__end__"
 """What the functional API keeps for the next run, and what the last one gave."""
@@ -69,6 +74,7 @@ class _Search:
         """Whether a checkpoint's state, or a write on it, has the message."""
         if any(mentions(value, self.names, self.former) for _, _, value in loaded.writes):
             return True
+        note_digests(loaded.stored.tree, loaded.blobs)
         return any(self._is_in(leaf, loaded.blobs) for leaf in leaves(loaded.stored.tree["channel_values"]))
 
     def _is_in(self, leaf: Leaf, blobs: dict[str, bytes]) -> bool:
@@ -117,11 +123,14 @@ def change(runtime: Runtime, scope: Scope, message_id: str, content: str | None)
 
 
 def _target(runtime: Runtime, scope: Scope, message_id: str, *, is_removal: bool) -> Target:
-    row = runtime.directory.row(scope)
-    try:
-        return runtime.erasing.target(row, message_id, is_removal=is_removal)
-    except StaleRow:
-        return runtime.erasing.target(runtime.directory.row(scope), message_id, is_removal=is_removal)
+    for _ in range(_TRIES):
+        with suppress(StaleRow):
+            return runtime.erasing.target(runtime.directory.row(scope), message_id, is_removal=is_removal)
+    raise CorruptDataError(
+        f"the row of conversation {scope.thread_id} and its pages do not fit together: older messages are missing. "
+        "`verify` names what is missing or damaged",
+        key=str(scope.row()),
+    )
 
 
 def _check_ended(runtime: Runtime, scope: Scope, root: Loaded | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -12,16 +13,16 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     CheckpointTuple,
     DeltaChannelHistory,
-    get_checkpoint_id,
     get_checkpoint_metadata,
 )
 
 from langgraph_dynamo_conv._calls import adoption
-from langgraph_dynamo_conv._calls.config import Target, config_for, config_of_state
+from langgraph_dynamo_conv._calls.config import Target, config_for, config_of_state, configurable_of
 from langgraph_dynamo_conv._calls.row_failures import surviving_an_unreadable_row, surviving_the_row
 from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._checkpoints.history import HistoryQuery
 from langgraph_dynamo_conv._checkpoints.store import Loaded
+from langgraph_dynamo_conv._format.arguments import check_choice, check_count, check_mapping
 from langgraph_dynamo_conv._format.keys import (
     Namespace,
     Scope,
@@ -63,15 +64,19 @@ def history(
     limit: int | None,
 ) -> Iterator[CheckpointTuple]:
     """Read many checkpoints."""
-    before_id = get_checkpoint_id(before) if before else None
+    before_id = None if before is None else configurable_of("before", before).get("checkpoint_id")
     query = HistoryQuery(
         target.ns if target else None,
         target.checkpoint_id if target else None,
-        check_checkpoint_id(before_id) if before_id else None,
-        limit,
-        metadata,
+        None if before_id in (None, "") else check_checkpoint_id(before_id),
+        None if limit is None else check_count("limit", limit, 0),
+        None if metadata is None else check_mapping("filter", metadata),
     )
-    left = limit
+    return _history(runtime, target, query)
+
+
+def _history(runtime: Runtime, target: Target | None, query: HistoryQuery) -> Iterator[CheckpointTuple]:
+    left = query.limit
     for scope in _scopes(runtime, target):
         if left is not None and left <= 0:
             return
@@ -84,6 +89,10 @@ def put(
     runtime: Runtime, target: Target, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata
 ) -> RunnableConfig:
     """Store one checkpoint; the row follows once it is stored."""
+    check_mapping("checkpoint", checkpoint)
+    check_mapping("metadata", metadata)
+    merged = cast("dict[str, Any]", get_checkpoint_metadata(config, metadata))
+    sections, checkpoint_id = sections_of(checkpoint, merged), check_checkpoint_id(checkpoint.get("id"))
     scope = target.scope or _scope_by_index(runtime, target)
     if scope is None:
         raise ConversationNotFoundError(
@@ -91,10 +100,7 @@ def put(
             "begin one with new_conversation(user_id)",
             table=runtime.table.name,
         )
-    merged = cast("dict[str, Any]", get_checkpoint_metadata(config, metadata))
-    sections = sections_of(checkpoint, merged)  # refuses what is no checkpoint before any request
-    checkpoint_id, parent_id = check_checkpoint_id(checkpoint["id"]), target.checkpoint_id
-    run_id = merged.get("run_id")
+    parent_id, run_id = target.checkpoint_id, merged.get("run_id")
     run_id = run_id if isinstance(run_id, str) and run_id else None
     if run_id is not None:
         runtime.runs.note(scope, run_id)
@@ -123,6 +129,7 @@ def put_writes(
         raise ValueError("put_writes needs a config with thread_id and checkpoint_id, as put gives it")
     scope, ns = target.scope, target.ns or ""
     task_id, task_path = check_text("task_id", task_id), check_text("task_path", task_path)
+    _check_writes(writes)
     if ns == "":
         runtime.row_updater.writes(scope, target.checkpoint_id, task_id, {channel for channel, _ in writes})
     runtime.store_writes(scope.namespace(ns), target.checkpoint_id, task_id, task_path, writes)
@@ -134,6 +141,7 @@ def put_writes(
 
 def delta_history(runtime: Runtime, target: Target, channels: Sequence[str]) -> dict[str, DeltaChannelHistory]:
     """Read what channels replay."""
+    channels = check_each("channels", channels, partial(check_text, "channels"))
     scope = target.scope or _scope_by_index(runtime, target)
     if scope is None or not channels:
         return {channel: {"writes": []} for channel in channels}
@@ -161,8 +169,7 @@ def delete(runtime: Runtime, thread_id: str, user_id: str | None) -> None:
 
 def prune(runtime: Runtime, thread_ids: Sequence[str], strategy: str, user_id: str | None) -> None:
     """See `DynamoDBConversationSaver.prune`."""
-    if strategy not in ("keep_latest", *_DELETE):
-        raise ValueError(f"strategy is 'keep_latest', 'delete' or 'delete_all'; got {strategy!r}")
+    check_choice("strategy", strategy, ("keep_latest", *_DELETE))
     for thread_id in check_each("thread_ids", thread_ids, check_thread_id):
         (delete if strategy in _DELETE else _keep_latest)(runtime, thread_id, user_id)
 
@@ -176,6 +183,16 @@ def _keep_latest(runtime: Runtime, thread_id: str, user_id: str | None) -> None:
                 runtime.pages.clear(row)
     runtime.removal.keep_latest(thread_id, user_id)
     runtime.forget(thread_id, user_id)
+
+
+def _check_writes(writes: object) -> None:
+    is_list = isinstance(writes, Sequence) and not isinstance(writes, (str, bytes))
+    if not is_list or not all(map(_is_write, writes)):  # type: ignore[call-overload]
+        raise ValueError(f"writes is a list of pairs, each a channel's name and a value; got a {type(writes).__name__}")
+
+
+def _is_write(one: object) -> bool:
+    return isinstance(one, (tuple, list)) and len(one) == 2 and isinstance(one[0], str)
 
 
 def _scope_by_index(runtime: Runtime, target: Target) -> Scope | None:

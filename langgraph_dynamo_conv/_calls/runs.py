@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from langgraph_dynamo_conv._checkpoints.removal import Removal
-from langgraph_dynamo_conv._format.items import key_attributes, key_of, stamp
+from langgraph_dynamo_conv._format.items import key_attributes, key_of, stamp, text_of
 from langgraph_dynamo_conv._format.keys import SK, Scope, parse_sk, run_partition
 from langgraph_dynamo_conv._rows.rows import Rows
 from langgraph_dynamo_conv._state.expiry import Expiry
@@ -62,7 +62,7 @@ class Runs:
         for run_id in run_ids:
             for page in list(self._table.query(run_partition(run_id))):
                 for item in page:
-                    scope = Scope(item["t"]["S"], parse_sk(item[SK]["S"]).user_id)
+                    scope = Scope(text_of(item, "t"), parse_sk(item[SK]["S"]).user_id)
                     self._removal.delete_run(scope, run_id)
                     self._rows.raise_version(scope)  # should the run still go on, it looks what has become of it
                     self._table.delete(key_of(item))

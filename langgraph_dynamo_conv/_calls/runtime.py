@@ -29,6 +29,14 @@ from langgraph_dynamo_conv._checkpoints.removal import Removal
 from langgraph_dynamo_conv._checkpoints.renewal import Renewal
 from langgraph_dynamo_conv._checkpoints.store import Checkpoints
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
+from langgraph_dynamo_conv._format.arguments import (
+    check_count,
+    check_flag,
+    check_function,
+    check_methods,
+    check_name,
+    check_words,
+)
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.keys import Namespace, Scope
 from langgraph_dynamo_conv._rows import rows, updates
@@ -68,12 +76,25 @@ def table_of(
     Raises:
         ValueError: No table name, or a client together with a region or endpoint.
     """
+    for argument, text in (("table_name", table_name), ("region_name", region_name), ("endpoint_url", endpoint_url)):
+        if text is not None:
+            check_words(argument, text)
+    check_flag("consistent", consistent)
+    if client is not None:
+        check_methods("client", client, ("get_item", "query"), "a boto3 DynamoDB client, not a resource or a session")
     name = table_name or os.environ.get("DYNAMODB_TABLE_NAME")
     if not name:
         raise ValueError("no table: give table_name, or set the environment variable DYNAMODB_TABLE_NAME")
     if client is not None and (region_name or endpoint_url):
         raise ValueError("a client has its own region and endpoint: give region_name and endpoint_url, or client")
     return Table(name, client=client, region_name=region_name, endpoint_url=endpoint_url, consistent=consistent)
+
+
+def checked_serde(serde: SerializerProtocol | None) -> SerializerProtocol | None:
+    """A serializer, with typed methods or, as LangGraph takes it too, without. Raises `ValueError`."""
+    if serde is not None and not all(callable(getattr(serde, name, None)) for name in ("dumps", "loads")):
+        check_methods("serde", serde, ("dumps_typed", "loads_typed"), "a serializer of LangGraph's")
+    return serde
 
 
 @dataclass(frozen=True)
@@ -103,8 +124,15 @@ class Options:
     accept_plaintext: bool = False
 
     def __post_init__(self) -> None:
-        if (self.row_bytes is not None and self.row_bytes < 512) or self.cache_bytes < 0:
-            raise ValueError("row_bytes is at least 512, and cache_bytes at least 0")
+        check_name("messages_channel", self.messages_channel)
+        for name in ("transcript", "encrypt_transcript", "accept_plaintext"):
+            check_flag(name, getattr(self, name))
+        if self.title is not None:
+            check_function("title", self.title, "a function that makes a title of messages")
+        if self.row_bytes is not None:
+            check_count("row_bytes", self.row_bytes, 512)
+        check_count("cache_bytes", self.cache_bytes, 0)
+        check_function("clock", self.clock, "a function that gives seconds since the epoch")
 
 
 class Shared:

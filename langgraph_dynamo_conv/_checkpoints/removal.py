@@ -27,7 +27,9 @@ from langgraph_dynamo_conv._format.items import (
     CheckpointItem,
     WritesItem,
     blob_refs,
+    blob_refs_of_row,
     key_of,
+    number_of,
 )
 from langgraph_dynamo_conv._format.keys import PK, SK, Key, Namespace, Scope, parse_sk
 from langgraph_dynamo_conv._format.tree import BlobRef
@@ -294,7 +296,7 @@ class Removal:
             refs += [item.blob for item in map(CheckpointItem.from_attributes, page) if item.blob]
         for page in self._table.query(scope.thread_id, scope.prefix("m")):
             refs += [ref for item in page for ref in blob_refs(item)]
-        refs += blob_refs(self._table.get(scope.row()) or {})
+        refs += blob_refs_of_row(self._table.get(scope.row()) or {})
         for page in self._table.query(scope.thread_id, scope.prefix("w")):
             for item in map(WritesItem.from_attributes, page):
                 refs += self._writes.refs(scope, item)
@@ -321,9 +323,10 @@ class Link(NamedTuple):
 def link_of(item: AttributeMap) -> Link:
     """The link of a checkpoint item, also of a damaged one."""
     key = key_of(item)
-    if item.get("k") != {"S": CHANGE} or "p" not in item:
+    parent_id = item.get("p", {}).get("S")
+    if item.get("k") != {"S": CHANGE} or parent_id is None:
         return Link(key, None)
-    return Link(key, Key(key.pk, f"{key.sk.rpartition('#')[0]}#{item['p']['S']}"))
+    return Link(key, Key(key.pk, f"{key.sk.rpartition('#')[0]}#{parent_id}"))
 
 
 def leaves_first(links: Iterable[Link]) -> Iterator[list[Key]]:
@@ -356,10 +359,10 @@ def kind_of(item: AttributeMap) -> str:
 
 
 def run_pointers(items: Iterable[AttributeMap]) -> Iterator[Key]:
-    """The pointers of the runs that wrote these checkpoints."""
+    """The pointers of the runs that wrote these checkpoints, also of damaged ones as far as they name a run."""
     for item in items:
-        if kind_of(item) == "c" and "r" in item:
-            yield Scope(item[PK]["S"], parse_sk(item[SK]["S"]).user_id).run(item["r"]["S"])
+        if kind_of(item) == "c" and (run_id := item.get("r", {}).get("S")) is not None:
+            yield Scope(item[PK]["S"], parse_sk(item[SK]["S"]).user_id).run(run_id)
 
 
 def _made_at(checkpoint_id: str) -> float:
@@ -374,7 +377,7 @@ def _made_at(checkpoint_id: str) -> float:
 
 def _written_at(item: AttributeMap) -> int:
     """When a segment or a part was written, in epoch seconds."""
-    return int(item.get("t", {"N": "0"})["N"])
+    return number_of(item, "t")
 
 
 def _is_left(item: AttributeMap, before: str, long_ago: float) -> bool:

@@ -30,7 +30,9 @@ from langgraph_dynamo_conv._format.items import (
     Times,
     WritesItem,
     blob_refs,
+    blob_refs_of_row,
     key_of,
+    number_of,
 )
 from langgraph_dynamo_conv._format.keys import PK, Key, Namespace, Scope, after_prefix, parse_sk
 from langgraph_dynamo_conv._format.tree import BlobRef
@@ -100,7 +102,7 @@ class Renewal:
         for page in self._table.query(scope.thread_id, scope.prefix("m")):
             needs.others |= {key_of(item) for item in page}
             needs.add_blobs(ref for item in page for ref in blob_refs(item))
-        needs.add_blobs(blob_refs(self._table.get(scope.row()) or {}))
+        needs.add_blobs(blob_refs_of_row(self._table.get(scope.row()) or {}))
         if any(self._expiry.is_late(item.times.expires_at) for item in needs.checkpoints.values()):
             self._table.all_of(partial(self._stamp, key, times) for key in self._late(scope) if key not in needs.others)
         self._table.all_of(partial(self._stamp, key, times) for key in needs.others)
@@ -154,7 +156,7 @@ class Renewal:
         """Items from before a time to live was set, or from when it was longer."""
         for page in self._table.query(scope.thread_id, scope.prefix()):
             for item in page:
-                if self._expiry.is_late(int(item[EXPIRES_AT]["N"]) if EXPIRES_AT in item else None):
+                if self._expiry.is_late(number_of(item, EXPIRES_AT) if EXPIRES_AT in item else None):
                     yield key_of(item)
 
     def _stamp(self, key: Key, times: Times, listed_until: int | None = None) -> None:

@@ -11,6 +11,9 @@ Attribute names of our own items are one letter, since every item pays for its n
     segment, part  d frame, or bytes; t when it was written; a pointer to an object: d the object's name
     run pointer  t thread
     all          expires_at when DynamoDB may delete it, where a time to live is set; times are in epoch seconds
+
+They are read strictly: an attribute of our items that is missing or of another type is a `CorruptDataError` that names
+item and attribute. `text_of`, `number_of`, `bytes_of` and `blob_ref_of` are the only ways to a value.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from langgraph_dynamo_conv._format.frames import fingerprint
-from langgraph_dynamo_conv._format.keys import PK, SK, Key, component_text, parse_sk
+from langgraph_dynamo_conv._format.keys import PK, SK, Key, component, component_text, parse_sk
 from langgraph_dynamo_conv._format.tree import BlobRef
 from langgraph_dynamo_conv.errors import CorruptDataError
 
@@ -44,7 +47,8 @@ REMOVED = ""
 _TIMES = ("u", EXPIRES_AT, "l")
 
 
-_BLOB_REF = re.compile(r"[0-9a-f]+:\d+:\d+")
+_BLOB_REF = re.compile(r"([0-9a-f]+):([0-9]{1,12}):([0-9]{1,5})")
+_WRITE = re.compile(r"[wxb][0-9]+")
 
 
 class Times(NamedTuple):
@@ -114,15 +118,16 @@ class CheckpointItem:
         Raises:
             CorruptDataError: An attribute is missing or of another type.
         """
+        blob = blob_ref_of(item, "v") if "v" in item else None
+        frame = bytes_of(item, "d") if blob is None else None
+        parent_id, run_id, ns = (text_of(item, name) if name in item else None for name in ("p", "r", "n"))
+        *times, listed = (number_of(item, name) if name in item else None for name in _TIMES)
+        if (kind := text_of(item, "k")) not in (CHANGE, FULL):
+            raise odd(item, "k", "it says neither change nor full")
         key = key_of(item)
-        try:
-            blob = parse_blob_ref(item["v"]["S"]) if "v" in item else None
-            frame = bytes(item["d"]["B"]) if blob is None else None
-            texts = [item[name]["S"] if name in item else None for name in ("p", "r", "n")]
-            *times, listed = (int(item[name]["N"]) if name in item else None for name in _TIMES)
-            return cls(key, item["k"]["S"], texts[0], frame, blob, texts[1], texts[2], Times(*times), listed)
-        except (KeyError, ValueError, TypeError) as error:
-            raise CorruptDataError(f"the checkpoint item at {key} is damaged: {error!r}", key=str(key)) from error
+        if component_text(in_key := parse_sk(key.sk).parts[0]) is None and component(ns or "") != in_key:
+            raise odd(item, "n", "it is not the namespace whose digest the key has")
+        return cls(key, kind, parent_id, frame, blob, run_id, ns, Times(*times), listed)
 
     def namespace(self) -> str:
         """The namespace, from its key or, where the key has only a digest, from the item."""
@@ -153,17 +158,17 @@ class WritesItem:
             CorruptDataError: An attribute is of another type.
         """
         key = key_of(item)
-        _, checkpoint_id, escaped = parse_sk(key.sk).parts
-        try:
-            task_id = item["t"]["S"] if "t" in item else component_text(escaped) or ""
-            until = int(item["u"]["N"]) if "u" in item else None
-            frames = {
-                name: bytes(value["B"]) if "B" in value else parse_blob_ref(value["S"])
-                for name, value in item.items()
-                if name[0] in "wxb" and name[1:].isdigit()
-            }
-        except (KeyError, ValueError, TypeError) as error:
-            raise CorruptDataError(f"the task writes at {key} are damaged: {error!r}", key=str(key)) from error
+        _, checkpoint_id, in_key = parse_sk(key.sk).parts
+        from_key = component_text(in_key)
+        task_id = text_of(item, "t") if from_key is None or "t" in item else from_key
+        if task_id != from_key and component(task_id) != in_key:
+            raise odd(item, "t", "it is not the task whose digest the key has")
+        frames = {
+            name: bytes_of(item, name) if "B" in value else blob_ref_of(item, name)
+            for name, value in item.items()
+            if _WRITE.fullmatch(name)
+        }
+        until = number_of(item, "u") if "u" in item else None
         return cls(key, frames, task_id, checkpoint_id, until)
 
 
@@ -192,16 +197,28 @@ def blob_ref_text(blob: BlobRef) -> str:
     return f"{blob.digest}:{blob.size}:{blob.parts}"
 
 
-def parse_blob_ref(text: str) -> BlobRef:
-    """The reference in an attribute."""
-    digest, size, parts = text.split(":")
-    return BlobRef(digest, int(size), int(parts))
+def parse_blob_ref(text: str) -> BlobRef | None:
+    """The reference in an attribute's text; None if it is none."""
+    match = _BLOB_REF.fullmatch(text)
+    return BlobRef(match[1], int(match[2]), int(match[3])) if match else None
 
 
 def blob_refs(item: AttributeMap) -> Iterator[BlobRef]:
-    """The blobs to which the messages of a row or page refer. In a row, `blobs` can be another program's attribute."""
-    texts = (ref.get("S", "") for ref in item.get(BLOBS, {}).get("L", ()))
-    return (parse_blob_ref(text) for text in texts if _BLOB_REF.fullmatch(text))
+    """The blobs to which the messages of a page refer. Raises `CorruptDataError` where `blobs` holds anything else."""
+    refs = item.get(BLOBS, {"L": []}).get("L")
+    if refs is None:
+        raise odd(item, BLOBS, _type_problem(item[BLOBS], "L"))
+    for ref in refs:
+        blob = parse_blob_ref(ref.get("S", ""))
+        if blob is None:
+            raise odd(item, BLOBS, "it holds what is no reference")
+        yield blob
+
+
+def blob_refs_of_row(row: AttributeMap) -> Iterator[BlobRef]:
+    """The same of a row, in which `blobs` can be another program's attribute: what is no reference is passed over."""
+    found = (parse_blob_ref(ref.get("S", "")) for ref in row.get(BLOBS, {}).get("L", ()))
+    return (blob for blob in found if blob is not None)
 
 
 def bytes_item(key: Key, data: bytes) -> AttributeMap:
@@ -210,16 +227,50 @@ def bytes_item(key: Key, data: bytes) -> AttributeMap:
 
 
 def bytes_of(item: AttributeMap, name: str = "d") -> bytes:
-    """The bytes in an attribute of an item that was read.
+    """The bytes in an attribute. Raises `CorruptDataError` where it is missing or of another type."""
+    return bytes(_value(item, name, "B"))
 
-    Raises:
-        CorruptDataError: The attribute is missing or of another type.
-    """
+
+def text_of(item: AttributeMap, name: str) -> str:
+    """The text in an attribute. Raises `CorruptDataError` where it is missing or of another type."""
+    return str(_value(item, name, "S"))
+
+
+def number_of(item: AttributeMap, name: str) -> int:
+    """The whole number in an attribute. Raises `CorruptDataError` where it is missing, of another type or none."""
     try:
-        return bytes(item[name]["B"])
-    except (KeyError, TypeError) as error:
-        key = str(key_of(item))
-        raise CorruptDataError(f"the attribute '{name}' of the item at {key} holds no bytes", key=key) from error
+        return int(_value(item, name, "N"))
+    except ValueError:
+        raise odd(item, name, "it is no whole number") from None
+
+
+def blob_ref_of(item: AttributeMap, name: str) -> BlobRef:
+    """The reference in an attribute. Raises `CorruptDataError` where it is missing, of another type or none."""
+    blob = parse_blob_ref(text_of(item, name))
+    if blob is None:
+        raise odd(item, name, "it is no reference")
+    return blob
+
+
+def odd(item: AttributeMap, name: str, problem: str) -> CorruptDataError:
+    """The error for an attribute of our items that is not as we write it."""
+    key = str(key_of(item))
+    return CorruptDataError(
+        f"the attribute '{name}' of the item at {key} is not as this package writes it: {problem}. Restore the item "
+        "from a backup, or delete the conversation",
+        key=key,
+    )
+
+
+def _value(item: AttributeMap, name: str, kind: str) -> Any:
+    attribute = item.get(name, {})
+    if kind not in attribute:
+        raise odd(item, name, _type_problem(attribute, kind))
+    return attribute[kind]
+
+
+def _type_problem(attribute: Mapping[str, Any], kind: str) -> str:
+    return f"it is of type {next(iter(attribute))}, not {kind}" if attribute else "it is missing"
 
 
 def stamp(expires_at: int | None, until: int | None = None) -> AttributeMap:

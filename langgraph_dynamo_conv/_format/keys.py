@@ -30,6 +30,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
+from langgraph_dynamo_conv._format.arguments import check_words
 from langgraph_dynamo_conv._format.limits import (
     MAX_BUCKET_PREFIX_BYTES,
     MAX_CHECKPOINT_ID_BYTES,
@@ -100,9 +101,9 @@ def check_text(name: str, value: object) -> str:
 
 
 def check_each(name: str, values: object, check: Callable[[object], str]) -> list[str]:
-    """Several ids, each checked; a `TypeError` for one text, whose letters nobody means, and for what is no list."""
+    """Several texts, each checked; a `TypeError` for one text, whose letters nobody means, and for what is no list."""
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise TypeError(f"{name} is a list of ids, such as ['a']; got {_shown(values)}")
+        raise TypeError(f"{name} is a list of texts, such as ['a']; got {_shown(values)}")
     return [check(value) for value in values]
 
 
@@ -221,7 +222,7 @@ def object_name(pointer: Key) -> str:
 
 def bucket_prefix(prefix: str) -> str:
     """A prefix of object keys as it is used: empty, or ending in `/`. Raises `ValueError` for other shapes."""
-    clean = prefix.removesuffix("/")
+    clean = check_words("s3_prefix", prefix).removesuffix("/")
     if not clean and not prefix:
         return ""
     if _CONTROL.search(clean) or len(clean.encode()) > MAX_BUCKET_PREFIX_BYTES or set(clean.split("/")) & _NO_FOLDERS:

@@ -127,11 +127,11 @@ def leaves(node: Node) -> Iterator[Leaf]:
 
 
 def content_digest(node: Node) -> bytes:
-    """A digest of what a tree holds, 8 bytes: of its keys in their order, and of its leaves' types and plain bytes.
+    """A digest of what a tree holds, 6 bytes: of its keys in their order, and of its leaves' types and plain bytes.
 
     Where leaves are, how they are compressed or encrypted, and what the tree was built on makes no difference.
     """
-    digest = blake2b(digest_size=8)
+    digest = blake2b(digest_size=6)
     _digest_into(node, digest.update)
     return digest.digest()
 

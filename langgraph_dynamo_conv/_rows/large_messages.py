@@ -3,6 +3,7 @@
 The rule: a shortened message says in `shortened` where the whole one is: `<digest of the message>:<reference of the
 blob>`. It keeps that when it leaves the row for a page. Row and page list the references in an attribute of their own,
 `blobs`, so that whoever removes blobs that nothing refers to need not read messages, which may be encrypted.
+A `shortened` of another form is another program's: the message is shown as it is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from langgraph_dynamo_conv._format.attributes import from_attribute, to_attribut
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import BLOBS, AttributeMap, blob_ref_text, parse_blob_ref
 from langgraph_dynamo_conv._format.keys import Scope
+from langgraph_dynamo_conv._format.tree import BlobRef
 from langgraph_dynamo_conv._transcript.fitting import shorten
 from langgraph_dynamo_conv._transcript.folding import Message
 
@@ -46,10 +48,10 @@ class LargeMessages:
             before: Messages of the row as it was: what they have stored whole is not stored again.
             pending: Takes the blobs that are to be stored first.
         """
-        stored = {str(one[SHORTENED]).partition(":")[0]: one[SHORTENED] for one in before if SHORTENED in one}
+        stored = {one[SHORTENED].partition(":")[0]: one[SHORTENED] for one in before if ref_of(one) is not None}
 
         def shown(message: Message) -> Message:
-            short = message if SHORTENED in message else shorten(message, max_bytes)
+            short = message if ref_of(message) is not None else shorten(message, max_bytes)
             if short is message:
                 return message
             data = packed(message)
@@ -70,18 +72,17 @@ class LargeMessages:
 
         Cost: nothing without shortened ones; else one Query for each, side by side.
         """
-        refs = {message[SHORTENED]: _ref_of(message) for message in messages if SHORTENED in message}
+        refs = {ref.digest: ref for message in messages if (ref := ref_of(message)) is not None}
         if not refs:
             return list(messages)
-        frames = self._blobs.fetch_frames(scope, map(parse_blob_ref, refs.values()))
-        digests = {name: parse_blob_ref(text).digest for name, text in refs.items()}
-        stored = {name: unpacked(self._codec.unframe(frames[digest], _CONTEXT)) for name, digest in digests.items()}
-        return [stored.get(message.get(SHORTENED), message) for message in messages]
+        frames = self._blobs.fetch_frames(scope, refs.values())
+        stored = {digest: unpacked(self._codec.unframe(frame, _CONTEXT)) for digest, frame in frames.items()}
+        return [message if (ref := ref_of(message)) is None else stored[ref.digest] for message in messages]
 
 
 def refs_of(messages: Iterable[Message]) -> list[str]:
     """The references of the blobs of shortened messages."""
-    return sorted({_ref_of(message) for message in messages if SHORTENED in message})
+    return sorted({blob_ref_text(ref) for message in messages if (ref := ref_of(message)) is not None})
 
 
 def refs_attribute(messages: Iterable[Message]) -> AttributeMap:
@@ -90,8 +91,10 @@ def refs_attribute(messages: Iterable[Message]) -> AttributeMap:
     return {BLOBS: {"L": [{"S": ref} for ref in refs]}} if refs else {}
 
 
-def _ref_of(message: Message) -> str:
-    return str(message[SHORTENED]).partition(":")[2]
+def ref_of(message: Message) -> BlobRef | None:
+    """The blob that has a message whole; None where the message is not shortened."""
+    said = message.get(SHORTENED)
+    return parse_blob_ref(said.partition(":")[2]) if isinstance(said, str) else None
 
 
 def packed(value: Any) -> bytes:

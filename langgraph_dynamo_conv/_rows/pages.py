@@ -13,14 +13,23 @@ committed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from langgraph_dynamo_conv._format.attributes import from_attribute, size_of, to_attribute
 from langgraph_dynamo_conv._format.frames import Codec
-from langgraph_dynamo_conv._format.items import EXPIRES_AT, AttributeMap, bytes_of, key_attributes, stamp
+from langgraph_dynamo_conv._format.items import (
+    EXPIRES_AT,
+    AttributeMap,
+    bytes_of,
+    key_attributes,
+    number_of,
+    odd,
+    stamp,
+    text_of,
+)
 from langgraph_dynamo_conv._format.keys import PK, SK, Scope, parse_sk
 from langgraph_dynamo_conv._rows.large_messages import packed, refs_attribute, unpacked
 from langgraph_dynamo_conv._rows.row import Row
@@ -84,7 +93,7 @@ class Pages:
             try:
                 self._table.put(self._item(row.scope, page), **_unless_longer(page))
             except ConditionFailed as refused:
-                if not _has(refused.item or {}, page):
+                if refused.item is None or not _has(refused.item, page):
                     raise
 
     def put_of(self, scope: Scope, page: Page) -> dict[str, Any]:
@@ -140,13 +149,21 @@ class Pages:
                 self._table.delete(scope.messages(_number(item)))
 
     def page_of(self, item: AttributeMap) -> Page:
-        """The page in an item that was read."""
+        """The page in an item that was read.
+
+        Raises:
+            CorruptDataError: An attribute is missing or of another type, or is in plain text where all should be
+                encrypted.
+        """
         if "sealed" in item:
             messages = unpacked(self._codec.unframe(bytes_of(item, "sealed"), item[SK]["S"]))
         else:
             self._codec.refuse_plaintext(item[SK]["S"])
-            messages = from_attribute(item["messages"])
-        return Page(_number(item), int(item["version"]["N"]), item["incarnation"]["S"], messages)
+            messages = from_attribute(item.get("messages", {"NULL": True}))
+        if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+            raise odd(item, "messages", "it is no list of maps")
+        number_of(item, "count")
+        return Page(_number(item), number_of(item, "version"), text_of(item, "incarnation"), messages)
 
     def _between(self, row: Row, low: int, high: int | None) -> list[Page]:
         """The pages of a row that begin at number `low` to `high`, or from `low` on."""
@@ -156,7 +173,7 @@ class Pages:
         return [page for page in map(self.page_of, items) if page.incarnation == row.incarnation]
 
     def _is_past(self, item: AttributeMap) -> bool:
-        return EXPIRES_AT in item and self._expiry.is_past(int(item[EXPIRES_AT]["N"]))
+        return EXPIRES_AT in item and self._expiry.is_past(number_of(item, EXPIRES_AT))
 
     def _item(self, scope: Scope, page: Page) -> AttributeMap:
         key = scope.messages(page.first)
@@ -224,10 +241,10 @@ def _if_same(page: Page) -> dict[str, Any]:
     }
 
 
-def _has(item: Mapping[str, Any], page: Page) -> bool:
+def _has(item: AttributeMap, page: Page) -> bool:
     """Whether an item that refused a cut was made by another cut of the same, at least as long."""
-    is_same = item.get("incarnation") == {"S": page.incarnation} and item.get("version") == {"N": str(page.version)}
-    return is_same and int(item["count"]["N"]) >= len(page.messages)
+    is_same = (text_of(item, "incarnation"), number_of(item, "version")) == (page.incarnation, page.version)
+    return is_same and number_of(item, "count") >= len(page.messages)
 
 
 def _number(item: AttributeMap) -> int:

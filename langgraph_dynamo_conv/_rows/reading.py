@@ -18,7 +18,7 @@ from langgraph_dynamo_conv._format.attributes import from_attribute
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import EXPIRES_AT, LIVE_UNTIL, AttributeMap, bytes_of, key_of
 from langgraph_dynamo_conv._format.keys import PK, SK, Key, Scope, check_checkpoint_id
-from langgraph_dynamo_conv._rows.large_messages import unpacked
+from langgraph_dynamo_conv._rows.large_messages import SHORTENED, ref_of, unpacked
 from langgraph_dynamo_conv._rows.row import INCARNATION_BYTES, WAITING, Row, iso, times_of
 from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE
 from langgraph_dynamo_conv._transcript.folding import Message, role_of
@@ -104,9 +104,21 @@ def oddities(item: AttributeMap) -> list[str]:
         for name, kind in _DOCUMENTED.items()
         if name in item and kind not in item[name]
     ]
-    messages = item.get("messages", {}).get("L", [])
-    numbers = [str(number) for number, message in enumerate(messages) if "M" not in message]
-    return [*found, f"in 'messages', these are no maps: {', '.join(numbers[:10])}"] if numbers else found
+    return [*found, *oddities_of_messages(item)]
+
+
+def oddities_of_messages(item: AttributeMap) -> list[str]:
+    """The same of the messages in a row or page, as far as they are not encrypted."""
+    messages = dict(enumerate(item.get("messages", {}).get("L", [])))
+    no_maps = [number for number, message in messages.items() if "M" not in message]
+    said = {number: message["M"].get(SHORTENED) for number, message in messages.items() if "M" in message}
+    no_refs = [number for number, one in said.items() if one and ref_of({SHORTENED: from_attribute(one)}) is None]
+    problems = {"are no maps": no_maps, f"have a '{SHORTENED}' that names no blob": no_refs}
+    return [
+        f"in 'messages', these {problem}: {', '.join(map(str, numbers[:10]))}"
+        for problem, numbers in problems.items()
+        if numbers
+    ]
 
 
 def messages_of(stored: Any) -> list[Message]:
@@ -142,7 +154,7 @@ def _summary(item: AttributeMap, plain: Mapping[str, Any], title: str, waiting_f
         counted(plain.get("message_count")) or 0,
         status if isinstance(status, str) else None,
         status_at=(time_of(plain.get("status_at")) or updated) if isinstance(status, str) else "",
-        waiting_for=[one for one in asked if isinstance(one, Mapping) and "id" in one],
+        waiting_for=[one for one in asked if isinstance(one, Mapping) and {"id", "value"} <= one.keys()],
         times=times_of(item),
         attributes=attributes,
     )
@@ -195,8 +207,8 @@ def _checkpoint_id(value: Any) -> str:
     return check_checkpoint_id(value)
 
 
-def _checkpoint_ids(value: Any) -> list[str]:
-    return [check_checkpoint_id(one) for one in value]
+def _checkpoint_ids(value: Any) -> list[str] | None:
+    return [check_checkpoint_id(one) for one in value] if isinstance(value, list) else None
 
 
 def _text(value: Any) -> str | None:

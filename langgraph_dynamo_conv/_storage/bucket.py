@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from langgraph_dynamo_conv._format.arguments import check_count, check_methods, check_words
 from langgraph_dynamo_conv._format.keys import bucket_prefix
 from langgraph_dynamo_conv._format.limits import BUCKET_BYTES
 from langgraph_dynamo_conv._storage.client import LazyClient, new_client
@@ -48,7 +49,7 @@ class Bucket:
         region_name: Region of the client to be made, or None for the environment's.
 
     Raises:
-        ValueError: The prefix or the threshold is impossible.
+        ValueError: The prefix is impossible.
     """
 
     def __init__(
@@ -60,8 +61,6 @@ class Bucket:
         client: S3Client | None = None,
         region_name: str | None = None,
     ) -> None:
-        if threshold_bytes < 0:
-            raise ValueError("s3_threshold_bytes is at least 0")
         self.name = name
         self.threshold_bytes = threshold_bytes
         self._prefix = bucket_prefix(prefix)
@@ -128,11 +127,15 @@ def bucket_of(
     Raises:
         ValueError: There are other options of S3 without a bucket, or their values are impossible.
     """
+    bucket_prefix(s3_prefix)
+    check_count("s3_threshold_bytes", s3_threshold_bytes, 0)
+    if s3_client is not None:
+        check_methods("s3_client", s3_client, ("get_object", "put_object"), "a boto3 S3 client, not a resource")
     if s3_bucket is None:
         if s3_prefix or s3_client is not None or s3_threshold_bytes != BUCKET_BYTES:
             raise ValueError("s3_prefix, s3_threshold_bytes and s3_client need an s3_bucket")
         return None
-    if not s3_bucket or "/" in s3_bucket and not s3_bucket.startswith("arn:"):
+    if not check_words("s3_bucket", s3_bucket) or "/" in s3_bucket and not s3_bucket.startswith("arn:"):
         raise ValueError(f"s3_bucket is a bucket's name, what is below it is s3_prefix; got {s3_bucket!r:.80}")
     region = client.meta.region_name if client is not None else region_name
     return Bucket(s3_bucket, prefix=s3_prefix, threshold_bytes=s3_threshold_bytes, client=s3_client, region_name=region)

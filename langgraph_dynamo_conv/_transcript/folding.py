@@ -193,17 +193,17 @@ class Folding:
         if position < len(self._stored) and position not in self._before:
             self._before[position] = whole = self._whole(self._stored[position])
             self._note_hidden(position, whole)
-            calls = [dict(call) if isinstance(call, Mapping) else call for call in whole.get("tool_calls") or ()]
-            self._messages[position] = {**whole, "tool_calls": calls} if calls else {**whole}
+            others = {key: value for key, value in whole.items() if key != "tool_calls"}
+            calls = [dict(call) for call in calls_in(whole)]
+            self._messages[position] = {**others, "tool_calls": calls} if calls else others
         return self._messages[position]
 
     def _note_hidden(self, position: int, whole: Message) -> None:
         """A stored message that is shortened may lack its last calls."""
-        stored, calls = (one.get("tool_calls") for one in (self._stored[position], whole))
-        if isinstance(stored, list) and isinstance(calls, list) and "shortened" in self._stored[position]:
+        if calls_in(self._stored[position]) and "shortened" in self._stored[position]:
             known = {place for places in self._calls.values() for place in places}
-            for number, call in enumerate(calls):
-                if (position, number) not in known and isinstance(call, Mapping):
+            for number, call in enumerate(calls_in(whole)):
+                if (position, number) not in known:
                     self._calls[str(call.get("id") or "")].append((position, number))
 
     def _revise(self, position: int, message: BaseMessage, was: BaseMessage | None = None) -> None:
@@ -362,6 +362,13 @@ def coerced(messages: Any) -> Iterator[BaseMessage]:
 def role_of_message(message: BaseMessage) -> str:
     """The documented role of a message."""
     return role_of(message.role if isinstance(message, ChatMessage) else message.type)
+
+
+def calls_in(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The tool calls of a stored message, whoever wrote it: the maps in a list, or one map."""
+    calls = message.get("tool_calls")
+    calls = [calls] if isinstance(calls, Mapping) else calls
+    return [call for call in calls if isinstance(call, Mapping)] if isinstance(calls, list) else []
 
 
 def role_of(name: Any) -> str:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from langchain_core.messages import BaseMessage
 
 from langgraph_dynamo_conv._transcript.differences import Said
-from langgraph_dynamo_conv._transcript.folding import Folding, Message, Whole, fold
+from langgraph_dynamo_conv._transcript.folding import Folding, Message, Whole, calls_in, fold
 from langgraph_dynamo_conv._transcript.ids import adopted_part, digest_of, ids_of
 from langgraph_dynamo_conv._transcript.langchain import adopted_call_ids, adopted_ids, call_ids, has_ids, meaning_of
 
@@ -153,11 +153,12 @@ def _without(
         calls = _calls_at_fork(whole(last), held)
     else:
         held = {**whole(last), "content": ""}
-        stored = held.pop("tool_calls", [])
+        stored = calls_in(held)
+        held.pop("tool_calls", None)
         calls = stored[: len(stored) - sum(taken_back.get(name, 0) for name in ids_of(last))]
     kept = " ".join(name for name in ids_of(last) if name not in taken_back)
     made = {"tool_calls": calls} if calls else {}
-    return {**_foreign_keys(last), **held, "timestamp": last["timestamp"], "ids": kept, **made}
+    return {**_foreign_keys(last), **held, "timestamp": last.get("timestamp", ""), "ids": kept, **made}
 
 
 def _foreign_keys(message: Message) -> Message:
@@ -238,8 +239,7 @@ def _as_at_fork(last: Message, adopted: Sequence[str], forked_from: Sequence[Mes
 
 def _calls_at_fork(last: Message, message: Message) -> list[Any]:
     """The calls of a message at a fork; those before them that the agent had forgotten by then stay."""
-    stored, calls, done = last.get("tool_calls"), list[Any](), 0
-    stored = stored if isinstance(stored, list) else []
+    stored, calls, done = calls_in(last), list[Any](), 0
     for call in message.get("tool_calls") or ():
         place = next((n for n in range(done, len(stored)) if _id_of(stored[n]) == _id_of(call)), None)
         if place is not None:

@@ -14,11 +14,13 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from langgraph_dynamo_conv._content.text import text_of
 from langgraph_dynamo_conv._format.attributes import plain
-from langgraph_dynamo_conv._transcript.folding import Message, role_of
+from langgraph_dynamo_conv._transcript.folding import Message, calls_in, role_of
 from langgraph_dynamo_conv._transcript.ids import adopted_bases, adopted_call_id, digest_of, ids_of
 
 NO_RESULT = "(The result of this call is not recorded.)"
 """The text that a model reads where a stored call has no result: providers refuse a call that was not answered."""
+
+_MOST_BITS = 63
 
 _TYPES = {"user": HumanMessage, "system": SystemMessage, "assistant": AIMessage}
 
@@ -95,7 +97,10 @@ def _parts(message: Mapping[str, Any], base: str) -> Iterator[BaseMessage]:
 
 def _call_parts(stored: list[Mapping[str, Any]], calls: list[Message], base: str) -> Iterator[BaseMessage]:
     ids = _call_ids(stored, base)
-    made = [ToolCall(name=call["tool"], args=call["args"], id=name) for call, name in zip(calls, ids, strict=True)]
+    made = [
+        ToolCall(name=call["tool"], args=_serializable(call["args"]), id=name)
+        for call, name in zip(calls, ids, strict=True)
+    ]
     yield AIMessage("", tool_calls=made, id=f"{base}-c")
     for number, call in enumerate(calls):
         kind = _result_kind(stored[number])
@@ -106,6 +111,15 @@ def _call_parts(stored: list[Mapping[str, Any]], calls: list[Message], base: str
             status=call.get("status", "success"),
             id=f"{base}-{number}{kind}",
         )
+
+
+def _serializable(value: Any) -> Any:
+    """A value that was stored, as LangGraph can store it again: msgpack has no whole numbers of more than 64 bits."""
+    if isinstance(value, dict):
+        return {key: _serializable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_serializable(item) for item in value]
+    return float(value) if isinstance(value, int) and value.bit_length() > _MOST_BITS else value
 
 
 def _result_kind(call: Mapping[str, Any]) -> str:
@@ -169,11 +183,7 @@ def _content(message: Mapping[str, Any]) -> str:
 
 
 def _stored_calls(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    calls = message.get("tool_calls")
-    if speaker_of(message) != "assistant":
-        return []
-    calls = [calls] if isinstance(calls, Mapping) else calls if isinstance(calls, list) else []
-    return [_documented_call(call) for call in calls if isinstance(call, Mapping)]
+    return [_documented_call(call) for call in calls_in(message)] if speaker_of(message) == "assistant" else []
 
 
 def _documented_call(call: Mapping[str, Any]) -> Mapping[str, Any]:

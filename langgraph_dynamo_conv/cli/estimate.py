@@ -9,12 +9,14 @@ row holds the whole chat at first, and its writes grow with it; then it holds th
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 from typing import Any
 
+from langgraph_dynamo_conv._format.arguments import check_count
 from langgraph_dynamo_conv._format.limits import MAX_ITEM_BYTES
 from langgraph_dynamo_conv.cli.prices import Prices
 
@@ -52,8 +54,10 @@ class Shape:
     transcript: bool = True
 
     def __post_init__(self) -> None:
-        if min(self.turns, self.tool_calls, self.result_kb, self.months_kept) < 0 or self.turns_per_conversation < 1:
-            raise ValueError("an estimate's numbers are at least 0, and turns_per_conversation at least 1")
+        for name, least in (("turns", 0), ("turns_per_conversation", 1), ("tool_calls", 0), ("months_kept", 0)):
+            check_count(name, getattr(self, name), least)
+        if not 0 <= self.result_kb < math.inf:
+            raise ValueError(f"result_kb is a number, at least 0; got {self.result_kb}")
 
     @property
     def tool_kb(self) -> float:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from langgraph_dynamo_conv._calls.runtime import Options, Runtime, Shared, table_of
+from langgraph_dynamo_conv._calls.runtime import Options, Runtime, Shared, checked_serde, table_of
+from langgraph_dynamo_conv._format.arguments import check_choice, check_flag
 from langgraph_dynamo_conv._format.keys import Scope, check_user_id
 from langgraph_dynamo_conv._storage.bucket import bucket_of
 from langgraph_dynamo_conv.conversations import _changing, _export, _listing
@@ -67,7 +68,7 @@ class Conversations:
     ) -> None:
         table, bucket = table_of(table_name, client, region_name, endpoint_url), bucket_of(client, region_name, **s3)
         options = Options(messages_channel=messages_channel, ttl=ttl, clock=clock, accept_plaintext=accept_plaintext)
-        saver: BaseCheckpointSaver[Any] = BaseCheckpointSaver(serde=serde)
+        saver: BaseCheckpointSaver[Any] = BaseCheckpointSaver(serde=checked_serde(serde))
         self._runtime = Runtime(Shared(table, options, bucket), saver.serde)
 
     @classmethod
@@ -225,7 +226,7 @@ class Conversations:
 
         Cost: one Query of the index for each MB of rows, and for each conversation that of `delete`.
         """
-        return Removed(*_changing.delete_user(self._runtime, check_user_id(user_id), scan=scan))
+        return Removed(*_changing.delete_user(self._runtime, check_user_id(user_id), scan=check_flag("scan", scan)))
 
     def add_message(
         self,
@@ -311,8 +312,7 @@ class Conversations:
 
         Cost: that of `get` for each conversation, and of listing them.
         """
-        if format not in _export.FORMATS:
-            raise ValueError(f"format is one of {', '.join(_export.FORMATS)}; got {format!r}")
+        check_choice("format", format, _export.FORMATS)
         check_user_id(user_id)
         if conversation_id is not None:
             return _export.export([self.get(conversation_id, user_id)], format)
@@ -331,7 +331,7 @@ class Conversations:
         Raises:
             ConversationNotFoundError: There is no such conversation.
 
-        Cost: one Query for each MB, and the parts of its large values.
+        Cost: one Query for each MB, and once more the parts of its large values.
         """
         return Verifier(self._runtime, self._runtime.directory.scope_of(conversation_id, user_id)).run()
 

@@ -1,4 +1,4 @@
-"""What the calls of `Conversations` take: counts, times, texts and cursors, checked before any request. Pure.
+"""What only the calls of `Conversations` take: times and cursors, checked before any request. Pure.
 
 The rule: an argument of another type or range is a `ValueError` that names it and says what it may be.
 """
@@ -11,33 +11,11 @@ import re
 from datetime import datetime, timezone
 from typing import Any
 
+from langgraph_dynamo_conv._format.arguments import shown
 from langgraph_dynamo_conv._rows.row import iso
 
 _LONGEST_CURSOR = 4096
-_LONGEST_SHOWN = 80
 _YEAR_OR_MONTH = re.compile(r"\d{4}(-\d\d)?")
-
-
-def check_count(name: str, value: object, least: int, most: int | None = None) -> int:
-    """A whole number from `least` to `most`."""
-    if type(value) is int and least <= value and (most is None or value <= most):
-        return value
-    allowed = f"at least {least}" if most is None else f"{least} to {most}"
-    raise ValueError(f"{name} is a whole number, {allowed}; got {shown(value)}")
-
-
-def check_flag(name: str, value: object) -> bool:
-    """True or False."""
-    if not isinstance(value, bool):
-        raise ValueError(f"{name} is True or False; got {shown(value)}")
-    return value
-
-
-def check_words(name: str, value: object) -> str:
-    """Any text."""
-    if not isinstance(value, str):
-        raise ValueError(f"{name} is text; got {shown(value)}")
-    return value
 
 
 def time_in_utc(name: str, value: object) -> str:
@@ -67,9 +45,3 @@ def from_cursor(cursor: object) -> Any:
         return json.loads(base64.urlsafe_b64decode(cursor))
     except RecursionError:
         raise ValueError("it is nested deeper than any") from None
-
-
-def shown(value: object) -> str:
-    """A value in an error, not too long."""
-    text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"

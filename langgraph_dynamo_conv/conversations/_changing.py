@@ -65,9 +65,10 @@ def add_message(
 ) -> None:
     """See `Conversations.add_message`; `said` is role, content and tool calls."""
     message = stored_message(*said, runtime.rows.now())
+    named = check_text("message_id", str(uuid.uuid4()) if message_id is None else message_id)
     scope = runtime.directory.scope_of(conversation_id, user_id)
     runtime.directory.row(scope)
-    message["ids"] = digest_of(check_text("message_id", message_id or str(uuid.uuid4())))
+    message["ids"] = digest_of(named)
     stored = adoption.append(runtime, scope, message)
     if stored is not None:
         runtime.row_updater.apply(scope, stored, None)

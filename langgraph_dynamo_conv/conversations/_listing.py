@@ -11,19 +11,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
+from langgraph_dynamo_conv._format.arguments import check_count, check_flag, check_words, shown
 from langgraph_dynamo_conv._format.items import AttributeMap
 from langgraph_dynamo_conv._format.keys import PK, SK
 from langgraph_dynamo_conv._rows.row import STATUSES, Row, live
 from langgraph_dynamo_conv._storage.table import Table
-from langgraph_dynamo_conv.conversations._arguments import (
-    check_count,
-    check_flag,
-    check_words,
-    from_cursor,
-    shown,
-    time_in_utc,
-    to_cursor,
-)
+from langgraph_dynamo_conv.conversations._arguments import from_cursor, time_in_utc, to_cursor
 from langgraph_dynamo_conv.conversations._records import ConversationPage, ConversationSummary
 
 MOST_LISTED = 1000

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
+from langgraph_dynamo_conv._format.arguments import check_choice
 from langgraph_dynamo_conv._format.attributes import clean_text, plain, storable
 from langgraph_dynamo_conv._rows.reading import time_of
 from langgraph_dynamo_conv._rows.row import Row
@@ -227,13 +228,16 @@ def stored_message(
     Raises:
         ValueError: A role, content or tool call of another shape.
     """
-    if role not in _ROLES:
-        raise ValueError(f"role is one of {', '.join(_ROLES)}; got {role!r}")
+    check_choice("role", role, _ROLES)
     message: StoredMessage = {"role": role, "content": checked_content(content), "timestamp": timestamp}
+    if tool_calls is not None and not (isinstance(tool_calls, (list, tuple)) and all(map(_is_tool_call, tool_calls))):
+        raise ValueError("tool_calls is a list, and each tool call is {'tool': str, 'args': dict, 'result': any}")
     if tool_calls:
         if role != "assistant":
             raise ValueError("only an assistant's message has tool_calls")
-        if any(not isinstance(call.get("tool"), str) for call in tool_calls):
-            raise ValueError("each tool call is {'tool': str, 'args': dict, 'result': any}")
         message["tool_calls"] = [storable({"args": {}, **call}) for call in tool_calls]
     return message
+
+
+def _is_tool_call(call: object) -> bool:
+    return isinstance(call, Mapping) and isinstance(call.get("tool"), str) and isinstance(call.get("args", {}), Mapping)

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from langgraph_dynamo_conv._calls.runtime import Runtime
+from langgraph_dynamo_conv._format.arguments import check_count
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._rows.row import Row, Transcript
 from langgraph_dynamo_conv._transcript.langchain import has_ids, public_ids
 from langgraph_dynamo_conv.conversations import _listing
-from langgraph_dynamo_conv.conversations._arguments import check_count, from_cursor, to_cursor
+from langgraph_dynamo_conv.conversations._arguments import from_cursor, to_cursor
 from langgraph_dynamo_conv.conversations._listing import ConversationQuery
 from langgraph_dynamo_conv.conversations._records import Conversation, Message, summary_of
 from langgraph_dynamo_conv.errors import ConversationNotFoundError, CorruptDataError

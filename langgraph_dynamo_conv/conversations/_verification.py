@@ -11,6 +11,7 @@ from typing import Any
 
 from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._checkpoints.blobs import missing_refs
+from langgraph_dynamo_conv._checkpoints.removal import link_of
 from langgraph_dynamo_conv._format.items import (
     CHANGE,
     EXPIRES_AT,
@@ -18,16 +19,16 @@ from langgraph_dynamo_conv._format.items import (
     CheckpointItem,
     WritesItem,
     blob_refs,
+    blob_refs_of_row,
+    bytes_of,
     key_of,
+    number_of,
 )
-from langgraph_dynamo_conv._format.keys import SK, Key, Scope, parse_sk
+from langgraph_dynamo_conv._format.keys import SK, Key, Scope, is_pointer, parse_sk
 from langgraph_dynamo_conv._format.tree import BlobRef
-from langgraph_dynamo_conv._rows.reading import oddities
+from langgraph_dynamo_conv._rows.reading import oddities, oddities_of_messages
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv.errors import CorruptDataError
-
-_MISSHAPEN = (KeyError, IndexError, ValueError, TypeError, AttributeError, ArithmeticError)
-"""What reading an item raises whose attributes are of another shape than this package writes."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ class Verifier:
             self._check(key_of(item), partial(self._older, item))
         for item in self._all("w"):
             self._check(key_of(item), partial(self._writes, item))
+        for item in self._all("b"):
+            self._check(key_of(item), partial(self._blob, item))
         segments = self._segments()
         for ns, items in groupby(self._all("c"), key=lambda item: parse_sk(item[SK]["S"]).parts[0]):
             self._namespace(list(items), segments.get(ns, {}))
@@ -92,21 +95,25 @@ class Verifier:
 
     def _all(self, kind: str) -> Iterator[AttributeMap]:
         """All items of a kind that have not expired, in the order of their keys."""
-        is_past = self._runtime.expiry.is_past
         for page in self._runtime.table.query(self._scope.thread_id, self._scope.prefix(kind)):
             for item in page:
-                if EXPIRES_AT not in item or not is_past(int(item[EXPIRES_AT]["N"])):
+                if not self._is_past(item):
                     self._items += 1
                     yield item
 
-    def _check(self, key: Key, read: Callable[[], None]) -> None:
+    def _is_past(self, item: AttributeMap) -> bool:
+        """Whether an item has expired; one whose time can't be read is damaged, and has not."""
+        times: list[int] = []
+        if EXPIRES_AT in item:
+            self._check(key_of(item), lambda: times.append(number_of(item, EXPIRES_AT)))
+        return any(map(self._runtime.expiry.is_past, times))
+
+    def _check(self, key: Key, read: Callable[[], object]) -> None:
         try:
             read()
         except CorruptDataError as error:
             at = error.key if error.key and error.key.startswith(f"{self._scope.thread_id} / ") else str(key)
             self._damage.add(Damage(at, str(error)))
-        except _MISSHAPEN as error:
-            self._damage.add(Damage(str(key), f"an attribute is of another shape than was written: {error!r:.100}"))
 
     def _transcript(self) -> None:
         self._items += 1
@@ -115,7 +122,7 @@ class Verifier:
             raise self._runtime.directory.not_found(self._scope)
         key, stored = str(self._scope.row()), self._runtime.table.get(self._scope.row()) or {}
         self._damage |= {Damage(key, oddity) for oddity in oddities(stored)}
-        self._fetch(blob_refs(stored), self._runtime.blobs.fetch_frames)
+        self._fetch(blob_refs_of_row(stored), self._runtime.blobs.fetch_frames)
         self._messages, count = len(transcript.messages), transcript.row.message_count
         if "N" in stored.get("message_count", {}) and transcript.row.attributes["message_count"] != count:
             self._damage.add(Damage(key, f"'message_count' is not {count}, as there are messages"))
@@ -124,12 +131,19 @@ class Verifier:
 
     def _older(self, item: AttributeMap) -> None:
         self._runtime.pages.page_of(item)
+        self._damage |= {Damage(str(key_of(item)), oddity) for oddity in oddities_of_messages(item)}
         self._fetch(blob_refs(item), self._runtime.blobs.fetch_frames)
 
     def _writes(self, item: AttributeMap) -> None:
         record = WritesItem.from_attributes(item)
         for write in self._runtime.writes.decoded(self._scope, [record]):
             self._fetch(missing_refs(write.node))
+
+    def _blob(self, item: AttributeMap) -> None:
+        """A part, or the pointer to an object, which has no name while the object is being stored."""
+        number_of(item, "t")
+        if "d" in item or not is_pointer(key_of(item)):
+            bytes_of(item)
 
     def _segments(self) -> dict[str, dict[str, Any]]:
         """The segments that are whole, by namespace (as in keys) and id."""
@@ -139,13 +153,15 @@ class Verifier:
         return segments
 
     def _segment(self, item: AttributeMap, segments: dict[str, dict[str, Any]]) -> None:
+        number_of(item, "t")
         ns, checkpoint_id, number = parse_sk(item[SK]["S"]).parts
         decoded = self._runtime.checkpoints.segments.decode(item)
         segments.setdefault(ns, {})[f"{checkpoint_id}#{number}"] = decoded
 
     def _namespace(self, items: list[AttributeMap], segments: dict[str, Any]) -> None:
         self._checkpoints += len(items)
-        builders = Counter(item["p"]["S"] for item in items if item.get("k") == {"S": CHANGE} and "p" in item)
+        links = (link_of(item) for item in items)
+        builders = Counter(parse_sk(link.parent.sk).parts[1] for link in links if link.parent is not None)
         stored_by_id: dict[str, StoredCheckpoint] = {}
         for item in items:
             self._check(key_of(item), partial(self._checkpoint, item, stored_by_id, builders, segments))
@@ -179,5 +195,4 @@ class Verifier:
         for ref in refs:
             if ref.digest not in self._values:
                 self._values.add(ref.digest)
-                self._items += ref.parts or 1
                 fetch(self._scope, [ref])

@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from langgraph_dynamo_conv._format.arguments import check_mapping, check_name, shown
+from langgraph_dynamo_conv._format.keys import check_user_id
+
 Assign = Callable[[str, Callable[[], Iterable[Mapping[str, Any]]]], "str | None"]
 """Gives the user of a thread, or None. Takes the thread's id, and a function that reads its checkpoints' metadata."""
 
@@ -33,7 +36,8 @@ class UnassignedError(ValueError):
 
 
 def everyone(user_id: str) -> Assign:
-    """Assign all threads to one user."""
+    """Assign all threads to one user. Raises `ValueError` for what is no user id."""
+    check_user_id(user_id)
     return lambda _thread_id, _metadata: user_id
 
 
@@ -48,6 +52,7 @@ def by_metadata(key: str) -> Assign:
 
     Cost: One more read of the source.
     """
+    check_name("key", key)
 
     def assign(_thread_id: str, metadata: Callable[[], Iterable[Mapping[str, Any]]]) -> str | None:
         users = {str(one[key]): None for one in metadata() if one.get(key) is not None}
@@ -60,6 +65,7 @@ def by_metadata(key: str) -> Assign:
 
 def by_mapping(users: Mapping[str, str]) -> Assign:
     """Assign each thread to the user that a mapping has for its id."""
+    check_mapping("users", users, "a dict of users by thread id")
     return lambda thread_id, _metadata: users.get(thread_id)
 
 
@@ -73,6 +79,8 @@ def read_mapping(path: str | Path) -> dict[str, str]:
     Raises:
         ValueError: The file can't be read, has another form, or names two users for a thread.
     """
+    if not isinstance(path, (str, Path)):
+        raise ValueError(f"path is a file's path; got {shown(path)}")
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")

@@ -18,7 +18,8 @@ from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointMetadata
 
 from langgraph_dynamo_conv._calls.config import config_for
 from langgraph_dynamo_conv._calls.runtime import Runtime
-from langgraph_dynamo_conv._format.keys import Scope
+from langgraph_dynamo_conv._format.arguments import check_flag, check_function, check_positive
+from langgraph_dynamo_conv._format.keys import Scope, check_each, check_text
 from langgraph_dynamo_conv._state.serializer import serializer_of
 from langgraph_dynamo_conv.migration._assigning import Assign, UnassignedError
 from langgraph_dynamo_conv.migration._foreign import ForeignCheckpoint, Reference, reference_of, same, time_of
@@ -103,9 +104,16 @@ def migrate(
     Cost: Three reads of the source (four with `by_metadata`). In the table, the requests of the turns taken anew, and
     one read of each thread, two if a part of it was missing.
     """
-    if most_per_second is not None and most_per_second <= 0:
-        raise ValueError(f"most_per_second is more than 0; got {most_per_second}")
     reader = Source(source)
+    if not isinstance(saver, DynamoDBConversationSaver):
+        raise ValueError(f"saver is a DynamoDBConversationSaver; got a {type(saver).__name__}")
+    check_function("assign", assign, "a function that gives a thread's user, such as everyone(user_id)")
+    threads = None if threads is None else check_each("threads", threads, partial(check_text, "threads"))
+    check_flag("skip_unassigned", skip_unassigned)
+    check_flag("dry_run", dry_run)
+    if most_per_second is not None:
+        check_positive("most_per_second", most_per_second)
+    check_function("sleep", sleep, "a function that waits for seconds")
     scopes = _assigned(reader, assign, threads, skip_unassigned=skip_unassigned)
     copier = _Copier(reader, saver, partial(sleep, 1 / most_per_second) if most_per_second else lambda: None)
     work = copier.checked if dry_run else copier.copied

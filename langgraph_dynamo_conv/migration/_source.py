@@ -41,7 +41,7 @@ class Source:
 
     def __init__(self, saver: BaseCheckpointSaver[Any]) -> None:
         if not isinstance(saver, BaseCheckpointSaver):
-            raise ValueError(f"a source is a BaseCheckpointSaver; got a {type(saver).__name__}")
+            raise ValueError(f"source is a BaseCheckpointSaver; got a {type(saver).__name__}")
         if type(saver).__module__.endswith(".aio"):
             raise ValueError(f"{type(saver).__name__} is asynchronous: give its synchronous twin, on the same data")
         self._saver = saver

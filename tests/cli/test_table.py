@@ -298,11 +298,11 @@ def test_setup_and_doctor_work_under_the_policy_that_is_printed_for_them(
 def test_the_policy_names_the_table_its_index_and_objects(cli: Cli, table_name: str) -> None:
     asked = cli("iam-policy").json
     bucket = ("--s3-bucket", "chat-values", "--s3-prefix", "conversations/")
-    elsewhere = cli("iam-policy", "--account", "1", "--region", "cn-north-1", *bucket).json
+    elsewhere = cli("iam-policy", "--account", "1" * 12, "--region", "cn-north-1", *bucket).json
 
     arn = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{table_name}"
     assert asked == iam_policy(arn)
-    chinese = f"arn:aws-cn:dynamodb:cn-north-1:1:table/{table_name}"
+    chinese = f"arn:aws-cn:dynamodb:cn-north-1:{'1' * 12}:table/{table_name}"
     assert elsewhere == iam_policy(chinese, s3_bucket="chat-values", s3_prefix="conversations/")
     assert cli("iam-policy", "--s3-prefix", "a/").code == Exit.USAGE
 

@@ -70,6 +70,14 @@ class BareTable:
         """An item was written, or (None) deleted."""
         self.counts.wrote(item)
 
+    def copied(self) -> BareTable:
+        """A table of its own with the same items."""
+        copied = BareTable(self.name)
+        copied._table.items = self._table.items.copied()
+        for name, index in self._table.indexes.items():
+            copied._table.indexes[name].items = index.items.copied()
+        return copied
+
     def items(self, kind: str) -> int:
         """How many items of a kind there are."""
         return sum(_kind(item) == kind for item in self._table.items)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
 from langgraph_dynamo_conv.errors import CorruptDataError
 from tests.conftest import MakeSaver
-from tests.factories import config, items_of, noise, put, sort_keys, stored_bytes, values_of
+from tests.factories import USER, checkpoint_id, config, items_of, noise, put, sort_keys, stored_bytes, values_of
 from tests.requests_log import RequestLog
 
 if TYPE_CHECKING:
@@ -199,3 +200,18 @@ def test_a_value_is_stored_anew_after_its_conversation_was_deleted(make_saver: M
     put(saver, 2, {"document": value})
 
     assert values_of(make_saver())["document"] == value
+
+
+def test_a_message_is_edited_where_older_states_have_large_values_and_not_the_message(make_saver: MakeSaver) -> None:
+    question, answer = HumanMessage("hello", id="q"), AIMessage("a secret", id="a")
+    document = noise(30_000)
+    put(make_saver(), 1, {"messages": [question], "document": document})
+    put(make_saver(), 2, {"messages": [question, answer], "document": document}, parent=1)
+    saver = make_saver(cache_bytes=0)
+    shown = saver.conversations.get("thread", USER).messages[-1]
+
+    done = saver.conversations.edit_message("thread", shown.id, "(redacted)", user_id=USER)
+
+    assert done.held_by == (checkpoint_id(2),)
+    assert values_of(saver)["document"] == document
+    assert [message.content for message in values_of(saver)["messages"]] == ["hello", "(redacted)"]

@@ -157,6 +157,7 @@ def test_messages_in_other_shapes_are_read_alike_in_the_transcript_and_in_the_st
         ({"name": "f", "args": {"x": 1}, "type": "tool_call"}, ("f", {"x": 1})),
         ({"tool": "f", "args": "x"}, ("f", {"_raw": "x"})),
         ({"name": "f", "input": {"x": 1}}, ("f", {"x": 1})),
+        ({"tool": "f", "args": {"x": [2**70]}}, ("f", {"x": [2**70]})),
         ({"function": "f", "arguments": "not JSON"}, ("f", {"_raw": "not JSON"})),
         ({}, ("unknown", {})),
     ],

@@ -278,13 +278,16 @@ def test_pruning_can_delete(make_saver: MakeSaver, client: DynamoDBClient, table
 def test_one_text_is_no_list_of_ids(saver: DynamoDBConversationSaver, client: DynamoDBClient, ids: Any) -> None:
     with RequestLog(client) as log:
         for call in (saver.prune, saver.delete_for_runs):
-            with pytest.raises(TypeError, match="is a list of ids"):
+            with pytest.raises(TypeError, match="is a list of texts"):
                 call(ids)
     assert log.operations == []
 
 
 def test_another_strategy_is_refused(saver: DynamoDBConversationSaver, client: DynamoDBClient) -> None:
-    with RequestLog(client) as log, pytest.raises(ValueError, match="strategy is 'keep_latest', 'delete' or 'del"):
+    with (
+        RequestLog(client) as log,
+        pytest.raises(ValueError, match="strategy is one of keep_latest, delete, del"),
+    ):
         saver.prune(["thread"], strategy="all")
 
     assert log.operations == []

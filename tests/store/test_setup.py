@@ -216,8 +216,8 @@ def test_no_table_name_is_an_error(name: str | None) -> None:
     [
         ({"default_user_id": "a#b"}, "a user_id is"),
         ({"default_user_id": ""}, "a user_id is"),
-        ({"row_bytes": 1}, "row_bytes is at least 512"),
-        ({"cache_bytes": -1}, "cache_bytes at least 0"),
+        ({"row_bytes": 1}, "row_bytes is a whole number, at least 512"),
+        ({"cache_bytes": -1}, "cache_bytes is a whole number, at least 0"),
     ],
 )
 def test_impossible_options_are_refused(options: dict[str, Any], said: str) -> None:

@@ -152,3 +152,19 @@ def test_no_word_of_a_message_is_in_what_it_says(
             client.put_item(TableName=table_name, Item=flip(item))
 
     assert "secret" not in repr(saver.conversations.verify("thread", USER))
+
+
+def test_a_message_is_not_edited_where_pages_are_missing(
+    make_saver: MakeSaver, client: DynamoDBClient, table_name: str
+) -> None:
+    saver = make_saver(row_bytes=512)
+    messages = [HumanMessage(f"{number} " * 50, id=f"q{number}") for number in range(30)]
+    put(saver, 1, {"messages": messages})
+    first = saver.conversations.get("thread", USER).messages[0].id
+    for item in items_of(client, table_name):
+        if "#m#" in item["user_id"]["S"]:
+            key = {name: item[name] for name in ("conversation_id", "user_id")}
+            client.delete_item(TableName=table_name, Key=key)
+
+    with pytest.raises(CorruptDataError, match="older messages are missing"):
+        saver.conversations.edit_message("thread", first, "x", user_id=USER)

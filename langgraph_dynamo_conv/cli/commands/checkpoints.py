@@ -14,7 +14,7 @@ from rich.text import Text
 
 from langgraph_dynamo_conv._calls.config import config_for
 from langgraph_dynamo_conv._format.items import key_of
-from langgraph_dynamo_conv._format.keys import Scope, check_user_id, component, parse_sk
+from langgraph_dynamo_conv._format.keys import Scope, check_checkpoint_id, check_user_id, component, parse_sk
 from langgraph_dynamo_conv._format.visible import visible
 from langgraph_dynamo_conv.cli.app import ConversationArgument, Run, UserOption, YesOption, command
 from langgraph_dynamo_conv.cli.output import Exit, counted, moment, one_line, shortened, table_of, to_json
@@ -67,6 +67,8 @@ def state(
 
     Objects of your own types are shown as their fields: nothing that the data name is imported.
     """
+    if checkpoint is not None:
+        check_checkpoint_id(checkpoint)
     saved = run.saver.get_tuple(config_for(run.scope(conversation, user), ns, checkpoint))
     if saved is None:
         raise ConversationNotFoundError("there is no such checkpoint: `history` lists those there are")

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from langgraph_dynamo_conv._format.arguments import check_name, check_positive
 from langgraph_dynamo_conv.cli.app import Run, command
 from langgraph_dynamo_conv.cli.output import Exit, one_line, table_of
 from langgraph_dynamo_conv.cli.sources import FORMS, opened
@@ -65,6 +66,9 @@ def migrate(
     """
     assign = _assign(user, user_from_metadata, user_map)
     threads = None if threads_file is None else _lines(threads_file)
+    check_name("messages_channel", messages_channel)
+    if most_per_second is not None:
+        check_positive("most_per_second", most_per_second)
     shared = run.options
     with (
         opened(

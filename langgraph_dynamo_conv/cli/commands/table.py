@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
@@ -12,6 +13,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from langgraph_dynamo_conv import provision
+from langgraph_dynamo_conv._format.arguments import shown
 from langgraph_dynamo_conv.cli import infrastructure
 from langgraph_dynamo_conv.cli.app import Run, SharedOptions, command
 from langgraph_dynamo_conv.cli.aws import caller, table_arn
@@ -19,6 +21,7 @@ from langgraph_dynamo_conv.cli.doctor import NOTE, OK, WRONG, Finding, diagnose
 from langgraph_dynamo_conv.cli.infrastructure import TemplateOptions
 from langgraph_dynamo_conv.cli.output import Exit, one_line
 
+_ACCOUNT = re.compile(r"[0-9]{12}")
 _MARKS = {OK: ("✓", "green"), NOTE: ("!", "yellow"), WRONG: ("✗", "bold red")}
 _SETTINGS = {"ttl": "time-to-live on expires_at", "pitr": "point-in-time recovery", "tags": "tags"}
 
@@ -82,8 +85,10 @@ def iam_policy(
     ] = "runtime",
 ) -> None:
     """Print the least that a role needs, as an IAM policy (always JSON)."""
+    if account is not None and not _ACCOUNT.fullmatch(account):
+        raise ValueError(f"--account is the AWS account's number, 12 digits; got {shown(account)}")
     with closing(run.client("sts")) as sts:
-        arn = table_arn(sts, account or caller(sts)[0], run.table_name)
+        arn = table_arn(sts, account if account is not None else caller(sts)[0], run.table_name)
     if role == "setup":
         run.out.document(provision.setup_policy(arn))
     else:

@@ -105,3 +105,12 @@ class Collection:
 
     def __iter__(self) -> Iterator[Item]:
         return self.scan()
+
+    def copied(self) -> Collection:
+        """The same items in a collection of its own."""
+        copied = Collection()
+        copied._scanned = list(self._scanned)
+        copied._partitions = {
+            key: Partition(list(one.positions), dict(one.items)) for key, one in self._partitions.items()
+        }
+        return copied
