@@ -313,7 +313,7 @@ class Conversations:
         """
         if format not in _export.FORMATS:
             raise ValueError(f"format is one of {', '.join(_export.FORMATS)}; got {format!r}")
-        check_user_id(user_id)
+        user_id = check_user_id(user_id)
         if conversation_id is not None:
             return _export.export([self.get(conversation_id, user_id)], format)
         return _export.export(all_transcripts(self._runtime, user_id), format)

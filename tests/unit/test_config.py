@@ -53,6 +53,21 @@ def test_an_empty_authenticated_user_is_none():
         target(langgraph_auth_user_id="")
 
 
+@pytest.mark.parametrize("authenticated", [0, False, 0.0, (), [], {}, b""])
+def test_an_authenticated_user_of_another_type_is_never_taken_for_none(authenticated):
+    for others in ({}, {"user_id": "alice"}, {"thread_id": OwnedThreadId("t", "alice")}):
+        with pytest.raises(ValueError, match="user"):
+            target("default", **others, langgraph_auth_user_id=authenticated)
+
+
+def test_only_the_package_makes_a_thread_id_that_knows_its_user():
+    class Other(str):
+        user_id = "alice"
+
+    with pytest.raises(UserRequiredError):
+        target(thread_id=Other("t"))
+
+
 @pytest.mark.parametrize("name", ["user_id", "langgraph_auth_user_id"])
 @pytest.mark.parametrize("thread_id", ["t", OwnedThreadId("t", "alice")])
 def test_an_explicit_none_is_an_error_whatever_else_names_a_user(name, thread_id):
