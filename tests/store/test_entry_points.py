@@ -54,7 +54,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from tests.conftest import MakeSaver
-    from tests.engines import Engine
+
+pytestmark = pytest.mark.engine("memory")
+"""`test_isolation` makes the attempts on DynamoDB Local too, in one shape of each id."""
 
 VICTIM, ATTACKER = "alice", "bob"
 OF_THE_ATTACKER, SAME = (ATTACKER, "a conversation of the attacker"), (ATTACKER, THREAD)
@@ -227,15 +229,8 @@ def test_a_call_that_names_a_user_reaches_nobody_elses(worlds: tuple[World, Worl
         compared(worlds, side, name, Asker(ATTACKER, known))
 
 
-@pytest.fixture
-def endpoint(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets clients that a call makes itself reach the engine."""
-    if engine.endpoint_url is not None:
-        monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint_url)
-
-
 @pytest.mark.parametrize("name", WITHOUT_A_TWIN | OF_A_COMMAND)
-def test_what_has_no_twin_reaches_nobody_elses(worlds: tuple[World, World], endpoint: None, name: str) -> None:
+def test_what_has_no_twin_reaches_nobody_elses(worlds: tuple[World, World], name: str) -> None:
     known = worlds[0].known[0]
     for thread_id in (known.thread_id, f"{THREAD}#"):
         compared(worlds, "calls", name, Asker(ATTACKER, replace(known, thread_id=thread_id)))
@@ -337,9 +332,7 @@ NO_TWIN_OF_THE_ONE_USER: dict[str, Attempt] = {
         *((name, "calls") for name in NO_TWIN_OF_THE_ONE_USER),
     ],
 )
-def test_without_a_user_these_find_the_one_who_has_it(
-    client: DynamoDBClient, endpoint: None, name: str, side: str
-) -> None:
+def test_without_a_user_these_find_the_one_who_has_it(client: DynamoDBClient, name: str, side: str) -> None:
     attempt = (OF_THE_ONE_USER | NO_TWIN_OF_THE_ONE_USER)[name]
     with World(client, (VICTIM, THREAD), OF_THE_ATTACKER) as world, World(client, (VICTIM, THREAD), SAME) as shared:
         asker = Asker(ATTACKER, world.known[0])
@@ -352,7 +345,7 @@ def test_without_a_user_these_find_the_one_who_has_it(
         assert refused.items == shared.items
 
 
-def test_who_names_a_user_reaches_that_user(client: DynamoDBClient, endpoint: None) -> None:
+def test_who_names_a_user_reaches_that_user(client: DynamoDBClient) -> None:
     with World(client, (VICTIM, THREAD)) as world:
         for name in (*OF_A_USER, *WITH_A_SCAN, *WITHOUT_A_TWIN, "command list", "command delete-user"):
             attempt = EVERY[name]
@@ -364,7 +357,7 @@ def test_who_names_a_user_reaches_that_user(client: DynamoDBClient, endpoint: No
             assert (of_the_victim.words != of_nobody.words or has_changed) is (name != "saver.setup"), name
 
 
-def test_commands_without_a_conversation_count_the_whole_table(client: DynamoDBClient, endpoint: None) -> None:
+def test_commands_without_a_conversation_count_the_whole_table(client: DynamoDBClient) -> None:
     with World(client, (VICTIM, THREAD), OF_THE_ATTACKER) as world:
         told = world.told(Calls, command("stats"), Asker(ATTACKER, world.known[0]), is_warm=False)
 
