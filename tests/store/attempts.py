@@ -20,6 +20,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from langgraph_dynamo_conv import conversations
 from langgraph_dynamo_conv._calls.config import OwnedThreadId
+from langgraph_dynamo_conv._state.versions import as_text
 from langgraph_dynamo_conv.cli import main
 from langgraph_dynamo_conv.errors import DynamoConvError
 from langgraph_dynamo_conv.migration import everyone, migrate
@@ -49,16 +50,21 @@ class Known:
     thread_id: Any
 
 
+def versions(number: int) -> dict[str, Any]:
+    """A checkpoint's versions as LangGraph has them."""
+    return {"channel_versions": dict.fromkeys(("messages", "secret"), as_text(number))}
+
+
 def begun(saver: DynamoDBConversationSaver, user_id: str, thread_id: str) -> Known:
     """A conversation with a state, a subgraph's state, a run, task writes, a title and messages of every place."""
     chats = saver.conversations
     chats.create(user_id, conversation_id=f"another of {user_id}", title=TITLE)
     at = config(thread_id, user_id=user_id, run_id=RUN)
     said = [HumanMessage(QUESTION, id="q"), AIMessage(ANSWER, id="a")]
-    put(saver, 1, {"messages": said[:1]}, at=at)
-    put(saver, PARENT, {"messages": said}, parent=1, at=at)
+    put(saver, 1, {"messages": said[:1]}, at=at, **versions(1))
+    put(saver, PARENT, {"messages": said}, parent=1, at=at, **versions(PARENT))
     saver.put_writes(config(thread_id, PARENT, user_id=user_id), [("messages", said[1])], TASK)
-    put(saver, NEWEST, {"messages": said, "secret": ANSWER * 200}, parent=PARENT, at=at)
+    put(saver, NEWEST, {"messages": said, "secret": ANSWER * 200}, parent=PARENT, at=at, **versions(NEWEST))
     put(saver, 1, {"secret": ANSWER}, at=config(thread_id, user_id=user_id, ns=NS))
     chats.rename(thread_id, user_id, TITLE)
     page, chat = chats.list(user_id, limit=1), chats.get(thread_id, user_id, limit=1)
@@ -87,8 +93,12 @@ class Asker:
 
     def anywhere(self, **more: Any) -> RunnableConfig:
         """The config without a conversation."""
+        return self.without("thread_id", **more)
+
+    def without(self, left_out: str, **more: Any) -> RunnableConfig:
+        """The config without something."""
         ids = self.at(**more)["configurable"]
-        return {"configurable": {name: value for name, value in ids.items() if name != "thread_id"}}
+        return {"configurable": {name: value for name, value in ids.items() if name != left_out}}
 
 
 class Calls:
@@ -131,7 +141,8 @@ Attempt = Callable[[Calls, Asker], Any]
 
 
 def written(number: int) -> Any:
-    return checkpoint(number, {"messages": [HumanMessage("Mine", id="q")]}), {"source": "loop", "step": number}, {}
+    said = {"messages": [HumanMessage("Mine", id="q")]}
+    return checkpoint(number, said, **versions(number)), {"source": "loop", "step": number}, {}
 
 
 OF_A_CONFIG: dict[str, Attempt] = {
@@ -142,7 +153,7 @@ OF_A_CONFIG: dict[str, Attempt] = {
     "saver.get_tuple by time": lambda c, a: c.saver.get_tuple(a.anywhere(created_at=a.known.created_at)),
     "saver.get": lambda c, a: c.saver.get(a.at()),
     "saver.list": lambda c, a: list(c.saver.list(a.at())),
-    "saver.list of all namespaces": lambda c, a: list(c.saver.list({"configurable": a.configured(a)})),
+    "saver.list of all namespaces": lambda c, a: list(c.saver.list(a.without("checkpoint_ns"))),
     "saver.list before": lambda c, a: list(c.saver.list(a.at(), before=a.known.state)),
     "saver.list filtered": lambda c, a: list(c.saver.list(a.at(), filter={"user_id": a.known.user_id})),
     "saver.list of all conversations": lambda c, a: list(c.saver.list(a.anywhere())),
@@ -161,6 +172,9 @@ OF_A_CONFIG: dict[str, Attempt] = {
 
 OF_ANY_CONVERSATION = {name for name in OF_A_CONFIG if name.endswith(("conversation", "by time", "conversations"))}
 """Those of them whose config names no conversation."""
+
+AS_TEXT = {"graph.get_state_history", "graph.update_state"}
+"""Those of them in which LangGraph goes on with `str(thread_id)`, which knows no user."""
 
 OF_A_USER: dict[str, Attempt] = {
     "saver.new_conversation": lambda c, a: c.saver.new_conversation(a.user_id, title="Mine")["configurable"]["user_id"],
@@ -275,7 +289,7 @@ def outcome(calls: Calls, attempt: Attempt, asker: Asker) -> tuple[str, set[str]
     """What the asker is told, whatever the table is called, and whose ids in it remember their owner."""
     try:
         given = attempt(calls, asker)
-    except (DynamoConvError, ValueError, TypeError) as error:
+    except (DynamoConvError, ValueError) as error:
         words = f"{type(error).__name__}: {error} ({getattr(error, 'key', None)})"
         return words.replace(calls.table_name, "<table>"), set()
     return repr(given).replace(calls.table_name, "<table>"), owners_in(given)
