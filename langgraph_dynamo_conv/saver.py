@@ -283,15 +283,17 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         """
         graph.delete(self._runtime, check_thread_id(thread_id), None if user_id is None else check_user_id(user_id))
 
-    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
-        """Delete the checkpoints and writes of these runs (`run_id` in their metadata), in all conversations.
+    def delete_for_runs(self, run_ids: Sequence[str], *, user_id: str | None = None) -> None:
+        """Delete the checkpoints and writes of these runs (`run_id` in their metadata). Never scans the table.
 
-        Never scans the table. What builds on a deleted checkpoint is stored anew first. A `DeltaChannel` that still
-        replays a deleted run's writes loses them, as LangGraph warns.
+        In all conversations, or only in those of `user_id`: give it wherever the ids came from a user. What builds on a
+        deleted checkpoint is stored anew first. A `DeltaChannel` that still replays a deleted run's writes loses them,
+        as LangGraph warns.
 
         Cost: one Query for each run, and one read of the checkpoints of each conversation it wrote to.
         """
-        self._runtime.runs.delete(check_each("run_ids", run_ids, partial(check_text, "run_id")))
+        ids = check_each("run_ids", run_ids, partial(check_text, "run_id"))
+        self._runtime.runs.delete(ids, None if user_id is None else check_user_id(user_id))
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str, *, user_id: str | None = None) -> None:
         """Copy a conversation: state, writes, messages, and its row, created now. Can be repeated after a crash.
@@ -369,9 +371,9 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         """Async `delete_thread`."""
         await self._runtime.run(partial(self.delete_thread, thread_id, user_id=user_id))
 
-    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+    async def adelete_for_runs(self, run_ids: Sequence[str], *, user_id: str | None = None) -> None:
         """Async `delete_for_runs`."""
-        await self._runtime.run(partial(self.delete_for_runs, run_ids))
+        await self._runtime.run(partial(self.delete_for_runs, run_ids, user_id=user_id))
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str, *, user_id: str | None = None) -> None:
         """Async `copy_thread`."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import pickle
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import orjson
+import yaml
 from hypothesis import settings
 from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import merge_configs
 from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint, CheckpointTuple
 
 if TYPE_CHECKING:
@@ -17,6 +24,24 @@ USER = "demo"
 
 generated = settings(max_examples=150, deadline=None, derandomize=True)
 """The same examples every time, however slow the machine is."""
+
+
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "merge_configs": lambda one: merge_configs({"configurable": {"x": one}})["configurable"]["x"],
+    **{f"pickle {n}": partial(lambda n, one: pickle.loads(pickle.dumps(one, n)), n) for n in range(6)},
+}
+"""Ways in which a value goes from hand to hand and stays what it is."""
+
+TEXTS: dict[str, Callable[[Any], Any]] = {
+    "str": str,
+    "json": lambda one: json.loads(json.dumps(one)),
+    "orjson": lambda one: orjson.loads(orjson.dumps(one)),
+    "yaml": lambda one: yaml.safe_load(yaml.safe_dump(str(one))),
+    "orjson, strict": lambda one: orjson.loads(orjson.dumps(str(one), option=orjson.OPT_PASSTHROUGH_SUBCLASS)),
+}
+"""Ways in which a string of any class becomes text."""
 
 
 def checkpoint_id(number: int) -> str:

@@ -79,7 +79,7 @@ class Target:
         user_id = user_of(configurable, default_user_id)
         return cls(
             user_id,
-            None if thread_id is None else Scope(str(check_thread_id(thread_id)), user_id),
+            None if thread_id is None else Scope(check_thread_id(thread_id), user_id),
             None if ns is None else check_text("checkpoint_ns", ns),
             None if checkpoint_id in (None, "") else check_checkpoint_id(checkpoint_id),
             None if created_at is None else check_text("created_at", created_at),
@@ -102,10 +102,12 @@ def user_of(configurable: Mapping[str, Any], default_user_id: str | None) -> str
         ValueError: The two differ, or it is no user id.
     """
     claimed, authenticated = (_named(configurable, name) for name in (_CLAIMED, _AUTHENTICATED))
-    authenticated = authenticated or None  # LangGraph's server without authentication gives an empty one
+    if authenticated == "":  # LangGraph's server without authentication gives an empty one
+        authenticated = None
     if authenticated is not None and claimed is not None and claimed != authenticated:
         raise ValueError(_ANOTHER_USER)
-    owner = getattr(configurable.get("thread_id"), "user_id", None)
+    thread_id = configurable.get("thread_id")
+    owner = thread_id.user_id if isinstance(thread_id, OwnedThreadId) else None
     user_id = next((one for one in (authenticated, claimed, owner) if one is not None), default_user_id)
     if user_id is None:
         raise UserRequiredError(_NO_USER)

@@ -52,7 +52,8 @@ class Directory:
         """
         if user_id is not None:
             return Scope.checked(conversation_id, user_id)
-        users = self._users_of(check_thread_id(conversation_id))
+        conversation_id = check_thread_id(conversation_id)
+        users = self._users_of(conversation_id)
         if len(users) > 1:
             raise ValueError("several users have a conversation of this id: say which with user_id")
         if not users:

@@ -15,7 +15,6 @@ from langgraph.checkpoint.serde.types import INTERRUPT, _DeltaSnapshot
 
 from langgraph_dynamo_conv._calls.adoption import replayed, store_after
 from langgraph_dynamo_conv._calls.runtime import Runtime
-from langgraph_dynamo_conv._checkpoints.blobs import note_digests
 from langgraph_dynamo_conv._checkpoints.history import HistoryQuery
 from langgraph_dynamo_conv._checkpoints.store import Loaded
 from langgraph_dynamo_conv._format.keys import Namespace, Scope
@@ -74,7 +73,6 @@ class _Search:
         """Whether a checkpoint's state, or a write on it, has the message."""
         if any(mentions(value, self.names, self.former) for _, _, value in loaded.writes):
             return True
-        note_digests(loaded.stored.tree, loaded.blobs)
         return any(self._is_in(leaf, loaded.blobs) for leaf in leaves(loaded.stored.tree["channel_values"]))
 
     def _is_in(self, leaf: Leaf, blobs: dict[str, bytes]) -> bool:

@@ -53,14 +53,15 @@ class Runs:
         """The pointers to this conversation may be gone."""
         self._noted.drop(lambda noted: noted[0].thread_id == thread_id)
 
-    def delete(self, run_ids: Iterable[str]) -> None:
-        """The checkpoints and writes of these runs, in every conversation that they wrote to.
+    def delete(self, run_ids: Iterable[str], user_id: str | None) -> None:
+        """The checkpoints and writes of these runs, in every conversation that they wrote to: a user's, or anybody's.
 
         Cost: one query for each run, and what reading those conversations' checkpoints costs; one UpdateItem of
         the row of each, billed for table and index.
         """
+        prefix = "" if user_id is None else Scope("", user_id).prefix("r")
         for run_id in run_ids:
-            for page in list(self._table.query(run_partition(run_id))):
+            for page in list(self._table.query(run_partition(run_id), prefix)):
                 for item in page:
                     scope = Scope(text_of(item, "t"), parse_sk(item[SK]["S"]).user_id)
                     self._removal.delete_run(scope, run_id)

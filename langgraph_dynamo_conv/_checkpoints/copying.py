@@ -12,7 +12,7 @@ from functools import partial
 from langgraph_dynamo_conv._checkpoints.blobs import Blobs
 from langgraph_dynamo_conv._checkpoints.removal import items_of, kind_of, leaves_first, link_of, run_pointers
 from langgraph_dynamo_conv._format.items import AttributeMap, key_attributes, key_of, stamp
-from langgraph_dynamo_conv._format.keys import PK, SK, Scope, is_pointer
+from langgraph_dynamo_conv._format.keys import PK, Scope, is_pointer
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._storage.table import Table
 
@@ -33,13 +33,18 @@ class Copying:
         """
         if source == target:
             raise ValueError(f"the target is the source: {target!r}; name another thread")
-        existing = (item for page in self._table.query(target, keys_only=True) for item in page)
-        if any(kind_of(item) == "row" and user_id in (None, item[SK]["S"]) for item in existing):
+        if self._has_row(target, user_id):
             raise ValueError(f"{target!r} has a conversation already; name another thread, or delete that one")
         rows = self._copy_others(source, target, user_id)
         self._copy_checkpoints(source, target, user_id)
         dates = {"created_at": {"S": now}, "updated_at": {"S": now}}
         self._put_all({**row, **{name: date for name, date in dates.items() if name in row}} for row in rows)
+
+    def _has_row(self, thread_id: str, user_id: str | None) -> bool:
+        """Whether the user, or anybody, has a conversation. Reads nothing of another user's."""
+        if user_id is not None:
+            return bool(self._table.get(Scope(thread_id, user_id).row()))
+        return any(kind_of(item) == "row" for page in self._table.query(thread_id, keys_only=True) for item in page)
 
     def _copy_others(self, source: str, target: str, user_id: str | None) -> list[AttributeMap]:
         """What is neither a checkpoint nor a row, and the pointers of runs; gives the rows that are to be stored."""

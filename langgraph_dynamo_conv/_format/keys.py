@@ -19,6 +19,9 @@ The object is named `<digest of thread and user>/<digest>` below the bucket's pr
 
 Every prefix ends in `#`, so `alice` never matches `alice2`. A user id has no `#`, no control characters and is in
 Unicode's composed form as given: it is compared byte by byte, never normalised.
+
+What is checked comes back as plain text: a subclass of `str` can print as another text than it is compared by, and can
+know more than its letters (`OwnedThreadId`), neither of which may get into a key or into what a call gives.
 """
 
 from __future__ import annotations
@@ -65,13 +68,13 @@ class Key(NamedTuple):
 
 
 def check_user_id(user_id: object) -> str:
-    """The user id as it is, or a `ValueError` that names the rule."""
+    """The user id as plain text, or a `ValueError` that names the rule."""
     rule = f"a user_id is a non-empty string without '#' or control characters, at most {MAX_USER_ID_BYTES} bytes"
     return _check(user_id, rule, MAX_USER_ID_BYTES)
 
 
 def check_thread_id(thread_id: object) -> str:
-    """The thread id (conversation id) as it is, or a `ValueError` that names the rule."""
+    """The thread id (conversation id) as plain text, or a `ValueError` that names the rule."""
     rule = (
         "a thread_id (conversation_id) is a non-empty string without '#' or control characters, "
         f"at most {MAX_THREAD_ID_BYTES} bytes; new_conversation() makes one"
@@ -80,24 +83,24 @@ def check_thread_id(thread_id: object) -> str:
 
 
 def check_checkpoint_id(checkpoint_id: object) -> str:
-    """The checkpoint id as it is, or a `ValueError` that names the rule."""
+    """The checkpoint id as plain text, or a `ValueError` that names the rule."""
     rule = f"a checkpoint_id is 1 to {MAX_CHECKPOINT_ID_BYTES} letters, digits or ._:@+=-"
-    if not isinstance(checkpoint_id, str) or len(checkpoint_id) > MAX_CHECKPOINT_ID_BYTES:
+    text = _plain(checkpoint_id)
+    if len(text) > MAX_CHECKPOINT_ID_BYTES or not _CHECKPOINT_ID.match(text):
         raise ValueError(f"{rule}; got {_shown(checkpoint_id)}")
-    if not _CHECKPOINT_ID.match(checkpoint_id):
-        raise ValueError(f"{rule}; got {_shown(checkpoint_id)}")
-    return checkpoint_id
+    return text
 
 
 def check_text(name: str, value: object) -> str:
     """A namespace, task id or run id: any string that can be stored as UTF-8."""
     if not isinstance(value, str):
         raise ValueError(f"{name} is a string; got {_shown(value)}")
+    text = _plain(value)
     try:
-        value.encode()
+        text.encode()
     except UnicodeEncodeError:
         raise ValueError(f"{name} is a string without lone surrogates; got {_shown(value)}") from None
-    return value
+    return text
 
 
 def check_each(name: str, values: object, check: Callable[[object], str]) -> list[str]:
@@ -108,11 +111,17 @@ def check_each(name: str, values: object, check: Callable[[object], str]) -> lis
 
 
 def _check(value: object, rule: str, max_bytes: int) -> str:
-    if not isinstance(value, str) or not value or "#" in value or _CONTROL.search(value):
+    text = _plain(value)
+    if not text or "#" in text or _CONTROL.search(text):
         raise ValueError(f"{rule}; got {_shown(value)}")
-    if len(value.encode()) > max_bytes:
-        raise ValueError(f"{rule}; got {len(value.encode())} bytes")
-    return value
+    if len(text.encode()) > max_bytes:
+        raise ValueError(f"{rule}; got {len(text.encode())} bytes")
+    return text
+
+
+def _plain(value: object) -> str:
+    """The characters of any string; no other value has one."""
+    return str.__str__(value) if isinstance(value, str) else ""
 
 
 def _shown(value: object) -> str:

@@ -313,7 +313,7 @@ class Conversations:
         Cost: that of `get` for each conversation, and of listing them.
         """
         check_choice("format", format, _export.FORMATS)
-        check_user_id(user_id)
+        user_id = check_user_id(user_id)
         if conversation_id is not None:
             return _export.export([self.get(conversation_id, user_id)], format)
         return _export.export(all_transcripts(self._runtime, user_id), format)

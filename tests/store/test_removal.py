@@ -343,6 +343,20 @@ def test_a_run_is_deleted_in_every_conversation_it_wrote_to(make_saver: MakeSave
     assert len(list(saver.list(None))) == 5
 
 
+def test_a_run_is_deleted_in_the_conversations_of_one_user_if_that_is_asked(make_saver: MakeSaver) -> None:
+    saver = make_saver()
+    for thread, user in (("a", "alice"), ("a", "bob"), ("b", "bob"), ("b", "bob2")):
+        put(saver, 1, {"a": 1}, at=config(thread, user_id=user, run_id="r"))
+    make_saver().delete_for_runs(["r"], user_id="bob")
+
+    left = {(one["thread_id"], one["user_id"]) for one in (found.config["configurable"] for found in saver.list(None))}
+    assert left == {("a", "alice"), ("b", "bob2")}
+    with pytest.raises(ValueError, match="a user_id is"):
+        saver.delete_for_runs(["r"], user_id="")
+    saver.delete_for_runs(["r"])
+    assert list(saver.list(None)) == []
+
+
 def test_deleting_runs_never_scans(make_saver: MakeSaver, client: DynamoDBClient) -> None:
     saver = make_saver(transcript=False)
     for number in (1, 2, 3):

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-import json
-import pickle
-from collections.abc import Callable
-from functools import partial
-from typing import Any
-
-import orjson
 import pytest
-import yaml
-from langchain_core.runnables.config import merge_configs
 
 from langgraph_dynamo_conv._calls.config import OwnedThreadId, Target, config_for, config_of_state
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv.errors import UserRequiredError
+from tests.factories import COPIES, TEXTS
 
 
 def target(default_user_id: str | None = None, **configurable: object) -> Target:
@@ -53,6 +44,22 @@ def test_an_empty_authenticated_user_is_none():
         target(langgraph_auth_user_id="")
 
 
+@pytest.mark.parametrize("authenticated", [0, False, 0.0, (), [], {}, b""])
+def test_an_authenticated_user_of_another_type_is_never_taken_for_none(authenticated):
+    for others in ({}, {"user_id": "alice"}, {"thread_id": OwnedThreadId("t", "alice")}):
+        with pytest.raises(ValueError, match="user"):
+            target("default", **others, langgraph_auth_user_id=authenticated)
+
+
+def test_only_the_package_makes_a_thread_id_that_knows_its_user():
+    class Other(str):
+        __slots__ = ()
+        user_id = "alice"
+
+    with pytest.raises(UserRequiredError):
+        target(thread_id=Other("t"))
+
+
 @pytest.mark.parametrize("name", ["user_id", "langgraph_auth_user_id"])
 @pytest.mark.parametrize("thread_id", ["t", OwnedThreadId("t", "alice")])
 def test_an_explicit_none_is_an_error_whatever_else_names_a_user(name, thread_id):
@@ -71,22 +78,6 @@ def test_the_authenticated_user_counts_whoever_a_thread_id_was_read_by():
 def test_only_the_config_of_a_state_has_a_thread_id_that_knows_its_user():
     assert type(config_for(Scope("t", "alice"), "", "1")["configurable"]["thread_id"]) is str
     assert config_of_state(Scope("t", "alice"), "", "1") == config_for(Scope("t", "alice"), "", "1")
-
-
-COPIES: dict[str, Callable[[Any], Any]] = {
-    "copy": copy.copy,
-    "deepcopy": copy.deepcopy,
-    "merge_configs": lambda one: merge_configs({"configurable": {"x": one}})["configurable"]["x"],
-    **{f"pickle {n}": partial(lambda n, one: pickle.loads(pickle.dumps(one, n)), n) for n in range(6)},
-}
-
-TEXTS: dict[str, Callable[[Any], Any]] = {
-    "str": str,
-    "json": lambda one: json.loads(json.dumps(one)),
-    "orjson": lambda one: orjson.loads(orjson.dumps(one)),
-    "yaml": lambda one: yaml.safe_load(yaml.safe_dump(str(one))),
-    "orjson, strict": lambda one: orjson.loads(orjson.dumps(str(one), option=orjson.OPT_PASSTHROUGH_SUBCLASS)),
-}
 
 
 @pytest.mark.parametrize("how", COPIES)

@@ -1,5 +1,8 @@
 """Every key of the table: built, parsed, in order, and never another user's."""
 
+from enum import Enum
+from functools import partial
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -98,6 +101,21 @@ def test_other_texts_have_other_components():
     made = [component(text) for text in [*WEIRD, *LONG]]
 
     assert len(set(made)) == len(made)
+
+
+class Name(str, Enum):
+    """A subclass of `str` that prints as another text than it is."""
+
+    ALICE = "alice"
+
+    __str__ = __format__ = lambda *_: "bob"
+
+
+@pytest.mark.parametrize("check", [check_user_id, check_thread_id, check_checkpoint_id, partial(check_text, "run_id")])
+def test_a_checked_id_is_plain_text_whatever_its_class_prints(check):
+    checked = check(Name.ALICE)
+
+    assert (type(checked), checked) == (str, "alice")
 
 
 @generated
