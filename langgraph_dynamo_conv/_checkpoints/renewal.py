@@ -120,18 +120,17 @@ class Renewal:
         return [(scope.namespace(ns), head) for ns, head in sorted(needed | {(namespace.ns, checkpoint_id)})]
 
     def _add_checkpoints(self, needs: _Needs, namespace: Namespace, head: str) -> None:
-        pages = self._checkpoints.pages(namespace, last=head, page_items=CHAIN_PAGE)
-        item = pages.get(head)
         needs.heads.add(namespace.checkpoint(head))
         replayed: set[str] | None = None
         segments: dict[str, Any] = {}
-        while item is not None and (replayed is None or replayed):
+        for item, pages in self._checkpoints.ancestry(namespace, head, CHAIN_PAGE):
             chain = pages.chain(item)
             stored = self._checkpoints.replay(namespace, chain, segments)[-1]
             needs.add_chain(namespace, chain, stored)
             values = stored.tree["channel_values"].keys()
             replayed = replayed_channels(stored, self._serializer) if replayed is None else replayed - values
-            item = pages.get(stored.parent_id) if stored.parent_id else None
+            if not replayed:
+                break
 
     def _add_writes(self, needs: _Needs, namespace: Namespace) -> None:
         ids = needs.ids.get(namespace)

@@ -6,7 +6,7 @@ has seen the conversation before, it asks only for what came since, and for proo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ from langgraph_dynamo_conv._state.chain import CheckpointPages, Stale
 from langgraph_dynamo_conv._state.checkpoint_tree import CheckpointTree
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.full import decode_full, fill
+from langgraph_dynamo_conv._state.order import Trail
 from langgraph_dynamo_conv._state.planning import CheckpointPlan, plan_checkpoint, plan_full_checkpoint
 from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, RECHECK_ITEMS, StoredCheckpoint, stored_change, stored_full
 from langgraph_dynamo_conv._storage.failures import ConditionFailed
@@ -35,6 +36,9 @@ from langgraph_dynamo_conv.errors import CorruptDataError
 
 CHAIN_PAGE = CHAIN_ITEMS + RECHECK_ITEMS + 1
 """A whole chain of ordinary length, in the first page: it is full again at the first or second check."""
+
+_ANCESTRY_PAGE = 100
+"""Ancestors in the first page of a way back: a `DeltaChannel` is rarely deeper, and most are smaller than 1 KB."""
 
 _REMEMBERED = 512
 
@@ -231,23 +235,39 @@ class Checkpoints:
         )
         return CheckpointPages(checkpoint_items(query), self._expiry.is_past)
 
-    def ancestors(self, namespace: Namespace, checkpoint_id: str, oldest: str) -> set[str]:
-        """Ids of a checkpoint's ancestors down to `oldest` (which need not be one)."""
-        pages = self.pages(namespace, first=oldest, last=checkpoint_id)
-        ids: set[str] = set()
-        item = pages.get(checkpoint_id)
-        while item is not None and item.parent_id and item.parent_id >= oldest:
-            ids.add(item.parent_id)
-            item = pages.get(item.parent_id)
-        return ids
+    def ancestry(
+        self, namespace: Namespace, checkpoint_id: str | None, page_items: int = _ANCESTRY_PAGE
+    ) -> Iterator[tuple[CheckpointItem, CheckpointPages]]:
+        """A checkpoint (None: the newest) and its ancestors, nearest first, each with pages that have its chain.
 
-    def first(self, namespace: Namespace, checkpoint_id: str) -> str | None:
-        """Id of the checkpoint without a parent that one goes back to; None if any between them is not there."""
-        pages = self.pages(namespace, last=checkpoint_id)
-        item = pages.get(checkpoint_id)
-        while item is not None and item.parent_id:
+        Raises:
+            CorruptDataError: The parents form a ring.
+
+        Cost: one Query for each MB of checkpoints; one more for a parent whose id is greater than all that was read.
+        """
+        trail = Trail()
+        pages = self.pages(namespace, last=checkpoint_id, page_items=page_items, doubling=True)
+        item = pages.get(checkpoint_id) if checkpoint_id else pages.newest()
+        while item is not None:
+            trail.add(item.key)
+            yield item, pages
+            if not item.parent_id:
+                return
+            if item.parent_id > pages.newest_read:
+                pages = self.pages(namespace, last=item.parent_id, page_items=page_items, doubling=True)
             item = pages.get(item.parent_id)
-        return item.checkpoint_id if item is not None else None
+
+    def path(self, namespace: Namespace, checkpoint_id: str, until: str = "") -> list[str]:
+        """Ids of a checkpoint and its ancestors, nearest first, up to `until` if that is one.
+
+        It ends with "" where it goes back to the first checkpoint, and else with the id of one that is not there.
+        """
+        ids = [checkpoint_id]
+        for item, _ in self.ancestry(namespace, checkpoint_id):
+            if ids[-1] == until:
+                break
+            ids.append(item.parent_id or "")
+        return ids
 
     def _load(
         self,
@@ -354,7 +374,7 @@ class Checkpoints:
 
 
 def _is_linear(checkpoint_id: str, parent_id: str | None, newest: StoredCheckpoint | None) -> bool:
-    """Whether a checkpoint goes on from the newest, or is the newest once more. A parent sorts before its changes."""
+    """Whether a checkpoint goes on from the newest, or is the newest once more. A change's parent has a smaller id."""
     if parent_id is None or parent_id >= checkpoint_id:
         return False
     return newest is None or newest.checkpoint_id in (parent_id, checkpoint_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 
 from langgraph.checkpoint.serde.types import ERROR, INTERRUPT, RESUME
@@ -265,9 +266,9 @@ class RowUpdater:
         if row is None or not row.head:
             return _Place(None, "")
         common = self._steps.common(scope, stored, row.head)
-        shown = [one for one in row.beside if one in stored.lineage and one > (common or "")]
+        shown = [one for one in _after(stored.lineage, common) if one in row.beside]
         if shown and common != row.head:
-            return _Place(row.head, max(shown), row.beside, True)
+            return _Place(row.head, shown[-1], row.beside, True)
         return _Place(row.head, common, row.beside)
 
     def _is_fork(
@@ -278,19 +279,26 @@ class RowUpdater:
         A run knows whether it was started by name, on that branch; what others have built on its own steps is no fork.
         A person's update is one unless it was made on the newest state. Where an earlier run or update has left the
         branch, whose row was not written, it was a fork if it began when the head was there; of runs at once none is.
+        What was first is told by ids there, which is all that is known; nothing is if the head's is smaller than that
+        of what both come from, since hosts' clocks differ then.
         """
         common, head = at.common or "", at.head or ""
-        began = (start.checkpoint_id or "") if start is not None else ""
-        if start is not None and (start.is_named or common >= began):
-            return start.is_named and common <= began
-        if start is None and (not by_hand or (stored.parent_id or "") < head):
+        way = self._way(scope, stored, common)
+        if start is not None:
+            began = start.checkpoint_id or ""
+            if start.is_named or began not in way[1:]:
+                return start.is_named and began in way
+        elif not by_hand or (stored.parent_id or "") < head:
             return True
-        known = {*stored.lineage}
-        if common and common not in known:  # more is known of a checkpoint that was stored whole by reading alone
-            known |= self._checkpoints.ancestors(scope.namespace(), stored.checkpoint_id, common)
-        way = sorted({common} | {one for one in known if one > common})
         then = next((place for place, one in enumerate(way) if one > head), 0)
         return then == 1 or (then > 1 and self._began(scope, way[then], way[then - 1]))
+
+    def _way(self, scope: Scope, stored: StoredCheckpoint, common: str) -> Sequence[str]:
+        """Ids from one that a checkpoint comes from ("": the beginning) to it."""
+        lineage: Sequence[str] = stored.lineage
+        if common not in lineage:  # more is known of a checkpoint that was stored whole by reading alone
+            lineage = self._checkpoints.path(scope.namespace(), stored.checkpoint_id, common)[::-1]
+        return [common, *_after(lineage, common)]
 
     def _began(self, scope: Scope, checkpoint_id: str, parent_id: str) -> bool:
         """Whether a checkpoint is the first that a run stored."""
@@ -308,7 +316,8 @@ class RowUpdater:
             return replace(update, forked_from=[], beside=())
         forked_from = self._messages_at(scope, at.common, update.now)
         undone = self._steps.undone(scope, at.head, at.common)
-        tips = [at.head, *(tip for tip in at.others if tip > at.common)]
+        comes_from = partial(self._steps.common, scope, stored)
+        tips = [at.head, *(tip for tip in at.others if tip > at.common or comes_from(tip) == at.common)]
         ways = [self._since(scope, stored, tip) for tip in tips]
         edited = self._edited(scope, at.head, ways[0], newest, forked_from)
         undone += self._steps.former(scope, at.common, edited) if edited else []
@@ -370,6 +379,11 @@ class RowUpdater:
 def _has_stopped(row: Row | None, stored: StoredCheckpoint) -> bool:
     """Whether the row shows already that the step after this checkpoint was interrupted or failed."""
     return row is not None and row.head == stored.checkpoint_id and row.status in (WAITING, FAILED)
+
+
+def _after(lineage: Sequence[str], checkpoint_id: str | None) -> Sequence[str]:
+    """What follows a checkpoint in a lineage; all of it if that does not reach back so far."""
+    return lineage[lineage.index(checkpoint_id) + 1 :] if checkpoint_id in lineage else lineage
 
 
 def _asked(values: Iterable[Any]) -> Asked:
