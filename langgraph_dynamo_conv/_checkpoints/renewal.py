@@ -3,8 +3,9 @@
 Needed are: of each namespace the newest checkpoint with the chain that it builds on, the ancestors that a
 `DeltaChannel` replays, and the task writes of all these; the segments and blobs that they refer to; the messages that
 left the row; the row itself. Namespaces of single tasks (`node:<task>`) count only while the root's newest step may
-still resume them. History beyond that goes when its time comes, whole chains at once: what is kept only because a newer
-checkpoint needs it is no longer listed from then on, since what it needs itself may be gone.
+still resume them: where they are not surely older than it. History beyond that goes when its time comes, whole chains
+at once: what is kept only because a newer checkpoint needs it is no longer listed from then on, since what it needs
+itself may be gone.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from langgraph_dynamo_conv._format.items import (
 from langgraph_dynamo_conv._format.keys import PK, Key, Namespace, Scope, after_prefix, parse_sk
 from langgraph_dynamo_conv._format.tree import BlobRef
 from langgraph_dynamo_conv._state.expiry import Expiry
+from langgraph_dynamo_conv._state.order import CLOCKS_DIFFER_SECONDS, seconds_behind
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.failures import ConditionFailed
@@ -116,7 +118,7 @@ class Renewal:
                 if not self._expiry.is_past(item.times.expires_at):
                     newest.setdefault(item.namespace(), item.checkpoint_id)
         root = newest.get("", "")
-        needed = {(ns, head) for ns, head in newest.items() if _OF_A_TASK not in ns or head >= root}
+        needed = {(ns, head) for ns, head in newest.items() if _OF_A_TASK not in ns or not _is_before(head, root)}
         return [(scope.namespace(ns), head) for ns, head in sorted(needed | {(namespace.ns, checkpoint_id)})]
 
     def _add_checkpoints(self, needs: _Needs, namespace: Namespace, head: str) -> None:
@@ -155,6 +157,12 @@ class Renewal:
         until = _UNTIL.get(parse_sk(key.sk).kind)
         with suppress(ConditionFailed):
             self._table.update(key, ConditionExpression="attribute_exists(#pk)", **_change(times, until, listed_until))
+
+
+def _is_before(checkpoint_id: str, root: str) -> bool:
+    """Whether a checkpoint was made before another, as far as hosts' clocks tell."""
+    seconds = seconds_behind(checkpoint_id, root)
+    return checkpoint_id < root and (seconds is None or seconds > CLOCKS_DIFFER_SECONDS)
 
 
 class _Needs:
