@@ -18,6 +18,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.base.id import UUID, uuid6
+from langgraph.checkpoint.serde.types import _DeltaSnapshot
 from langgraph.pregel import Pregel
 
 from langgraph_dynamo_conv._transcript.folding import fold
@@ -90,8 +91,7 @@ class Workers(Player):
         self._players = [Player(build, checkpointers(host), mode, config) for host in self._hosts]
         self._turn = -1
         self.touched = self.played = False
-        # Tasks of a step one after the other, or chance would say which of their subgraphs' ids is the greater.
-        super().__init__(build, checkpointers(self._hosts[0]), mode, {**config, "max_concurrency": 1})
+        super().__init__(build, checkpointers(self._hosts[0]), mode, config)
 
     @property
     def graph(self) -> Pregel:
@@ -109,6 +109,8 @@ class Workers(Player):
         self._turn += 1
         self.played = True
         self.touched = self.touched or config is not None
+        # Tasks of a step one after the other, or chance would say which of their subgraphs' ids is the greater.
+        config = {**(config or self.config), "max_concurrency": 1}
         with self.at_work():
             return super().invoke(inputs, config, **options)
 
@@ -139,9 +141,13 @@ class Worlds:
         if self._is_untouched_chat():
             told = self._told(ours)
             assert told == self._said(), f"{self._name}: the transcript"
-        stored = self._stored(theirs)
-        assert stored or not self._theirs.played
-        assert self._stored(ours) == stored, self._name
+        mine, others = self._stored(ours), self._stored(theirs)
+        assert others or not self._theirs.played
+        assert {ns: list(found) for ns, found in mine.items()} == {ns: list(found) for ns, found in others.items()}
+        for ns, found in others.items():
+            for checkpoint_id, stored in found.items():
+                for name, value in stored.items():
+                    assert mine[ns][checkpoint_id][name] == value, f"{self._name}: {name} of {ns!r} {checkpoint_id}"
 
     def _given(self, player: Workers, action: Callable[[Player], Any]) -> Any:
         with player.at_work():
@@ -150,21 +156,26 @@ class Worlds:
             except Exception as error:  # noqa: BLE001 - compared with the other's
                 return plain(error)
 
-    def _stored(self, saver: Any) -> dict[str, list[Any]]:
-        """Of each namespace the checkpoints in their order: state, metadata, parent, writes, and what is replayed."""
-        found: dict[str, list[Any]] = {}
+    def _stored(self, saver: Any) -> dict[str, dict[str, dict[str, Any]]]:
+        """All that is stored of each checkpoint, in the order of the list, by namespace."""
+        found: dict[str, dict[str, dict[str, Any]]] = {}
         thread = self._ours.config["configurable"]
         for one in saver.list({"configurable": thread}):
             ns, checkpoint = one.config["configurable"]["checkpoint_ns"], one.checkpoint
             config = {"configurable": {**thread, "checkpoint_ns": ns, "checkpoint_id": checkpoint["id"]}}
-            read = saver.get_tuple(config)
             channels = sorted(checkpoint["channel_versions"])
             replayed = saver.get_delta_channel_history(config=config, channels=channels)
-            parent = (one.parent_config or {"configurable": {}})["configurable"].get("checkpoint_id")
-            assert plain(read.checkpoint["channel_values"]) == plain(checkpoint["channel_values"])
-            found.setdefault(ns, []).append(
-                [checkpoint["id"], parent, _of_state(checkpoint), _writes(one.pending_writes), _replayed(replayed)]
-            )
+            found.setdefault(ns, {})[checkpoint["id"]] = {
+                "parent": (one.parent_config or {"configurable": {}})["configurable"].get("checkpoint_id"),
+                "values": _values(checkpoint),
+                "values by themselves": _values(saver.get_tuple(config).checkpoint),
+                "updated channels": checkpoint.get("updated_channels"),
+                "versions": _counters(checkpoint["channel_versions"]),
+                "seen": {node: _counters(versions) for node, versions in checkpoint["versions_seen"].items()},
+                "writes": _writes(one.pending_writes),
+                "replayed writes": {name: _writes(one["writes"]) for name, one in replayed.items()},
+                "replayed seeds": {name: plain(one.get("seed")) for name, one in replayed.items()},
+            }
         return found
 
     def _is_untouched_chat(self) -> bool:
@@ -194,10 +205,10 @@ def _number(snapshot: Any) -> int:
     return UUID(snapshot.config["configurable"]["checkpoint_id"]).int & 0xFFFFFFFFFFFF
 
 
-def _of_state(checkpoint: Any) -> Any:
-    names = ("channel_values", "updated_channels")
-    seen = {node: _counters(versions) for node, versions in checkpoint["versions_seen"].items()}
-    return [*(plain(checkpoint.get(name)) for name in names), _counters(checkpoint["channel_versions"]), seen]
+def _values(checkpoint: Any) -> Any:
+    """The values but those of `DeltaChannel`s, which in memory a later checkpoint of the same version has too."""
+    values = checkpoint["channel_values"].items()
+    return plain({name: value for name, value in values if not isinstance(value, _DeltaSnapshot)})
 
 
 def _counters(versions: Any) -> dict[str, int]:
@@ -207,10 +218,3 @@ def _counters(versions: Any) -> dict[str, int]:
 
 def _writes(writes: Any) -> list[Any]:
     return [[channel, plain(value)] for _, channel, value in writes or ()]
-
-
-def _replayed(histories: Any) -> Any:
-    return {
-        channel: [_writes(history["writes"]), plain(history.get("seed", "none"))]
-        for channel, history in histories.items()
-    }

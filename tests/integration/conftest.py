@@ -43,6 +43,8 @@ def mode(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def offsets(request: pytest.FixtureRequest, mode: str) -> Sequence[float]:
     """By how much the clocks of two workers differ who do all that the twins do; see tests/integration/clocks.py."""
+    if request.node.get_closest_marker("one_clock") is not None:
+        return ()
     is_long = request.config.getoption("--all") or request.config.getoption("--others")
     return OFFSETS if is_long else {"sync": OFFSETS[:1], "cold": OFFSETS[3:]}.get(mode, ())
 

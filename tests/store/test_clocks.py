@@ -115,6 +115,24 @@ def test_what_is_replayed_from_a_parent_with_a_greater_id_outlives_renewal_and_p
         saver.prune(["thread"])
 
 
+def test_a_subgraph_whose_host_is_behind_is_renewed_with_the_root_that_may_resume_it(make_saver: MakeSaver) -> None:
+    clock = Clock()
+    saver = make_saver(transcript=False, ttl=timedelta(days=4), clock=clock)
+    conversation = saver.new_conversation()
+    at = turn(saver, conversation, 100)
+    for seconds, ns in ((98, "asks:1"), (100 - 2 * 3600, "asked:1")):
+        turn(saver, conversation, seconds, ns=ns)
+    for seconds in (101, 102):
+        clock.pass_by(timedelta(days=2.5))
+        at = turn(saver, at, seconds)
+    clock.pass_by(timedelta(days=2.5))
+
+    thread_id = conversation["configurable"]["thread_id"]
+    reader = make_saver(clock=clock)
+    assert reader.get_tuple(config(thread_id, ns="asks:1")) is not None
+    assert reader.get_tuple(config(thread_id, ns="asked:1")) is None
+
+
 def ring(saver: DynamoDBConversationSaver) -> None:
     """Two checkpoints, each the other's parent."""
     metadata = {"counters_since_delta_snapshot": {"log": (1, 1)}}
