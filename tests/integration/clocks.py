@@ -109,8 +109,6 @@ class Workers(Player):
         self._turn += 1
         self.played = True
         self.touched = self.touched or config is not None
-        # Tasks of a step one after the other, or chance would say which of their subgraphs' ids is the greater.
-        config = {**(config or self.config), "max_concurrency": 1}
         with self.at_work():
             return super().invoke(inputs, config, **options)
 
