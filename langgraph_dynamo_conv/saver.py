@@ -238,7 +238,8 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         """Store a checkpoint; the config's `checkpoint_id` is its parent. Gives the config of what was stored.
 
         The conversation row follows if the user's message has arrived or the run is over. Storing the same checkpoint
-        again is harmless.
+        again is harmless. A warning is logged, once for each conversation, where its id is not greater than its
+        parent's: the clock of a host is behind, and LangGraph may forget the turn (docs/reliability.md).
 
         Raises:
             ConversationNotFoundError: A config with a user and no `thread_id`, where the user has no conversation.

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 # Before anything imports them, so that their asserts say what differs.
-pytest.register_assert_rewrite("tests.integration.play", "tests.integration.transcripts")
+for _module in ("clocks", "play", "transcripts"):
+    pytest.register_assert_rewrite(f"tests.integration.{_module}")
 
 MakeSaver = Callable[..., DynamoDBConversationSaver]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -33,7 +34,10 @@ from langgraph_dynamo_conv._format.keys import (
 )
 from langgraph_dynamo_conv._rows.starts import RunStart
 from langgraph_dynamo_conv._state.checkpoint_tree import checkpoint_of, metadata_of, sections_of
+from langgraph_dynamo_conv._state.order import seconds_behind
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
+
+_logger = logging.getLogger("langgraph_dynamo_conv")
 
 _DELETE = ("delete", "delete_all")
 
@@ -106,6 +110,8 @@ def put(
         runtime.runs.note(scope, run_id)
     namespace = scope.namespace(target.ns or "")
     is_root = namespace.ns == ""
+    if parent_id is not None and checkpoint_id <= parent_id:
+        _warn_of_clocks(runtime, scope, checkpoint_id, parent_id)
     parent = runtime.checkpoints.get(namespace, parent_id) if parent_id else None
     if is_root and parent is None and parent_id is not None:
         parent = adoption.materialize(runtime, scope, parent_id)
@@ -119,6 +125,24 @@ def put(
             if row is not None:
                 runtime.titler.consider(row)
     return config_for(scope, namespace.ns, checkpoint_id)
+
+
+def _warn_of_clocks(runtime: Runtime, scope: Scope, checkpoint_id: str, parent_id: str) -> None:
+    """Log, once for each conversation, that a checkpoint's id is not greater than its parent's."""
+    if scope in runtime.shared.warned_of_clocks:
+        return
+    runtime.shared.warned_of_clocks.put(scope, True)
+    behind = seconds_behind(checkpoint_id, parent_id)
+    seconds = f" by {behind:.1f} s or more" if behind is not None else ""
+    _logger.warning(
+        "checkpoint %s of conversation %s is not greater than its parent %s: the clock of the host that made it is "
+        "behind%s, and LangGraph may forget the turn. Keep the clocks of all hosts by NTP: `langgraph-dynamo-conv "
+        "doctor` compares a host's with AWS's, and `verify` lists the turns that are forgotten",
+        checkpoint_id,
+        scope.thread_id,
+        parent_id,
+        seconds,
+    )
 
 
 def put_writes(

@@ -151,6 +151,7 @@ class Shared:
         self.rows: KnownRows = Recent(rows.REMEMBERED)
         self.starts = RunStarts()
         self.steps = known_steps()
+        self.warned_of_clocks: Recent[Scope, bool] = Recent(updates.REMEMBERED)
         self.early: EarlyStatuses = Recent(updates.REMEMBERED)
         self.runs: Recent[tuple[Scope, str], bool] = Recent(runs.REMEMBERED)
         self.renew()

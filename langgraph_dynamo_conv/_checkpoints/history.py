@@ -19,12 +19,15 @@ from langgraph_dynamo_conv._format.keys import Namespace, Scope
 from langgraph_dynamo_conv._format.tree import Node, Tree, to_python
 from langgraph_dynamo_conv._state.chain import CheckpointPages, OrphanError
 from langgraph_dynamo_conv._state.expiry import Expiry
+from langgraph_dynamo_conv._state.order import Trail
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.table import Table
 
-_DELTA_PAGE = 100
-"""Ancestors in the first page of a walk: a `DeltaChannel` is rarely deeper, and most are smaller than 1 KB."""
+_ANCESTRY_PAGE = 100
+"""Ancestors in the first page of a way back: a `DeltaChannel` is rarely deeper, and most are smaller than 1 KB."""
+
+_NOT_THERE = "-"
 
 
 @dataclass(frozen=True)
@@ -96,13 +99,10 @@ class History:
 
         Cost: one query for each MB of changes and of task writes between the checkpoint and that value.
         """
-        pages = self._checkpoints.pages(namespace, last=checkpoint_id, page_items=_DELTA_PAGE, doubling=True)
-        walk = _Walk(self._checkpoints, self._writes, namespace, pages)
+        walk = _Walk(self._checkpoints, self._writes, namespace)
         histories: dict[str, tuple[list[Write], Node | None]] = {channel: ([], None) for channel in channels}
         remaining = set(channels)
-        for stored, writes in walk.ancestors(checkpoint_id):
-            if not remaining:
-                break
+        for stored, writes in walk.ancestors(checkpoint_id, self._expiry):
             for write in reversed(writes):
                 if write.channel in remaining:
                     histories[write.channel][0].append(write)
@@ -110,6 +110,8 @@ class History:
             for channel in remaining & values.keys():
                 histories[channel] = (histories[channel][0], values[channel])
             remaining -= values.keys()
+            if not remaining:
+                break
         return {channel: (writes[::-1], seed) for channel, (writes, seed) in histories.items()}
 
     def value(self, scope: Scope, node: Node) -> Any:
@@ -136,7 +138,7 @@ class History:
 
     def _read(self, namespace: Namespace, pages: CheckpointPages, query: HistoryQuery) -> Iterator[Loaded]:
         all_segments = query.limit is None or query.limit > CHAIN_PAGE
-        walk = _Walk(self._checkpoints, self._writes, namespace, pages, all_segments=all_segments)
+        walk = _Walk(self._checkpoints, self._writes, namespace, all_segments=all_segments)
         blobs: dict[str, bytes] = {}
         for item in pages:
             if not query.admits(item.checkpoint_id):
@@ -144,7 +146,7 @@ class History:
                     return
                 continue
             try:
-                stored = walk.stored(item)
+                stored = walk.stored(item, pages)
             except OrphanError:
                 if query.checkpoint_id and self._checkpoints.has_row(namespace.scope):
                     raise
@@ -155,7 +157,7 @@ class History:
             blobs = {digest: data for digest, data in blobs.items() if digest in refs}
             missing = [ref for digest, ref in refs.items() if digest not in blobs]
             blobs.update(self._blobs.fetch(namespace.scope, missing))
-            writes = self._writes.to_python(namespace.scope, walk.writes(item.checkpoint_id))
+            writes = self._writes.to_python(namespace.scope, walk.writes(item.checkpoint_id, pages))
             yield Loaded(stored, dict(blobs), writes)
 
     def _has_metadata(self, stored: StoredCheckpoint, values: Mapping[str, Any] | None) -> bool:
@@ -174,24 +176,22 @@ class _Walk:
         checkpoints: Checkpoints,
         writes: TaskWrites,
         namespace: Namespace,
-        pages: CheckpointPages,
         *,
         all_segments: bool = False,
     ) -> None:
         self._checkpoints = checkpoints
         self._task_writes = writes
         self._namespace = namespace
-        self._pages = pages
         self._all_segments = all_segments
         self._stored: dict[str, StoredCheckpoint] = {}
         self._segments: dict[str, Any] = {}
         self._writes: dict[str, list[Write]] = {}
-        self._writes_from: str | None = None
+        self._writes_of: tuple[str, str] | None = None
 
-    def stored(self, item: CheckpointItem) -> StoredCheckpoint:
-        """The checkpoint of an item; those that it builds on are rebuilt with it."""
+    def stored(self, item: CheckpointItem, pages: CheckpointPages) -> StoredCheckpoint:
+        """The checkpoint of an item on pages; those that it builds on are rebuilt with it."""
         if item.checkpoint_id not in self._stored:
-            items = self._pages.chain(item)
+            items = pages.chain(item)
             if self._all_segments:
                 self._segments = self._checkpoints.segments.all(self._namespace)
                 self._all_segments = False
@@ -199,23 +199,19 @@ class _Walk:
                 self._stored[stored.checkpoint_id] = stored
         return self._stored.pop(item.checkpoint_id)
 
-    def writes(self, checkpoint_id: str) -> list[Write]:
-        """Writes of a checkpoint, in order; those of all items read so far come with one query."""
-        if self._writes_from is None or checkpoint_id < self._writes_from:
-            oldest = min(self._pages.oldest_read, checkpoint_id)
-            self._writes = self._task_writes.between(self._namespace, oldest, checkpoint_id)
-            self._writes_from = oldest
+    def writes(self, checkpoint_id: str, pages: CheckpointPages) -> list[Write]:
+        """Writes of a checkpoint, in order; those of all smaller ids that its pages have read come with one query."""
+        if self._writes_of is None or not self._writes_of[0] <= checkpoint_id <= self._writes_of[1]:
+            self._writes_of = min(pages.oldest_read, checkpoint_id), checkpoint_id
+            self._writes = self._task_writes.between(self._namespace, *self._writes_of)
         return self._writes.get(checkpoint_id, [])
 
-    def ancestors(self, checkpoint_id: str | None) -> Iterator[tuple[StoredCheckpoint, list[Write]]]:
-        """The ancestors of a checkpoint (None: the newest), nearest first, each with its writes."""
-        item = self._pages.newest()
-        if item is None or (checkpoint_id and item.checkpoint_id != checkpoint_id):
-            return
-        while item is not None and item.parent_id:
-            item = self._pages.get(item.parent_id)
-            if item is not None:
-                yield self.stored(item), self.writes(item.checkpoint_id)
+    def ancestors(self, checkpoint_id: str | None, expiry: Expiry) -> Iterator[tuple[StoredCheckpoint, list[Write]]]:
+        """The ancestors of a checkpoint that is listed (None: the newest), nearest first, each with its writes."""
+        way = ancestry(self._checkpoints, self._namespace, checkpoint_id)
+        head, _ = next(way, (None, None))
+        if head is not None and not expiry.is_past(head.listed_until):
+            yield from ((self.stored(item, pages), self.writes(item.checkpoint_id, pages)) for item, pages in ancestry)
 
 
 def replayed_channels(stored: StoredCheckpoint, serializer: Serializer) -> set[str]:
@@ -226,3 +222,39 @@ def replayed_channels(stored: StoredCheckpoint, serializer: Serializer) -> set[s
     names: dict[str, Any] = to_python(counters, serializer.loads, {})
     values: Tree = stored.tree["channel_values"]
     return set(names) - set(values)
+
+
+def ancestry(
+    checkpoints: Checkpoints, namespace: Namespace, checkpoint_id: str | None, page_items: int = _ANCESTRY_PAGE
+) -> Iterator[tuple[CheckpointItem, CheckpointPages]]:
+    """A checkpoint (None: the newest) and its ancestors, nearest first, each with pages that have its chain.
+
+    Raises:
+        CorruptDataError: The parents form a ring.
+
+    Cost: one Query for each MB of checkpoints; one more for a parent whose id is greater than all that was read.
+    """
+    trail = Trail()
+    pages = checkpoints.pages(namespace, last=checkpoint_id, page_items=page_items, doubling=True)
+    item = pages.get(checkpoint_id) if checkpoint_id else pages.newest()
+    while item is not None:
+        trail.add(item.key)
+        yield item, pages
+        if not item.parent_id:
+            return
+        if item.parent_id > pages.newest_read:
+            pages = checkpoints.pages(namespace, last=item.parent_id, page_items=page_items, doubling=True)
+        item = pages.get(item.parent_id)
+
+
+def path(checkpoints: Checkpoints, namespace: Namespace, checkpoint_id: str, until: str = "") -> list[str]:
+    """Ids of a checkpoint and its ancestors, nearest first, up to `until` if that is one.
+
+    It ends with "" where it goes back to the first checkpoint, and else with the id of one that is not there.
+    """
+    ids = [checkpoint_id]
+    for item, _ in ancestry(checkpoints, namespace, checkpoint_id):
+        if ids[-1] == until:
+            break
+        ids.append("" if item.parent_id is None else item.parent_id or _NOT_THERE)
+    return ids

@@ -7,17 +7,15 @@ checkpoint as it was, or not at all. What a checkpoint needs goes after it.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from itertools import groupby
 from typing import NamedTuple
-from uuid import UUID
 
 from langgraph_dynamo_conv._checkpoints.blobs import Blobs, all_refs
 from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
-from langgraph_dynamo_conv._checkpoints.history import replayed_channels
+from langgraph_dynamo_conv._checkpoints.history import ancestry, replayed_channels
 from langgraph_dynamo_conv._checkpoints.store import CHAIN_PAGE, Checkpoints
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
 from langgraph_dynamo_conv._format.items import (
@@ -35,6 +33,7 @@ from langgraph_dynamo_conv._format.keys import PK, SK, Key, Namespace, Scope, pa
 from langgraph_dynamo_conv._format.tree import BlobRef
 from langgraph_dynamo_conv._state.chain import CheckpointPages, orphans
 from langgraph_dynamo_conv._state.expiry import Expiry
+from langgraph_dynamo_conv._state.order import Trail, made_at
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.table import Table
@@ -42,11 +41,6 @@ from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
 GRACE_SECONDS = 3600
 """Segments and parts younger than this are left alone by `prune`: a run may be about to refer to them."""
-
-_UUID_EPOCH = 12_219_292_800
-"""Seconds from the Gregorian calendar's first day to 1970, from which UUIDs count."""
-
-_TIME_ORDERED = 6
 
 
 class Removal:
@@ -151,16 +145,12 @@ class Removal:
     def _left(self, namespace: Namespace, stored: StoredCheckpoint, seen: Collection[str]) -> set[str]:
         """Ids of the checkpoints from one back to the first that is missing of those that it needs; none if all are
         there."""
-        last = max([stored.checkpoint_id, *seen])
-        pages = self._checkpoints.pages(namespace, last=last, page_items=CHAIN_PAGE, doubling=True)
-        item, found = pages.get(stored.checkpoint_id), {stored.checkpoint_id}
-        while item is not None:
-            parent_id = item.parent_id
-            if not parent_id or (item.kind != CHANGE and parent_id not in seen):
+        found: set[str] = set()
+        for item, _ in ancestry(self._checkpoints, namespace, stored.checkpoint_id, CHAIN_PAGE):
+            found.add(item.checkpoint_id)
+            if not item.parent_id or (item.kind != CHANGE and item.parent_id not in seen):
                 return set()
-            item = pages.get(parent_id)
-            found |= {parent_id} if item is not None else set()
-        return found
+        return found or {stored.checkpoint_id}
 
     def _delete_some(self, namespace: Namespace, items: list[CheckpointItem], gone: set[str]) -> None:
         """Delete some checkpoints; what builds on them is stored anew first, on the nearest parent that stays."""
@@ -216,7 +206,9 @@ class Removal:
         kept = [newest]
         needed: list[frozenset[str]] = []
         replayed = replayed_channels(newest, self._serializer)
+        trail = Trail()
         while replayed and kept[-1].parent_id in by_id:
+            trail.add(by_id[kept[-1].checkpoint_id].key)
             needed.append(frozenset(replayed))
             kept.append(rebuilt(by_id[kept[-1].parent_id or ""]))
             replayed -= kept[-1].tree["channel_values"].keys()
@@ -269,7 +261,7 @@ class Removal:
 
         def goes(key: Key) -> bool:
             checkpoint_id = parse_sk(key.sk).parts[1]
-            return checkpoint_id in gone or (checkpoint_id not in stay and _made_at(checkpoint_id) < long_ago)
+            return checkpoint_id in gone or (checkpoint_id not in stay and made_at(checkpoint_id) < long_ago)
 
         for page in self._table.query(namespace.scope.thread_id, namespace.prefix("w"), keys_only=True):
             self._delete_all(filter(goes, map(key_of, page)))
@@ -363,16 +355,6 @@ def run_pointers(items: Iterable[AttributeMap]) -> Iterator[Key]:
     for item in items:
         if kind_of(item) == "c" and (run_id := item.get("r", {}).get("S")) is not None:
             yield Scope(item[PK]["S"], parse_sk(item[SK]["S"]).user_id).run(run_id)
-
-
-def _made_at(checkpoint_id: str) -> float:
-    """When a checkpoint was made, as LangGraph's ids (UUID version 6) tell; infinity for other ids."""
-    try:
-        number = UUID(checkpoint_id)
-    except ValueError:
-        return math.inf
-    ticks = (number.int >> 80) << 12 | (number.int >> 64) & 0xFFF
-    return ticks / 1e7 - _UUID_EPOCH if number.version == _TIME_ORDERED else math.inf
 
 
 def _written_at(item: AttributeMap) -> int:

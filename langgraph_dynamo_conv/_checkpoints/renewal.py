@@ -3,8 +3,9 @@
 Needed are: of each namespace the newest checkpoint with the chain that it builds on, the ancestors that a
 `DeltaChannel` replays, and the task writes of all these; the segments and blobs that they refer to; the messages that
 left the row; the row itself. Namespaces of single tasks (`node:<task>`) count only while the root's newest step may
-still resume them. History beyond that goes when its time comes, whole chains at once: what is kept only because a newer
-checkpoint needs it is no longer listed from then on, since what it needs itself may be gone.
+still resume them: where they are not surely older than it. History beyond that goes when its time comes, whole chains
+at once: what is kept only because a newer checkpoint needs it is no longer listed from then on, since what it needs
+itself may be gone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 from langgraph_dynamo_conv._checkpoints.blobs import all_refs
 from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
 from langgraph_dynamo_conv._checkpoints.ended import EndedConversations
-from langgraph_dynamo_conv._checkpoints.history import replayed_channels
+from langgraph_dynamo_conv._checkpoints.history import ancestry, replayed_channels
 from langgraph_dynamo_conv._checkpoints.removal import Removal
 from langgraph_dynamo_conv._checkpoints.store import CHAIN_PAGE, Checkpoints
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
@@ -38,6 +39,7 @@ from langgraph_dynamo_conv._format.keys import PK, Key, Namespace, Scope, after_
 from langgraph_dynamo_conv._format.tree import BlobRef
 from langgraph_dynamo_conv._state.chain import orphans
 from langgraph_dynamo_conv._state.expiry import Expiry
+from langgraph_dynamo_conv._state.order import CLOCKS_DIFFER_SECONDS, seconds_behind
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.failures import ConditionFailed
@@ -124,22 +126,21 @@ class Renewal:
             if whole := {item.checkpoint_id for item in items} - orphans(items):
                 newest[ns] = max(whole)
         root = newest.get("", "")
-        needed = {(ns, head) for ns, head in newest.items() if _OF_A_TASK not in ns or head >= root}
+        needed = {(ns, head) for ns, head in newest.items() if _OF_A_TASK not in ns or not _is_before(head, root)}
         return [(scope.namespace(ns), head) for ns, head in sorted(needed | {(namespace.ns, checkpoint_id)})]
 
     def _add_checkpoints(self, needs: _Needs, namespace: Namespace, head: str) -> None:
-        pages = self._checkpoints.pages(namespace, last=head, page_items=CHAIN_PAGE)
-        item = pages.get(head)
         needs.heads.add(namespace.checkpoint(head))
         replayed: set[str] | None = None
         segments: dict[str, Any] = {}
-        while item is not None and (replayed is None or replayed):
+        for item, pages in ancestry(self._checkpoints, namespace, head, CHAIN_PAGE):
             chain = pages.chain(item)
             stored = self._checkpoints.replay(namespace, chain, segments)[-1]
             needs.add_chain(namespace, chain, stored)
             values = stored.tree["channel_values"].keys()
             replayed = replayed_channels(stored, self._serializer) if replayed is None else replayed - values
-            item = pages.get(stored.parent_id) if stored.parent_id else None
+            if not replayed:
+                break
 
     def _add_writes(self, needs: _Needs, namespace: Namespace) -> None:
         ids = needs.ids.get(namespace)
@@ -164,6 +165,12 @@ class Renewal:
         until = _UNTIL.get(parse_sk(key.sk).kind)
         with suppress(ConditionFailed):
             self._table.update(key, ConditionExpression="attribute_exists(#pk)", **_change(times, until, listed_until))
+
+
+def _is_before(checkpoint_id: str, root: str) -> bool:
+    """Whether a checkpoint was made before another, as far as hosts' clocks tell."""
+    seconds = seconds_behind(checkpoint_id, root)
+    return checkpoint_id < root and (seconds is None or seconds > CLOCKS_DIFFER_SECONDS)
 
 
 class _Needs:

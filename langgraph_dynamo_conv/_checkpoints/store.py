@@ -246,24 +246,6 @@ class Checkpoints:
         )
         return CheckpointPages(checkpoint_items(query), self._expiry.is_past)
 
-    def ancestors(self, namespace: Namespace, checkpoint_id: str, oldest: str) -> set[str]:
-        """Ids of a checkpoint's ancestors down to `oldest` (which need not be one)."""
-        pages = self.pages(namespace, first=oldest, last=checkpoint_id)
-        ids: set[str] = set()
-        item = pages.get(checkpoint_id)
-        while item is not None and item.parent_id and item.parent_id >= oldest:
-            ids.add(item.parent_id)
-            item = pages.get(item.parent_id)
-        return ids
-
-    def first(self, namespace: Namespace, checkpoint_id: str) -> str | None:
-        """Id of the checkpoint without a parent that one goes back to; None if any between them is not there."""
-        pages = self.pages(namespace, last=checkpoint_id)
-        item = pages.get(checkpoint_id)
-        while item is not None and item.parent_id:
-            item = pages.get(item.parent_id)
-        return item.checkpoint_id if item is not None and item.parent_id is None else None
-
     def _load(
         self,
         namespace: Namespace,

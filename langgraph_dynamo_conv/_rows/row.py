@@ -232,6 +232,11 @@ def asked(values: Iterable[Any]) -> Asked:
     return [{"id": str(getattr(one, "id", "")), "value": storable(getattr(one, "value", one))} for one in interrupts]
 
 
+def has_stopped(row: Row | None, checkpoint_id: str) -> bool:
+    """Whether a row shows already that the step after this checkpoint was interrupted or failed."""
+    return row is not None and row.head == checkpoint_id and row.status in (WAITING, FAILED)
+
+
 def live(request: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """A request to the index, for conversations only that are not over at this time."""
     return {

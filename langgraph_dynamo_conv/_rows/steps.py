@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 from langchain_core.messages import BaseMessage
 
-from langgraph_dynamo_conv._checkpoints.history import History
+from langgraph_dynamo_conv._checkpoints.history import History, path
 from langgraph_dynamo_conv._checkpoints.store import Checkpoints
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites, Write
 from langgraph_dynamo_conv._format import changes
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._format.tree import Leaf, Node
+from langgraph_dynamo_conv._state.order import Trail
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._transcript.differences import Said, difference, named
@@ -82,7 +83,7 @@ def is_offered(checkpoint_id: str | None) -> bool:
 
 
 def offered_id(digest: str) -> str:
-    """The checkpoint id that stands for a row: before every real one."""
+    """The checkpoint id that stands for a row: smaller than every real one."""
     return _OFFERED + digest
 
 
@@ -133,7 +134,7 @@ class Steps:
             return Way(self.all(scope, stored), True)
         steps.reverse()
         parents = [step.parent_id or "" for _, step in steps if step.said is None]
-        writes = self._written(scope, parents[0], parents[-1]) if parents else {}
+        writes = self._written(scope, min(parents), max(parents)) if parents else {}
         said: list[Said] = []
         for checkpoint_id, step in steps:
             on_parent = writes.get(step.parent_id or "", [])
@@ -150,9 +151,9 @@ class Steps:
         history = self._history.delta(scope.namespace(), stored.checkpoint_id, [self._channel])
         if any(seed is not None for _, seed in history.values()):  # not all of it was written by tasks
             return _said(self._held(scope, stored.checkpoint_id), stored.checkpoint_id)
-        path = self._checkpoints.ancestors(scope.namespace(), stored.checkpoint_id, "")
-        writes = self._written(scope, "", stored.checkpoint_id)
-        written = [one for checkpoint_id in sorted(path & writes.keys()) for one in writes[checkpoint_id]]
+        before = path(self._checkpoints, scope.namespace(), stored.checkpoint_id)[:0:-1]
+        writes = self._written(scope, "", max(before, default=""))
+        written = [one for checkpoint_id in before for one in writes.get(checkpoint_id, ())]
         return [one for origin, value in written for one in _said(flat(value), origin)]
 
     def common(self, scope: Scope, stored: StoredCheckpoint, other: str) -> str | None:
@@ -171,13 +172,10 @@ class Steps:
         there = self._checkpoints.get(namespace, other)
         if there is None:
             return None
-        if shared := ({*stored.lineage} & {*there.lineage}) - {""}:
-            return max(shared)
-        here = {stored.checkpoint_id, *self._checkpoints.ancestors(namespace, stored.checkpoint_id, "")}
-        if shared := here & {other, *self._checkpoints.ancestors(namespace, other, "")}:
-            return max(shared)
-        firsts = {self._checkpoints.first(namespace, one) for one in (stored.checkpoint_id, other)}
-        return None if None in firsts else ""
+        if shared := [one for one in stored.lineage if one and one in there.lineage]:
+            return shared[-1]
+        here, from_there = (path(self._checkpoints, namespace, one) for one in (stored.checkpoint_id, other))
+        return next((one for one in here if one in {*from_there}), None)
 
     def undone(self, scope: Scope, head: str, checkpoint_id: str) -> list[Said]:
         """The messages that have changed from a checkpoint to a later one, as they were."""
@@ -250,20 +248,23 @@ class Steps:
         """The steps back from a checkpoint to `oldest`, as far as they are there, or this process remembers them."""
         checkpoint_id: str | None = stored.checkpoint_id
         chains = {stored.checkpoint_id: stored}
+        trail = Trail()
         while checkpoint_id and checkpoint_id != oldest and not is_offered(checkpoint_id):
             step = self._known.get((scope, checkpoint_id))
             if step is None and may_read:
                 step = self._read(scope, checkpoint_id, chains)
             if step is None:
                 return
+            trail.add(scope.namespace().checkpoint(checkpoint_id))
             yield checkpoint_id, step
             checkpoint_id = step.parent_id
 
     def _states_back(self, scope: Scope, checkpoint_id: str) -> Iterator[StoredCheckpoint]:
         """A checkpoint and its ancestors."""
-        chains: dict[str, StoredCheckpoint] = {}
+        chains, trail = dict[str, StoredCheckpoint](), Trail()
         earlier: str | None = checkpoint_id
         while earlier and (stored := self._checkpoints.get(scope.namespace(), earlier, chains)) is not None:
+            trail.add(scope.namespace().checkpoint(earlier))
             yield stored
             earlier = stored.parent_id
 

@@ -13,13 +13,15 @@ from typing import Any, NamedTuple
 
 from langgraph.checkpoint.serde.types import ERROR, INTERRUPT, RESUME
 
+from langgraph_dynamo_conv._checkpoints.history import path
 from langgraph_dynamo_conv._checkpoints.removal import Removal
 from langgraph_dynamo_conv._checkpoints.store import Checkpoints
 from langgraph_dynamo_conv._format.keys import Scope
-from langgraph_dynamo_conv._rows.row import FAILED, IDLE, RUNNING, WAITING, Asked, Row, RowUpdate, asked
+from langgraph_dynamo_conv._rows.row import FAILED, IDLE, RUNNING, WAITING, Asked, Row, RowUpdate, asked, has_stopped
 from langgraph_dynamo_conv._rows.rows import Rows
 from langgraph_dynamo_conv._rows.starts import RunStart
 from langgraph_dynamo_conv._rows.steps import Steps, Way
+from langgraph_dynamo_conv._state.order import after
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._transcript.folding import Message, fold
@@ -238,7 +240,7 @@ class RowUpdater:
             run, questions = self._stops.get((scope, stored.checkpoint_id)) or (None, [])
             update = RowUpdate(
                 way.said,
-                None if is_guess and _has_stopped(row, stored) else status,
+                None if is_guess and has_stopped(row, stored.checkpoint_id) else status,
                 stored.checkpoint_id,
                 now,
                 waiting_for=questions if status == WAITING else (),
@@ -273,11 +275,9 @@ class RowUpdater:
 
     def _check_kept(self, scope: Scope, stored: StoredCheckpoint, start: RunStart | None) -> None:
         """Raise if what a checkpoint comes from was deleted while its run went on. See `Removal.check_kept`."""
-        if start is not None:
-            seen = start.seen_in(stored)
-        else:
-            parent_id = stored.parent_id or ""
-            seen = {parent_id} if self._checkpoints.cached(scope.namespace(), parent_id) else set()
+        parent_id = stored.parent_id or ""
+        is_known = self._checkpoints.cached(scope.namespace(), parent_id) is not None
+        seen = start.seen_in(stored) if start is not None else {parent_id} if is_known else set()
         self._removal.check_kept(scope.namespace(), stored, seen)
 
     def _place(self, scope: Scope, stored: StoredCheckpoint, row: Row | None) -> _Place:
@@ -285,9 +285,9 @@ class RowUpdater:
         if row is None or not row.head:
             return _Place(None, "")
         common = self._steps.common(scope, stored, row.head)
-        shown = [one for one in row.beside if one in stored.lineage and one > (common or "")]
+        shown = [one for one in after(stored.lineage, common) if one in row.beside]
         if shown and common != row.head:
-            return _Place(row.head, max(shown), row.beside, True)
+            return _Place(row.head, shown[-1], row.beside, True)
         return _Place(row.head, common, row.beside)
 
     def _is_fork(
@@ -298,19 +298,26 @@ class RowUpdater:
         A run knows whether it was started by name, on that branch; what others have built on its own steps is no fork.
         A person's update is one unless it was made on the newest state. Where an earlier run or update has left the
         branch, whose row was not written, it was a fork if it began when the head was there; of runs at once none is.
+        What was first is told by ids there, which is all that is known; nothing is if the head's is smaller than that
+        of what both come from, since hosts' clocks differ then.
         """
         common, head = at.common or "", at.head or ""
-        began = (start.checkpoint_id or "") if start is not None else ""
-        if start is not None and (start.is_named or common >= began):
-            return start.is_named and common <= began
-        if start is None and (not by_hand or (stored.parent_id or "") < head):
+        way = self._way(scope, stored, common)
+        if start is not None:
+            began = start.checkpoint_id or ""
+            if start.is_named or began not in way[1:]:
+                return start.is_named and began in way
+        elif not by_hand or (stored.parent_id or "") < head:
             return True
-        known = {*stored.lineage}
-        if common and common not in known:  # more is known of a checkpoint that was stored whole by reading alone
-            known |= self._checkpoints.ancestors(scope.namespace(), stored.checkpoint_id, common)
-        way = sorted({common} | {one for one in known if one > common})
         then = next((place for place, one in enumerate(way) if one > head), 0)
         return then == 1 or (then > 1 and self._began(scope, way[then], way[then - 1]))
+
+    def _way(self, scope: Scope, stored: StoredCheckpoint, common: str) -> Sequence[str]:
+        """Ids from one that a checkpoint comes from ("": the beginning) to it."""
+        lineage: Sequence[str] = stored.lineage
+        if common not in lineage:  # more is known of a checkpoint that was stored whole by reading alone
+            lineage = path(self._checkpoints, scope.namespace(), stored.checkpoint_id, common)[::-1]
+        return [common, *after(lineage, common)]
 
     def _began(self, scope: Scope, checkpoint_id: str, parent_id: str) -> bool:
         """Whether a checkpoint is the first that a run stored."""
@@ -328,7 +335,8 @@ class RowUpdater:
             return replace(update, forked_from=[], beside=())
         forked_from = self._messages_at(scope, at.common, update.now)
         undone = self._steps.undone(scope, at.head, at.common)
-        tips = [at.head, *(tip for tip in at.others if tip > at.common)]
+        comes_from = partial(self._steps.common, scope, stored)
+        tips = [at.head, *(tip for tip in at.others if tip > at.common or comes_from(tip) == at.common)]
         ways = [self._since(scope, stored, tip) for tip in tips]
         edited = self._edited(scope, at.head, ways[0], newest, forked_from)
         undone += self._steps.former(scope, at.common, edited) if edited else []
@@ -385,11 +393,6 @@ class RowUpdater:
         """The messages that a state has, folded; none if it is not there."""
         stored = self._checkpoints.get(scope.namespace(), checkpoint_id)
         return fold([one.message for one in self._steps.all(scope, stored)], timestamp=now) if stored else []
-
-
-def _has_stopped(row: Row | None, stored: StoredCheckpoint) -> bool:
-    """Whether the row shows already that the step after this checkpoint was interrupted or failed."""
-    return row is not None and row.head == stored.checkpoint_id and row.status in (WAITING, FAILED)
 
 
 def is_pending(values: Mapping[str, Any]) -> bool:

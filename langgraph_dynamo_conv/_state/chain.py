@@ -1,6 +1,7 @@
 """How a chain is read: back from a checkpoint to the full one that it builds on, over pages that arrive newest first.
 
-Nothing here sends a request: pages are read on as they are needed, by whoever made them.
+Nothing here sends a request: pages are read on as they are needed, by whoever made them. A chain is on the pages below
+its head, since a change's parent has a smaller id. Other parents need not (`order`): `Checkpoints.ancestry` finds them.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class CheckpointPages:
         self._order: list[str] = []
         self._ended = False
         self._reached: str | None = None
+        self._newest_read = ""
 
     def read(self) -> None:
         """Read one more page."""
@@ -51,6 +53,7 @@ class CheckpointPages:
                 self._items[item.checkpoint_id] = item
                 self._order.append(item.checkpoint_id)
             self._reached = item.checkpoint_id
+            self._newest_read = self._newest_read or item.checkpoint_id
 
     def newest(self) -> CheckpointItem | None:
         """The first item, or None if there is none at all."""
@@ -74,8 +77,13 @@ class CheckpointPages:
         """Id of the oldest item read so far."""
         return self._reached or ""
 
+    @property
+    def newest_read(self) -> str:
+        """Id of the newest item: on these pages there is none with a greater one."""
+        return self._newest_read
+
     def get(self, checkpoint_id: str) -> CheckpointItem | None:
-        """The item with this id, listed or not, reading on until it must have come."""
+        """The item with this id, listed or not, reading on until it must have come; None if these pages lack it."""
         while checkpoint_id not in self._items and not self._ended:
             if self._reached is not None and checkpoint_id > self._reached:
                 return None
@@ -94,7 +102,7 @@ class CheckpointPages:
 
         Raises:
             Stale: The chain does not lead to `cached`, or its item has changed.
-            OrphanError: A checkpoint's parent is missing.
+            OrphanError: A checkpoint's parent is missing, or does not have a smaller id.
         """
         chain: list[CheckpointItem] = []
         item: CheckpointItem | None = head
@@ -108,7 +116,7 @@ class CheckpointPages:
                 if cached is not None:
                     raise Stale
                 return chain[::-1]
-            item = self.get(item.parent_id) if item.parent_id else None
+            item = self.get(item.parent_id) if item.parent_id and item.parent_id < item.checkpoint_id else None
         if cached is not None:
             raise Stale
         raise OrphanError(

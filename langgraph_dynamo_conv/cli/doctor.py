@@ -6,6 +6,7 @@ nothing; DynamoDB checks the permission first, so a failed condition shows that 
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 import uuid
@@ -30,8 +31,8 @@ OK, NOTE, WRONG = "ok", "note", "wrong"
 
 DISTRIBUTION = "langgraph-dynamo-conv"
 
-NOTABLE_SKEW_SECONDS = 5.0
-"""Times in transcripts are then visibly off."""
+NOTABLE_SKEW_SECONDS = 1.0
+"""A host whose clock is behind by more than people take between two turns has its turns forgotten by LangGraph."""
 
 WRONG_SKEW_SECONDS = 60.0
 """AWS refuses signatures of a clock that is 5 minutes off; one that is a minute off is on its way there."""
@@ -41,6 +42,8 @@ SAMPLED = 24
 
 TELLING = 10
 """Conversations in a sample from which on the share of a user tells anything."""
+
+_NTP = "let all hosts keep their time by NTP (chrony, systemd-timesyncd)"
 
 _MISSING = "attribute_exists(#pk)"
 
@@ -259,26 +262,38 @@ def _allow(error: DynamoConvError) -> str:
 
 
 class _ServerClock:
-    """How far this machine's clock is from the server's, by the `Date` of the last answer."""
+    """How far this machine's clock is from the server's, by the `Date` of all answers.
+
+    The header counts whole seconds: when an answer was written, the server's time was between it and a second more.
+    Here that was between sending and receiving. So each answer gives a least and a most difference, and the answers
+    together, which come at different parts of a second, narrow ones.
+    """
 
     def __init__(self, table: Table, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._skew_seconds: float | None = None
+        self._sent = 0.0
+        self._least, self._most = -math.inf, math.inf
         events: Any = table.client.meta.events
+        events.register("before-parameter-build.dynamodb", self._note_sending)
         events.register("after-call.dynamodb", self._note)
+
+    def _note_sending(self, **_: Any) -> None:
+        self._sent = self._clock()
 
     def _note(self, parsed: dict[str, Any], **_: Any) -> None:
         date = parsed.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
         if date is not None:
-            self._skew_seconds = self._clock() - parsedate_to_datetime(date).timestamp()
+            seconds = parsedate_to_datetime(date).timestamp()
+            self._least = max(self._least, self._sent - seconds - 1)
+            self._most = min(self._most, self._clock() - seconds)
 
     def finding(self) -> Finding:
-        if self._skew_seconds is None:
+        if math.isinf(self._most):
             return Finding("clock", NOTE, "no answer told the time", "mend what is wrong above")
-        seconds = abs(self._skew_seconds)
-        # the header counts whole seconds, and the answer was on its way
+        skew = (self._least + self._most) / 2
+        seconds = abs(skew)
         if seconds < NOTABLE_SKEW_SECONDS:
             return Finding("clock", OK, f"within {NOTABLE_SKEW_SECONDS:.0f} s of the server's")
-        skew = f"{seconds:.0f} s {'ahead of' if self._skew_seconds > 0 else 'behind'} the server's"
+        said = f"{seconds:.0f} s {'ahead of' if skew > 0 else 'behind'} the server's"
         verdict = WRONG if seconds >= WRONG_SKEW_SECONDS else NOTE
-        return Finding("clock", verdict, skew, "let the machine keep its time by NTP (chrony, systemd-timesyncd)")
+        return Finding("clock", verdict, f"{said}: LangGraph forgets turns of hosts that are behind others", _NTP)

@@ -15,7 +15,7 @@ from langgraph_dynamo_conv.conversations._records import (
     Removed,
     ToolCall,
 )
-from langgraph_dynamo_conv.conversations._verification import Damage, Verification
+from langgraph_dynamo_conv.conversations._verification import Damage, ForgottenTurn, Verification
 
 __all__ = [
     "Conversation",
@@ -24,6 +24,7 @@ __all__ = [
     "Conversations",
     "Damage",
     "Erasure",
+    "ForgottenTurn",
     "Message",
     "Removed",
     "ToolCall",

@@ -319,7 +319,7 @@ class Conversations:
         return _export.export(all_transcripts(self._runtime, user_id), format)
 
     def verify(self, conversation_id: str, user_id: str | None = None) -> Verification:
-        """Read everything of a conversation and say what of it is damaged or missing. Changes nothing.
+        """Read everything of a conversation and say what of it is damaged, missing or forgotten. Changes nothing.
 
         Not while a run is under way or the conversation is being deleted: what is about to be written or is half gone
         looks damaged.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,7 @@ from langgraph_dynamo_conv._format.items import (
 from langgraph_dynamo_conv._format.keys import SK, Key, Scope, is_pointer, parse_sk
 from langgraph_dynamo_conv._format.tree import BlobRef
 from langgraph_dynamo_conv._rows.reading import oddities, oddities_of_messages
+from langgraph_dynamo_conv._state.order import Trail, seconds_behind
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv.errors import CorruptDataError
 
@@ -45,6 +46,22 @@ class Damage:
 
 
 @dataclass(frozen=True)
+class ForgottenTurn:
+    """A turn that is in the transcript, and that LangGraph does not go on from, since its host's clock was behind.
+
+    Args:
+        key: Its first checkpoint, as `conversation_id / sort key`.
+        last_checkpoint_id: Its newest checkpoint. A run that names it goes on from that turn.
+        seconds_behind: How far at least that host's clock was behind the clock of the host that made the parent; None
+            where the ids are not LangGraph's.
+    """
+
+    key: str
+    last_checkpoint_id: str
+    seconds_behind: float | None
+
+
+@dataclass(frozen=True)
 class Verification:
     """What `verify` found.
 
@@ -53,12 +70,15 @@ class Verification:
         checkpoints: Checkpoints among them.
         messages: Messages of the transcript that were found.
         damage: What is damaged or missing, in the order of the keys.
+        forgotten: Turns whose state LangGraph has forgotten, in the order of the keys. They are no damage: the
+            transcript has them, and so has the history.
     """
 
     items: int
     checkpoints: int
     messages: int
     damage: tuple[Damage, ...]
+    forgotten: tuple[ForgottenTurn, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -77,6 +97,7 @@ class Verifier:
         self._checkpoints = 0
         self._messages = 0
         self._values: set[str] = set()
+        self._forgotten: tuple[ForgottenTurn, ...] = ()
 
     def run(self) -> Verification:
         """Read everything."""
@@ -91,7 +112,7 @@ class Verifier:
         for ns, items in groupby(self._all("c"), key=lambda item: parse_sk(item[SK]["S"]).parts[0]):
             self._namespace(list(items), segments.get(ns, {}))
         damage = sorted(self._damage, key=lambda one: (one.key, one.problem))
-        return Verification(self._items, self._checkpoints, self._messages, tuple(damage))
+        return Verification(self._items, self._checkpoints, self._messages, tuple(damage), self._forgotten)
 
     def _all(self, kind: str) -> Iterator[AttributeMap]:
         """All items of a kind that have not expired, in the order of their keys."""
@@ -165,6 +186,23 @@ class Verifier:
         stored_by_id: dict[str, StoredCheckpoint] = {}
         for item in items:
             self._check(key_of(item), partial(self._checkpoint, item, stored_by_id, builders, segments))
+        self._check(key_of(items[-1]), partial(self._parents, [one for one in map(_record_of, items) if one]))
+
+    def _parents(self, records: list[CheckpointItem]) -> None:
+        """Go back over the parents of all checkpoints that can be read: there is no ring, and who is forgotten."""
+        by_id = {record.checkpoint_id: record for record in records}
+        whole: set[str] = set()
+        of_newest: set[str] = set()
+        for record in reversed(records):
+            trail, way, back = Trail(), list[str](), by_id.get(record.checkpoint_id)
+            while back is not None and back.checkpoint_id not in whole:
+                trail.add(back.key)
+                way.append(back.checkpoint_id)
+                back = by_id.get(back.parent_id or "")
+            whole.update(way)
+            of_newest = of_newest or set(way)
+        if records and records[0].namespace() == "":
+            self._forgotten = tuple(_forgotten(records, of_newest))
 
     def _checkpoint(
         self,
@@ -196,3 +234,32 @@ class Verifier:
             if ref.digest not in self._values:
                 self._values.add(ref.digest)
                 fetch(self._scope, [ref])
+
+
+def _record_of(item: AttributeMap) -> CheckpointItem | None:
+    """The checkpoint's record; None if it is misshapen, which `Verifier` says of the item itself."""
+    try:
+        return CheckpointItem.from_attributes(item)
+    except CorruptDataError:
+        return None
+
+
+def _forgotten(records: list[CheckpointItem], of_newest: set[str]) -> Iterator[ForgottenTurn]:
+    """The turns that began with a smaller id than their parent's and did not come to be the newest state.
+
+    Args:
+        records: All checkpoints of the root, by id.
+        of_newest: Ids of the newest and its ancestors.
+    """
+    children: dict[str | None, list[CheckpointItem]] = defaultdict(list)
+    for record in records:
+        children[record.parent_id].append(record)
+    for record in records:
+        parent_id, last, below = record.parent_id, record.checkpoint_id, [record]
+        if parent_id is None or record.checkpoint_id > parent_id or record.checkpoint_id in of_newest:
+            continue
+        while below:
+            one = below.pop()
+            last = max(last, one.checkpoint_id)
+            below += [child for child in children[one.checkpoint_id] if child.checkpoint_id > one.checkpoint_id]
+        yield ForgottenTurn(str(record.key), last, seconds_behind(record.checkpoint_id, parent_id))

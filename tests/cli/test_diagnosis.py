@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from email.utils import formatdate
 from importlib import metadata
 from typing import Any, NoReturn
 
@@ -14,7 +15,7 @@ from botocore.stub import Stubber
 
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.cli.aws import caller
-from langgraph_dynamo_conv.cli.doctor import SAMPLED, Finding, diagnose, versions
+from langgraph_dynamo_conv.cli.doctor import SAMPLED, Finding, _ServerClock, diagnose, versions
 from langgraph_dynamo_conv.errors import EndpointError
 from langgraph_dynamo_conv.provision import table_definition
 
@@ -69,9 +70,9 @@ def found(table: Table, **options: Any) -> dict[str, Finding]:
 @pytest.mark.parametrize(
     ("seconds", "verdict", "said"),
     [
-        (0, "ok", "within 5 s of the server's"),
-        (-30, "note", "30 s behind the server's"),
-        (400, "wrong", "400 s ahead of the server's"),
+        (0, "ok", "within 1 s of the server's"),
+        (-2, "note", "2 s behind the server's: LangGraph forgets turns of hosts that are behind others"),
+        (400, "wrong", "400 s ahead of the server's: LangGraph forgets turns of hosts that are behind others"),
     ],
 )
 def test_a_wrong_clock_is_told(table: Table, answers: Stubber, seconds: int, verdict: str, said: str) -> None:
@@ -83,6 +84,21 @@ def test_a_wrong_clock_is_told(table: Table, answers: Stubber, seconds: int, ver
     clock = found(table, clock=lambda: now + seconds)["clock"]
 
     assert (clock.verdict, clock.said) == (verdict, said)
+
+
+@pytest.mark.parametrize(("ahead", "verdict"), [(0.0, "ok"), (0.8, "ok"), (-0.8, "ok"), (1.1, "note"), (-1.1, "note")])
+def test_a_clock_that_is_a_second_wrong_is_told_by_dates_of_whole_seconds(
+    table: Table, ahead: float, verdict: str
+) -> None:
+    server = _ServerClock(table, lambda: now + ahead)
+    for tick in range(30):  # answers after 20 ms, one each 90 ms
+        now = 1_795_486_440.3 + tick * 0.09
+        server._note_sending()
+        date = formatdate(now + 0.01, usegmt=True)
+        now += 0.02
+        server._note({"ResponseMetadata": {"HTTPHeaders": {"date": date}}})
+
+    assert server.finding().verdict == verdict
 
 
 def test_an_endpoint_that_does_not_tell_the_time_is_noted(table: Table, answers: Stubber) -> None:

@@ -32,6 +32,14 @@ def test_several_forks_of_one_checkpoint_stand_newest_first() -> None:
     assert lines(nodes(a=None, b="a", c="a", d="a")) == ["● d", "│ ● c", "├─╯", "│ ● b", "├─╯", "● a"]
 
 
+def test_a_child_with_a_smaller_id_than_its_parents_is_in_its_line() -> None:
+    assert lines(nodes(d=None, b="d", e="b", c="d")) == ["● e", "● b", "│ ● c", "├─╯", "● d"]
+
+
+def test_parents_in_a_ring_are_passed_over() -> None:
+    assert lines(nodes(a="b", b="a", c=None)) == ["● c"]
+
+
 def test_a_fork_of_a_fork_stands_further_in() -> None:
     drawing = ["● e", "│ ● d", "│ │ ● c", "│ ├─╯", "│ ● b", "├─╯", "● a"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables import RunnableConfig
@@ -71,12 +71,19 @@ class Player:
         return [snapshot.config for snapshot in self.history() if node in snapshot.next][nth]
 
 
+class Others(Protocol):
+    """What is done with twins is done here too."""
+
+    def do(self, action: Callable[[Player], Any]) -> None: ...
+
+
 class Twins:
     """One dialogue on this package's saver and on LangGraph's own in memory; every call must give the same."""
 
-    def __init__(self, ours: Player, theirs: Player) -> None:
+    def __init__(self, ours: Player, theirs: Player, others: Sequence[Others] = ()) -> None:
         self.ours = ours
         self.theirs = theirs
+        self._others = others
 
     @property
     def config(self) -> RunnableConfig:
@@ -86,6 +93,8 @@ class Twins:
         """Do it on both, compare what it gives, and give ours."""
         ours, theirs = action(self.ours), action(self.theirs)
         assert plain(ours) == plain(theirs)
+        for others in self._others:
+            others.do(action)
         return ours
 
     def invoke(self, inputs: Any, **options: Any) -> Any:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
 
+import pytest
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import START, StateGraph
 from langgraph.pregel import Pregel
@@ -173,6 +174,7 @@ def test_reducers_of_all_kinds(twins: MakeTwins):
     assert values["names"] == {"zero", "one", "two", "three"}
 
 
+@pytest.mark.one_clock  # some are equal only by their own rules, and by `repr`
 def test_values_of_any_type_come_back_as_from_memory(twins: MakeTwins):
     names = {f"value {number}": value for number, value in enumerate(ANYTHING)}
     schema = TypedDict("schema", dict.fromkeys(names, Any))  # type: ignore[misc]

@@ -113,6 +113,7 @@ def asking_twice(checkpointer: BaseCheckpointSaver[Any]) -> Pregel:
     return outer.compile(checkpointer=checkpointer)
 
 
+@pytest.mark.one_clock  # chance says which of the two makes the smaller ids
 def test_two_runs_of_one_subgraph_ask_at_the_same_time(twins: MakeTwins):
     pair = twins(asking_twice)
     pair.do(lambda player: len(player.invoke({"seen": []})["__interrupt__"]))

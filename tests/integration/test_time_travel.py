@@ -189,7 +189,8 @@ def test_two_forks_of_one_point_keep_both_histories(twins: MakeTwins, saver: Dyn
     pair = twins(tool_agent())
     for text in ("one", "two"):
         pair.invoke(say(text), durability="sync")
-    first = {id(player): player.history()[3].config for player in (pair.ours, pair.theirs)}
+    first: dict[int, Any] = {}
+    pair.do(lambda player: first.setdefault(id(player), player.history()[3].config) and None)
     for text in ("left", "right"):
         pair.do(lambda player, text=text: player.invoke(say(text), first[id(player)], durability="sync"))
         pair.compare()

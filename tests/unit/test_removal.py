@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.checkpoint.base.id import uuid6
 
-from langgraph_dynamo_conv._checkpoints.removal import Link, _made_at, leaves_first, link_of
+from langgraph_dynamo_conv._checkpoints.removal import Link, leaves_first, link_of
 from langgraph_dynamo_conv._format.items import key_attributes
 from langgraph_dynamo_conv._format.keys import Key
+from langgraph_dynamo_conv._state.order import made_at
 
 
 def key(number: int) -> Key:
@@ -46,7 +47,7 @@ def test_only_a_change_builds_on_its_parent() -> None:
 
 
 def test_the_time_of_a_checkpoint_is_in_langgraphs_ids_only() -> None:
-    assert abs(_made_at(str(uuid6())) - _made_at(str(uuid6()))) < 60
-    assert _made_at("1f0a1b2c-3d4e-6000-8000-000000000000") < _made_at(str(uuid6()))
-    assert _made_at(str(uuid.uuid4())) == float("inf")
-    assert _made_at("first") == float("inf")
+    assert abs(made_at(str(uuid6())) - made_at(str(uuid6()))) < 60
+    assert made_at("1f0a1b2c-3d4e-6000-8000-000000000000") < made_at(str(uuid6()))
+    assert made_at(str(uuid.uuid4())) == float("inf")
+    assert made_at("first") == float("inf")

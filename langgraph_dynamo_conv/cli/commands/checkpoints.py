@@ -119,9 +119,9 @@ def prune(
 
 @command("verify", "CONVERSATION", "CONVERSATION --user alice --json")
 def verify(run: Run, conversation: ConversationArgument, user: UserOption = None) -> None:
-    """Read all of a conversation and name every item that is damaged. Changes nothing.
+    """Read all of a conversation, name every item that is damaged, and every turn that LangGraph has forgotten.
 
-    Ends with 1 if anything is damaged.
+    A turn is forgotten where the clock of its host was behind. Changes nothing. Ends with 1 if anything is damaged.
     """
     scope = run.scope(conversation, user)
     report = run.conversations.verify(scope.thread_id, scope.user_id)
@@ -130,9 +130,18 @@ def verify(run: Run, conversation: ConversationArgument, user: UserOption = None
     summary += f": {len(report.damage)} damaged" if report.damage else ": whole"
     rows = [[one.key, one.problem] for one in report.damage]
     tables = [table_of(["damaged", "problem"], rows)] if rows else []
-    run.out.result({"ok": report.ok, **counts, "damage": list(map(asdict, report.damage))}, *tables, summary)
+    if report.forgotten:
+        summary += f", {counted(len(report.forgotten), 'turn')} forgotten by LangGraph"
+        late = [[one.key, one.last_checkpoint_id, _seconds(one.seconds_behind)] for one in report.forgotten]
+        tables.append(table_of(["forgotten turn", "to go on from it", ">clock behind"], late))
+    found = {"damage": list(map(asdict, report.damage)), "forgotten": list(map(asdict, report.forgotten))}
+    run.out.result({"ok": report.ok, **counts, **found}, *tables, summary)
     if not report.ok:
         run.end(Exit.FOUND)
+
+
+def _seconds(seconds: float | None) -> str:
+    return "unknown" if seconds is None else f"{seconds:.1f} s or more"
 
 
 def jsonable(value: Any) -> Any:

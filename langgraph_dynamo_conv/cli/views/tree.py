@@ -12,7 +12,7 @@ class Node:
     """One checkpoint.
 
     Args:
-        checkpoint_id: Its id; ids sort by time.
+        checkpoint_id: Its id; the greatest is the newest.
         ns: Its namespace, "" for the root graph.
         parent_id: The checkpoint it builds on, or None.
         created_at: When it was stored, in ISO 8601.
@@ -42,19 +42,20 @@ def drawn(nodes: Iterable[Node]) -> Iterator[tuple[str, Node | None]]:
     children: dict[str | None, list[Node]] = defaultdict(list)
     for node in by_id.values():
         children[node.parent_id if node.parent_id in by_id else None].append(node)
-    newest = _newest_below(by_id, children)
+    newest = _newest_below(by_id)
     # of several roots, the one that the newest checkpoint stands on comes first
     for root in sorted(children[None], key=lambda node: newest[node.checkpoint_id], reverse=True):
         yield from _line(root, children, newest, "")
 
 
-def _newest_below(checkpoint_ids: Iterable[str], children: Mapping[str | None, list[Node]]) -> dict[str, str]:
+def _newest_below(by_id: Mapping[str, Node]) -> dict[str, str]:
     """For each checkpoint, the newest of those that build on it, itself included."""
     newest: dict[str, str] = {}
-    # ids sort by time, so children come before their parents
-    for checkpoint_id in sorted(checkpoint_ids, reverse=True):
-        below = [newest.get(child.checkpoint_id, child.checkpoint_id) for child in children.get(checkpoint_id, ())]
-        newest[checkpoint_id] = max([checkpoint_id, *below])
+    for checkpoint_id in sorted(by_id, reverse=True):
+        node = by_id.get(checkpoint_id)
+        while node is not None and node.checkpoint_id not in newest:
+            newest[node.checkpoint_id] = checkpoint_id
+            node = by_id.get(node.parent_id or "")
     return newest
 
 
