@@ -120,9 +120,12 @@ class Run:
             default: Its serializer if the options name none.
             settings: Further options of the saver.
         """
-        name = self.table_name
-        serde = serializer_named(self.options.serde) if self.options.serde else default
+        name, serde = self.table_name, self.serializer(default)
         return DynamoDBConversationSaver(name, client=self.client("dynamodb"), serde=serde, **settings)
+
+    def serializer(self, default: SerializerProtocol) -> SerializerProtocol:
+        """The serializer that the options name, or else the default."""
+        return serializer_named(self.options.serde) if self.options.serde else default
 
     @cached_property
     def saver(self) -> DynamoDBConversationSaver:

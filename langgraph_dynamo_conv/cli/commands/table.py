@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 import yaml
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -50,14 +51,16 @@ def setup(
 
 @command("doctor", "--table conversations", "-t conversations --profile agent --json")
 def doctor(run: Run) -> None:
-    """Check the table, the permissions, the clock and the versions; say how to mend what is wrong.
+    """Check the table, the permissions, the clock and this environment; say how to mend what is wrong.
 
     Tries each of the six actions that an agent's role needs, without writing anything. Ends with 1 if anything is
     wrong; what works but deserves a thought is marked with an exclamation mark.
     """
 
     with closing(run.client("sts")) as sts:
-        findings = list(diagnose(run.table, lambda: caller(sts)[1]))
+        # as LangGraph makes it for a saver that is given none
+        serde = run.serializer(JsonPlusSerializer())
+        findings = list(diagnose(run.table, lambda: caller(sts)[1], serde))
     grid = Grid.grid(padding=(0, 2, 0, 0))
     for finding in findings:
         grid.add_row(*_cells(finding))
