@@ -21,9 +21,13 @@
     └── RequestFailedError            any other answer of the service
 
 Wrong arguments are a `ValueError` (or `UserRequiredError`), raised before any request is sent.
+
+What an error says is one line without control characters, also where it quotes a key that another program wrote.
 """
 
 from __future__ import annotations
+
+from langgraph_dynamo_conv._visible import one_line
 
 __all__ = [
     "AccessDeniedError",
@@ -68,7 +72,7 @@ class DynamoConvError(Exception):
         key: str | None = None,
         bucket: str | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(one_line(message))
         self.operation = operation
         self.table = table
         self.key = key

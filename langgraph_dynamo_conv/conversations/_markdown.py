@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from langgraph_dynamo_conv._format.visible import escaped, visible
+from langgraph_dynamo_conv._visible import escaped, visible
 from langgraph_dynamo_conv.conversations._records import Conversation, Message, ToolCall
 
 # Punctuation that has a meaning somewhere in a line, in CommonMark or in GitHub's and other dialects. Points and colons

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from langgraph_dynamo_conv._format.visible import visible
+from langgraph_dynamo_conv._visible import visible
 from langgraph_dynamo_conv.conversations._export import FORMATS, export
 from langgraph_dynamo_conv.conversations._records import Conversation, Message, ToolCall
 

@@ -10,15 +10,15 @@ import typer
 import yaml
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from rich.table import Table as Grid
-from rich.text import Text
 
 from langgraph_dynamo_conv import provision
+from langgraph_dynamo_conv._visible import one_line
 from langgraph_dynamo_conv.cli import infrastructure
 from langgraph_dynamo_conv.cli.app import Run, SharedOptions, command
 from langgraph_dynamo_conv.cli.aws import caller, table_arn
 from langgraph_dynamo_conv.cli.doctor import NOTE, OK, WRONG, Finding, diagnose
 from langgraph_dynamo_conv.cli.infrastructure import TemplateOptions
-from langgraph_dynamo_conv.cli.output import Exit, one_line
+from langgraph_dynamo_conv.cli.output import Exit, Shown
 
 _MARKS = {OK: ("✓", "green"), NOTE: ("!", "yellow"), WRONG: ("✗", "bold red")}
 _SETTINGS = {"ttl": "time-to-live on expires_at", "pitr": "point-in-time recovery", "tags": "tags"}
@@ -127,9 +127,9 @@ def _bucket_of(options: SharedOptions) -> dict[str, Any]:
     return {"s3_bucket": options.s3_bucket, "s3_prefix": options.s3_prefix}
 
 
-def _cells(finding: Finding) -> tuple[Text, Text, Text]:
+def _cells(finding: Finding) -> tuple[Shown, Shown, Shown]:
     mark, style = _MARKS[finding.verdict]
-    said = Text(one_line(finding.said))
+    said = Shown(one_line(finding.said))
     if finding.remedy is not None:
         said.append(f"\n→ {one_line(finding.remedy)}", style)
-    return Text(mark, style), Text(finding.check, "bold"), said
+    return Shown(mark, style), Shown(finding.check, "bold"), said
