@@ -31,6 +31,7 @@ from langchain_core.runnables import RunnableConfig
 from library import FileLibrary
 from offline_model import OfflineFileModel
 from table import Table, open_table
+from terminal import safe
 
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
