@@ -24,6 +24,7 @@ from unittest.mock import patch
 
 import boto3
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langgraph.checkpoint.serde import _msgpack
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import interrupt
 from moto import mock_aws
@@ -158,7 +159,13 @@ def stage() -> Iterator[None]:
     }
     before = Path.cwd()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "NO_COLOR", "FORCE_"))}
-    with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, {**kept, **variables}, clear=True), mock_aws():
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        patch.dict(os.environ, {**kept, **variables}, clear=True),
+        # LangGraph's default, which it takes from the environment once
+        patch.object(_msgpack, "STRICT_MSGPACK_ENABLED", False),
+        mock_aws(),
+    ):
         os.chdir(folder)
         try:
             typed("setup")

@@ -31,6 +31,7 @@ from langchain_core.runnables import RunnableConfig
 from library import FileLibrary
 from offline_model import OfflineFileModel
 from table import Table, open_table
+from terminal import safe
 
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
@@ -112,7 +113,7 @@ class Chat:
         for number, each in enumerate(summaries, start=1):
             here = "  <- open" if each.conversation_id == self.conversation_id else ""
             facts = f"{each.message_count} messages, since {each.created_at[:16]}Z, {each.status}"
-            print(f"{number:3}. {each.title} ({facts}){here}")
+            print(safe(f"{number:3}. {each.title} ({facts}){here}"))
         if not summaries:
             print("No conversations yet.")
 
@@ -124,7 +125,7 @@ class Chat:
             return
         chosen = summaries[int(number) - 1]
         self.config = {"configurable": {"thread_id": chosen.conversation_id, "user_id": self.user}}
-        print(f'Opened "{chosen.title}".')
+        print(safe(f'Opened "{chosen.title}".'))
 
     def show_history(self) -> None:
         """Print the open conversation as any reader of the table finds it."""
@@ -157,11 +158,11 @@ def _print_message(message: BaseMessage) -> None:
 
 
 def _call_line(tool: str, args: Any) -> str:
-    return f"    [{tool}({', '.join(f'{name}={value!r}' for name, value in args.items())})]"
+    return safe(f"    [{tool}({', '.join(f'{name}={value!r}' for name, value in args.items())})]")
 
 
 def _print_said(who: str, text: str) -> None:
-    print(f"{who}> " + text.replace("\n", "\n" + " " * (len(who) + 2)))
+    print(safe(f"{who}> " + text.replace("\n", "\n" + " " * (len(who) + 2))))
 
 
 def talk(chat: Chat) -> None:
@@ -226,7 +227,7 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:  # the person gets one line, whatever it is
         if args.traceback:
             raise
-        print(f"Error ({type(error).__name__}): {' '.join(str(error).split())}", file=sys.stderr)
+        print(safe(f"Error ({type(error).__name__}): {' '.join(str(error).split())}"), file=sys.stderr)
         return 1
     return 0
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from boto3.dynamodb.types import TypeDeserializer
+from terminal import safe
 
 if TYPE_CHECKING:
     from agent import Chat
@@ -88,7 +89,7 @@ def _print_item(raw_item: Json) -> None:
     in_row, total = len(_plain(raw_item).get("messages", ())), _plain(raw_item).get("message_count")
     print(f"\nThe stored item of the first conversation, with {in_row} of its {total} messages:")
     text = json.dumps(raw_item, indent=1, ensure_ascii=False)
-    print(re.sub(r"\{\n *(\"(?:S|N|BOOL|NULL)\": .*)\n *\}", r"{\1}", text))  # a value with its type on one line
+    print(safe(re.sub(r"\{\n *(\"(?:S|N|BOOL|NULL)\": .*)\n *\}", r"{\1}", text)))  # a value with its type on one line
 
 
 def _plain(raw_item: Json) -> Json:

@@ -22,9 +22,13 @@
 
 Wrong arguments are a `ValueError` (or `UserRequiredError`) that names the argument, raised before any request is sent;
 one text where a list is meant is a `TypeError`.
+
+What an error says is one line without control characters, also where it quotes a key that another program wrote.
 """
 
 from __future__ import annotations
+
+from langgraph_dynamo_conv._visible import one_line
 
 __all__ = [
     "AccessDeniedError",
@@ -69,7 +73,7 @@ class DynamoConvError(Exception):
         key: str | None = None,
         bucket: str | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(one_line(message))
         self.operation = operation
         self.table = table
         self.key = key

@@ -50,8 +50,9 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         region_name: Region of the client that the saver makes; the environment's if None.
         endpoint_url: Endpoint of that client; AWS's if None.
         default_user_id: The user where a config names none. For demos ("demo") and programs with one user only.
-        serde: LangGraph serializer; `JsonPlusSerializer` if None. With an `EncryptedSerializer` everything that the
-            saver stores of the state is encrypted, and data that is not is refused.
+        serde: LangGraph serializer; `JsonPlusSerializer` if None, which calls whatever stored data name unless
+            `LANGGRAPH_STRICT_MSGPACK` is set. With an `EncryptedSerializer` everything that the saver stores of the
+            state is encrypted, and data that is not is refused.
         messages_channel: Name of the state's channel that holds the messages; "__previous__" for the functional API.
         transcript: Whether the conversation row follows the messages. Without it, the row is created and listed, but
             has no messages.

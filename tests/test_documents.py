@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from moto import mock_aws
@@ -17,15 +21,36 @@ DOCUMENTS = sorted(
 each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 
 
+def code_of(document: Path) -> str:
+    return "\n".join(re.findall(r"^```python\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL))
+
+
 @each_document
-def test_python_code_in_documents_runs(document: Path) -> None:
-    code = "\n".join(re.findall(r"^```python\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL))
+def test_python_code_in_documents_runs(document: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("document")  # a state's types are imported by the name of their module
+    monkeypatch.setitem(sys.modules, "document", module)
     with mock_aws():
-        exec(compile(code, str(document), "exec"), {"__name__": "document"})
+        exec(compile(code_of(document), str(document), "exec"), vars(module))
 
 
-def test_the_quick_start_prints_the_conversation(capsys: pytest.CaptureFixture[str]) -> None:
-    test_python_code_in_documents_runs(ROOT / "README.md")
+@pytest.mark.parametrize("document", [ROOT / "README.md", ROOT / "docs/quick-start.md"], ids=["README", "quick start"])
+def test_the_quick_starts_run_in_strict_mode(document: Path, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(f"from moto import mock_aws\n\nmock_aws().start()\n{code_of(document)}")
+    variables = {**os.environ, "LANGGRAPH_STRICT_MSGPACK": "true"}
+
+    ended = subprocess.run(
+        [sys.executable, program], env=variables, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    assert "Blocked deserialization" not in ended.stderr
+
+
+def test_the_quick_start_prints_the_conversation(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    test_python_code_in_documents_runs(ROOT / "README.md", monkeypatch)
     printed = capsys.readouterr().out
     assert printed.startswith("Show me 4K renders [('user', 'Show me 4K renders'), ('assistant', ")
     assert "('user', 'and the first one?'), ('assistant', 'You have said 3 things.')]" in printed

@@ -15,6 +15,7 @@ PACKAGE = Path(langgraph_dynamo_conv.__file__).parent
 NAME = PACKAGE.name
 
 ORDER = (
+    "_visible",
     "errors",
     "_format",
     "_state",

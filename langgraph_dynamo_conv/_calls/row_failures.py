@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from langgraph_dynamo_conv._format.keys import Scope
+from langgraph_dynamo_conv._visible import one_line
 from langgraph_dynamo_conv.errors import (
     AccessDeniedError,
     BucketNotFoundError,
@@ -45,8 +46,8 @@ def surviving_the_row(scope: Scope) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - whatever it is, the state is stored
         # what another exception says may quote messages
         cause = f": {error}" if isinstance(error, DynamoConvError) else ""
-        name = type(error).__name__
-        _logger.warning("the row of conversation %s stays behind its state: %s%s", scope.thread_id, name, cause)
+        name, thread_id = type(error).__name__, scope.thread_id
+        _logger.warning("the row of conversation %s stays behind its state: %s%s", one_line(thread_id), name, cause)
 
 
 @contextmanager
@@ -57,4 +58,4 @@ def surviving_an_unreadable_row(scope: Scope) -> Iterator[None]:
     except CorruptDataError as error:
         if error.key != str(scope.row()):
             raise
-        _logger.warning("the row of conversation %s is left as it is: %s", scope.thread_id, error)
+        _logger.warning("the row of conversation %s is left as it is: %s", one_line(scope.thread_id), error)

@@ -211,7 +211,7 @@ class _Walk:
         way = ancestry(self._checkpoints, self._namespace, checkpoint_id)
         head, _ = next(way, (None, None))
         if head is not None and not expiry.is_past(head.listed_until):
-            yield from ((self.stored(item, pages), self.writes(item.checkpoint_id, pages)) for item, pages in ancestry)
+            yield from ((self.stored(item, pages), self.writes(item.checkpoint_id, pages)) for item, pages in way)
 
 
 def replayed_channels(stored: StoredCheckpoint, serializer: Serializer) -> set[str]:

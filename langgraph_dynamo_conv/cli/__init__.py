@@ -15,7 +15,7 @@ import typer
 import langgraph_dynamo_conv
 from langgraph_dynamo_conv.cli.app import PROGRAM, Command
 from langgraph_dynamo_conv.cli.commands import checkpoints, conversations, costs, migration, table, transcripts
-from langgraph_dynamo_conv.cli.output import fail
+from langgraph_dynamo_conv.cli.output import Output, fail
 
 GROUPS = (table, conversations, transcripts, checkpoints, costs, migration)
 """The modules of commands, in the order of the help."""
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _print_version(is_asked: bool) -> None:
     if is_asked:
-        sys.stdout.write(f"{PROGRAM} {langgraph_dynamo_conv.__version__}\n")
+        Output(as_json=False).text(f"{PROGRAM} {langgraph_dynamo_conv.__version__}\n")
         raise typer.Exit
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cache, cached_property
@@ -23,7 +22,7 @@ from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.cli.aws import client_of
-from langgraph_dynamo_conv.cli.output import Exit, Output, fail, one_line
+from langgraph_dynamo_conv.cli.output import Exit, Output, fail
 from langgraph_dynamo_conv.conversations import Conversation, Conversations
 from langgraph_dynamo_conv.errors import DynamoConvError
 from langgraph_dynamo_conv.saver import DynamoDBConversationSaver
@@ -120,9 +119,12 @@ class Run:
             default: Its serializer if the options name none.
             settings: Further options of the saver.
         """
-        name = self.table_name
-        serde = serializer_named(self.options.serde) if self.options.serde else default
+        name, serde = self.table_name, self.serializer(default)
         return DynamoDBConversationSaver(name, client=self.client("dynamodb"), serde=serde, **settings)
+
+    def serializer(self, default: SerializerProtocol) -> SerializerProtocol:
+        """The serializer that the options name, or else the default."""
+        return serializer_named(self.options.serde) if self.options.serde else default
 
     @cached_property
     def saver(self) -> DynamoDBConversationSaver:
@@ -169,11 +171,7 @@ class Run:
             return
         if self.out.as_json:
             raise ValueError("nothing was done: with --json, say --yes")
-        # typer's prompt writes to stdout, which is for results
-        sys.stderr.write(f"{one_line(question)} [y/N] ")
-        sys.stderr.flush()
-        answer = sys.stdin.readline().strip().lower()
-        if answer not in ("y", "yes"):
+        if not self.out.asked(question):
             self.out.note("nothing was done; --yes does it without asking")
             self.end(Exit.FOUND)
 

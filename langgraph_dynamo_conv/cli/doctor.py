@@ -1,4 +1,4 @@
-"""Diagnosis: what is wrong with the table, the permissions, the clock and the installed packages. Changes nothing.
+"""Diagnosis: what is wrong with the table, the permissions, the clock, and this environment. Changes nothing.
 
 Each action of a runtime role is tried. PutItem and UpdateItem carry a condition that no item meets, so they write
 nothing; DynamoDB checks the permission first, so a failed condition shows that the action is allowed.
@@ -17,11 +17,14 @@ from email.utils import parsedate_to_datetime
 from importlib import metadata
 from typing import Any
 
+from langgraph.checkpoint.serde.base import SerializerProtocol
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from packaging.requirements import Requirement
 
 from langgraph_dynamo_conv import provision
 from langgraph_dynamo_conv._format.items import key_attributes
 from langgraph_dynamo_conv._format.keys import INDEX, PK, SK, Key, is_conversation, parse_sk
+from langgraph_dynamo_conv._state.serializer import serializer_of
 from langgraph_dynamo_conv._storage import administration
 from langgraph_dynamo_conv._storage.failures import ConditionFailed
 from langgraph_dynamo_conv._storage.table import Table
@@ -69,17 +72,31 @@ class Finding:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
-def diagnose(table: Table, identity: Callable[[], str], clock: Callable[[], float] = time.time) -> Iterator[Finding]:
+@dataclass(frozen=True)
+class _Stranger:
+    """A type that nobody has a reason to allow."""
+
+    name: str = "stranger"
+
+
+def diagnose(
+    table: Table,
+    identity: Callable[[], str],
+    serde: SerializerProtocol,
+    clock: Callable[[], float] = time.time,
+) -> Iterator[Finding]:
     """All findings, each as soon as it is known.
 
     Args:
         table: The table.
         identity: Gives the ARN of whoever sends the requests.
+        serde: The serializer of the agents, as this environment makes it.
         clock: Gives seconds since the epoch.
 
     Cost: some 37 requests, 3 write units, and 3 read units and one for each 8 KB of 24 items.
     """
     yield from versions()
+    yield _types(serde)
     server_clock = _ServerClock(table, clock)
     yield _identity(table, identity)
     usable = yield from _table(table)
@@ -108,6 +125,25 @@ def versions() -> Iterator[Finding]:
         yield Finding("versions", WRONG, f"{', '.join(installed)}; needed: {needed}", f"pip install {needed}")
     else:
         yield Finding("versions", OK, ", ".join(installed))
+
+
+def _types(serde: SerializerProtocol) -> Finding:
+    """Whether reading a state instantiates types that nobody allowed: the serializer is given one to read.
+
+    LangGraph's, where it has no list of types, does what LANGGRAPH_STRICT_MSGPACK said when LangGraph was imported.
+    Trying it out also holds for a list of its own, and for a serializer that somebody else wrote.
+    """
+    serializer = serializer_of(serde)
+    try:
+        read = serializer.loads(serializer.dumps(_Stranger()))
+    except (TypeError, ValueError) as error:
+        return Finding("types", OK, f"the serializer stores no types of one's own ({type(error).__name__})")
+    if not isinstance(read, _Stranger):
+        return Finding("types", OK, "only types that are allowed are instantiated, in this environment")
+    forger = "has the key" if isinstance(serde, EncryptedSerializer) else "can write to the table"
+    danger = f"any name in a stored state is called: who {forger} runs commands in agents"
+    remedy = "set LANGGRAPH_STRICT_MSGPACK=true for agents, or give savers a `serde` with a list of types"
+    return Finding("types", NOTE, danger, remedy)
 
 
 def _identity(table: Table, identity: Callable[[], str]) -> Finding:

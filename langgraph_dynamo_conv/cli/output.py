@@ -1,25 +1,33 @@
-"""What a command prints, and the exit code that it ends with. Nothing that the table holds reaches the terminal raw."""
+"""What a command prints, and the exit code that it ends with.
+
+The rule: this module alone writes to stdout and stderr, and makes text for a terminal: all of it is `visible`, so that
+nothing that the table holds reaches a terminal raw. A test looks for others that do.
+"""
 
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.style import StyleType
 from rich.table import Table
 from rich.text import Text
 
 from langgraph_dynamo_conv import errors
-from langgraph_dynamo_conv._format.visible import escaped, visible
+from langgraph_dynamo_conv._visible import escaped, one_line, visible, written_out
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _PIPE_WIDTH = 10_000
 """Columns where the output is no terminal, so that nothing is wrapped or cut."""
 
-_BREAKS = re.compile(r"[\t\n]+ *")
+_INDENT = 2
 
 
 class Exit(IntEnum):
@@ -67,14 +75,33 @@ def exit_code_of(error: Exception) -> Exit:
     return Exit.USAGE
 
 
-def one_line(text: str) -> str:
-    """Text as `visible`, in one line."""
-    return _BREAKS.sub(" ", visible(text))
+class Shown(Text):
+    """Text for a terminal: `visible`, whatever it is made of."""
+
+    def __init__(self, text: str = "", style: StyleType = "", **options: Any) -> None:
+        super().__init__(visible(text), style, **options)
+
+    def append(self, text: Text | str, style: StyleType | None = None) -> Self:
+        """Add text to the end."""
+        super().append(visible(text) if isinstance(text, str) else text, style)
+        return self
+
+
+@dataclass(frozen=True)
+class Indented:
+    """Text whose lines are all indented, also those that the terminal's width breaks."""
+
+    text: Shown
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        for line in self.text.wrap(console, max(options.max_width - _INDENT, 1)):
+            line.rstrip()
+            yield Text(" " * _INDENT).append_text(line)
 
 
 def pretty(value: Any) -> str:
-    """A string as `visible`; any other value as indented JSON."""
-    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True))
+    """A string as it is; any other value as indented JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2, sort_keys=True)
 
 
 def shortened(text: str, characters: int) -> str:
@@ -98,9 +125,10 @@ def to_json(value: Any, *, indent: int | None = 2) -> str:
 
 
 def quoted(text: str) -> str:
-    """A string in quotes, with escapes that JSON, YAML and Terraform read alike."""
+    """A string in quotes, with escapes that YAML and Terraform read alike."""
     inner = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{escaped(inner)}"'
+    escapes = written_out(inner, lambda number: f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}")
+    return f'"{escapes}"'
 
 
 class Output:
@@ -112,15 +140,15 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self.console = _console(sys.stdout)
+        self.console = console_of(sys.stdout)
 
     def result(self, data: Any, *parts: RenderableType, indent: int | None = 2) -> None:
-        """Print the result of a command: `data` as JSON, or the parts for a person. Strings are made `visible`."""
+        """Print the result of a command: `data` as JSON, or the parts for a person."""
         if self.as_json:
             self.text(to_json(data, indent=indent) + "\n")
             return
         for part in parts:
-            self.console.print(Text(visible(part)) if isinstance(part, str) else part)
+            self.console.print(Shown(part) if isinstance(part, str) else part)
 
     def record(self, data: Any, *parts: RenderableType) -> None:
         """Print one of many results: a line of JSON, or the parts for a person."""
@@ -128,17 +156,21 @@ class Output:
 
     def document(self, data: Any, text: str | None = None) -> None:
         """Print a document for another program: `text`, or `data` as JSON with `--json` or without a text."""
-        self.text(visible(text) if text is not None and not self.as_json else to_json(data) + "\n")
+        self.text(text if text is not None and not self.as_json else to_json(data) + "\n")
 
     def text(self, text: str) -> None:
-        """Print text as it is, for documents and what is `visible` already."""
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        """Print text as it is, but for what `visible` writes out."""
+        _write(sys.stdout, text)
 
     def note(self, text: str) -> None:
         """Print a remark for a person on stderr; none with `--json`."""
         if not self.as_json:
-            _console(sys.stderr).print(Text(one_line(text), style="dim"), soft_wrap=True)
+            console_of(sys.stderr).print(Shown(one_line(text), "dim"), soft_wrap=True)
+
+    def asked(self, question: str) -> bool:
+        """Ask a person, on stderr, since stdout is for results; gives whether the answer is yes."""
+        _write(sys.stderr, f"{one_line(question)} [y/N] ")
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def fail(error: Exception, *, as_json: bool, code: int | None = None) -> int:
@@ -146,13 +178,13 @@ def fail(error: Exception, *, as_json: bool, code: int | None = None) -> int:
     code = exit_code_of(error) if code is None else code
     if as_json:
         record = {"error": type(error).__name__, "message": str(error), "exit_code": int(code)}
-        sys.stderr.write(to_json(record, indent=None) + "\n")
+        _write(sys.stderr, to_json(record, indent=None) + "\n")
     else:
-        _console(sys.stderr).print(Text.assemble(("error: ", "bold red"), one_line(str(error))), soft_wrap=True)
+        console_of(sys.stderr).print(Shown.assemble(("error: ", "bold red"), one_line(str(error))), soft_wrap=True)
     return int(code)
 
 
-def table_of(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, whole: Sequence[str] = ()) -> Table:
+def table_of(columns: Sequence[str], rows: Iterable[Sequence[str | Shown]], *, whole: Sequence[str] = ()) -> Table:
     """A table of text cells.
 
     Args:
@@ -166,10 +198,16 @@ def table_of(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, wh
         right = column.startswith(">")
         table.add_column(name, justify="right" if right else "left", no_wrap=right or name in whole, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(one_line(cell)) if isinstance(cell, str) else cell for cell in row))
+        table.add_row(*(Shown(one_line(cell)) if isinstance(cell, str) else cell for cell in row))
     return table
 
 
-def _console(file: Any) -> Console:
+def console_of(file: TextIO) -> Console:
+    """The console of a file; it reads no markup."""
     width = None if file.isatty() else _PIPE_WIDTH
     return Console(file=file, width=width, markup=False, highlight=False, emoji=False)
+
+
+def _write(file: TextIO, text: str) -> None:
+    file.write(visible(text))
+    file.flush()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from langgraph_dynamo_conv._format.visible import escaped
+from langgraph_dynamo_conv._visible import escaped
 from langgraph_dynamo_conv.conversations._markdown import markdown
 from langgraph_dynamo_conv.conversations._records import Conversation
 

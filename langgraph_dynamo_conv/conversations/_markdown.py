@@ -1,8 +1,12 @@
 """A conversation as Markdown.
 
-The rule: what a speaker said is Markdown already and stays as it is. Everything else that the table holds (titles, ids,
-times, tools, arguments, results) is text that can start no markup, no link, no HTML and no list, whatever it is:
-escaped, or in a code span or fence that is longer than any in it.
+The rule: what the table holds (titles, ids, times, tools, arguments, results) is text that can start no markup, no
+link, no HTML and no list, whatever it is: escaped, or in a code span or fence that is longer than any in it.
+
+What a speaker said is Markdown already and keeps its emphasis, lists, tables, code and links to addresses of web and
+mail. But HTML, images and other links in it show as text, and nothing goes on after it: a comment or a block of code
+that is never closed would hide the messages below. To tell for certain what is code takes a whole parser of Markdown,
+so only what plainly is code stays as it is; where it is not plain where a block ends, the whole message becomes one.
 """
 
 from __future__ import annotations
@@ -10,9 +14,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from langgraph_dynamo_conv._format.visible import escaped, visible
+from langgraph_dynamo_conv._visible import escaped, visible
 from langgraph_dynamo_conv.conversations._records import Conversation, Message, ToolCall
 
 # Punctuation that has a meaning somewhere in a line, in CommonMark or in GitHub's and other dialects. Points and colons
@@ -20,6 +25,14 @@ from langgraph_dynamo_conv.conversations._records import Conversation, Message, 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#+|~&!@$^=]|[.](?=[^\W\d_])|:(?=[/\w]*[^\W\d_]|//)")
 _LIST_START = re.compile(r"^(\d*)([-.)])(?=\s|$|-)")
 _BACKTICKS = re.compile("`+")
+
+_FENCE = re.compile(r"( {0,3})(`{3,}(?=[^`]*$)|~{3,})(.*)")
+# A span within a line and within a cell of a table.
+_SPAN = r"(?<![`\\])(`+)(?!`)[^`\n|]+\1(?!`)"
+_ADDRESS = r"\s*(?:https?://|mailto:)"
+# What begins HTML, an image, the target of a link, or the address that a name stands for.
+_ACTIVE = rf"<(?=[a-z/!?])|!(?=\[)|(?<=\])\((?!{_ADDRESS})|(?<=\]):(?!{_ADDRESS})"
+_ENTITIES = {"<": "&lt;", "!": "&#33;", "(": "&#40;", ":": "&#58;"}
 
 
 def markdown(conversation: Conversation) -> Iterator[str]:
@@ -35,7 +48,58 @@ def markdown(conversation: Conversation) -> Iterator[str]:
 
 def _said(message: Message) -> Iterator[str]:
     if message.content:
-        yield f"{visible(message.content)}\n\n"
+        content = visible(message.content.replace("\r\n", "\n"))
+        sections = _sections(content)
+        yield "\n".join(map(_inactive, sections) if sections is not None else _fenced(content)) + "\n\n"
+
+
+@dataclass
+class _Section:
+    """Lines of what was said: a block of code with its fences, or text.
+
+    Args:
+        lines: The lines.
+        fence: What opened the block; empty for text.
+        indent: The spaces before the fence. Such a block can be part of a list, and end with that.
+    """
+
+    lines: list[str]
+    fence: str = ""
+    indent: int = 0
+
+
+def _sections(content: str) -> list[_Section] | None:
+    """What was said, taken apart, all blocks of code closed; None where it is not plain where one ends."""
+    sections = [_Section([])]
+    for line in content.split("\n"):
+        last, fence = sections[-1], _FENCE.fullmatch(line)
+        if not last.fence and fence:
+            sections.append(_Section([line], fence[2], len(fence[1])))
+            continue
+        last.lines.append(line)
+        if not last.fence:
+            continue
+        if line.strip() and not line.startswith(" " * last.indent):
+            return None
+        if fence and fence[2].startswith(last.fence) and not fence[3].strip():
+            sections.append(_Section([]))
+    last = sections[-1]
+    if last.fence:
+        if last.indent:
+            return None
+        last.lines.append(last.fence)
+    return [section for section in sections if section.lines]
+
+
+def _inactive(section: _Section) -> str:
+    """Text with nothing active in it but what plainly is code."""
+    text = "\n".join(section.lines)
+    if section.fence and not section.indent:
+        return text
+    # With a backtick left over, code may begin in one line and end in another.
+    has_plain_spans = not section.fence and "`" not in re.sub(_SPAN, "", text)
+    pattern = f"{_SPAN}|{_ACTIVE}" if has_plain_spans else _ACTIVE
+    return re.sub(pattern, lambda match: _ENTITIES.get(match[0], match[0]), text, flags=re.IGNORECASE)
 
 
 def _call(call: ToolCall) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from langgraph_dynamo_conv._format.arguments import check_mapping, check_name, shown
 from langgraph_dynamo_conv._format.keys import check_user_id
+from langgraph_dynamo_conv._visible import one_line
 
 Assign = Callable[[str, Callable[[], Iterable[Mapping[str, Any]]]], "str | None"]
 """Gives the user of a thread, or None. Takes the thread's id, and a function that reads its checkpoints' metadata."""
@@ -32,7 +33,7 @@ class UnassignedError(ValueError):
         self.problems = dict(problems)
         named = "; ".join(f"{thread}: {problem}" for thread, problem in list(problems.items())[:_NAMED_AT_MOST])
         more = f"; and {len(problems) - _NAMED_AT_MOST} more" if len(problems) > _NAMED_AT_MOST else ""
-        super().__init__(f"nothing was written: {len(problems)} threads can't be migrated: {named}{more}")
+        super().__init__(one_line(f"nothing was written: {len(problems)} threads can't be migrated: {named}{more}"))
 
 
 def everyone(user_id: str) -> Assign:

@@ -100,7 +100,7 @@ def _whole_types() -> Iterator[None]:
     def note(event: SerdeEvent) -> None:
         name = f"{event['module']}.{event['name']}"
         if event["kind"] != "msgpack_unregistered_allowed":
-            lost.append(f"{name} is not allowed: unset LANGGRAPH_STRICT_MSGPACK, or name a saver that allows it")
+            lost.append(f"{name} is not allowed: name a saver that allows it, or unset LANGGRAPH_STRICT_MSGPACK")
         elif not _is_importable(event["module"], event["name"]):
             lost.append(f"{name} can't be imported: run this where the agent's code is installed")
 

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
 from importlib import metadata
-from typing import Any, NoReturn
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
+from langgraph.checkpoint.serde import _msgpack
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.cli.aws import caller
 from langgraph_dynamo_conv.cli.doctor import SAMPLED, Finding, _ServerClock, diagnose, versions
 from langgraph_dynamo_conv.errors import EndpointError
 from langgraph_dynamo_conv.provision import table_definition
+from tests.engines import free_port
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Cli
 
 LEAST = "boto3>=1.34.0"
+
+STRICT = JsonPlusSerializer(allowed_msgpack_modules=[Finding])
+LOOSE = JsonPlusSerializer(allowed_msgpack_modules=True)
 
 
 @pytest.fixture
@@ -64,7 +76,7 @@ def actions(answers: Stubber, date: str | None = None) -> None:
 
 
 def found(table: Table, **options: Any) -> dict[str, Finding]:
-    return {one.check: one for one in diagnose(table, lambda: "arn:aws:iam::1:user/me", **options)}
+    return {one.check: one for one in diagnose(table, lambda: "arn:aws:iam::1:user/me", STRICT, **options)}
 
 
 @pytest.mark.parametrize(
@@ -152,7 +164,7 @@ def test_credentials_that_aws_does_not_know_are_wrong(table: Table, answers: Stu
             refusals.add_client_error("get_caller_identity", "InvalidClientTokenId", "The security token is invalid")
             return caller(sts)[1]
 
-    findings = {one.check: one for one in diagnose(table, identity)}
+    findings = {one.check: one for one in diagnose(table, identity, STRICT)}
     sts.close()
 
     assert findings["identity"].verdict == "wrong"
@@ -179,6 +191,56 @@ def test_a_package_that_pip_does_not_know_is_noted(monkeypatch: pytest.MonkeyPat
     (finding,) = versions()
 
     assert finding.verdict == "note"
+
+
+class JsonSerializer:
+    """A serializer of somebody's own, which stores no types."""
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        return "json", json.dumps(obj).encode()
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        return json.loads(data[1])
+
+
+@pytest.mark.parametrize(
+    ("serde", "verdict", "said"),
+    [
+        (STRICT, "ok", "only types that are allowed are instantiated, in this environment"),
+        (JsonSerializer(), "ok", "the serializer stores no types of one's own (TypeError)"),
+        (LOOSE, "note", "who can write to the table runs commands in agents"),
+        (
+            EncryptedSerializer.from_pycryptodome_aes(LOOSE, key=b"0" * 16),
+            "note",
+            "who has the key runs commands in agents",
+        ),
+        (EncryptedSerializer.from_pycryptodome_aes(STRICT, key=b"0" * 16), "ok", "only types that are allowed"),
+    ],
+    ids=["a list", "no types", "all types", "encrypted", "encrypted, a list"],
+)
+def test_a_serializer_that_instantiates_any_type_is_noted(serde: Any, verdict: str, said: str) -> None:
+    table = Table("conversations", client=boto3.client("dynamodb", region_name="us-east-1"))
+
+    found = {one.check: one for one in islice(diagnose(table, lambda: "me", serde), 2)}["types"]
+
+    assert found.verdict == verdict
+    assert said in found.said
+    assert ("LANGGRAPH_STRICT_MSGPACK=true" in str(found.remedy)) == (verdict == "note")
+
+
+@pytest.mark.parametrize(("is_strict", "mark"), [(False, "!"), (True, "✓")])
+def test_doctor_looks_at_the_switch_that_langgraph_reads(
+    terminal: Cli, monkeypatch: pytest.MonkeyPatch, is_strict: bool, mark: str
+) -> None:
+    monkeypatch.setattr(_msgpack, "STRICT_MSGPACK_ENABLED", is_strict)
+    nowhere = ("--table", "t", "--region", "us-east-1", "--endpoint-url", f"http://127.0.0.1:{free_port()}")
+
+    by_default = terminal("doctor", *nowhere).out
+    with_a_list = terminal("doctor", *nowhere, "--serde", f"{__name__}:STRICT").out
+
+    assert f"{mark}  types " in by_default
+    assert ("LANGGRAPH_STRICT_MSGPACK=true" in by_default) == (not is_strict)
+    assert "✓  types " in with_a_list
 
 
 def test_an_identity_that_can_not_be_asked_is_an_error_with_its_remedy() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -77,7 +76,7 @@ def of_hcl(lines: Iterator[str]) -> dict[str, Any]:
             break
         if argument := re.fullmatch(r' *(\w+|"(?:[^"\\]|\\.)*") *= (.+)', line):
             name, value = argument.groups()
-            key = json.loads(name) if name.startswith('"') else name
+            key = yaml.safe_load(name) if name.startswith('"') else name
             body[key] = of_hcl(lines) if value == "{" else value_of_hcl(value)
         elif opened := re.fullmatch(r' *(\w+)((?: "\w+")*) \{', line):
             kind, *labels = [opened[1], *re.findall(r"\w+", opened[2])]
@@ -97,7 +96,7 @@ def value_of_hcl(text: str) -> Any:
     if text.startswith("["):
         return [value_of_hcl(one) for one in text[1:-1].split(", ")]
     if text.startswith('"') or text in ("true", "false"):
-        return json.loads(text)
+        return yaml.safe_load(text)  # Terraform has the escapes of YAML that the template uses
     return text if text == "string" else f"${{{text}}}"
 
 

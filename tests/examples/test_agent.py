@@ -349,6 +349,18 @@ def test_a_chat_goes_on_after_a_restart(
     assert "you> Show me 4K renders" in output
 
 
+def test_what_the_table_holds_reaches_the_terminal_written_out(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("find \x1b]0;owned\x07\u202e\u200b\n/history\n/list\n/open 1\n"))
+
+    agent.main(arguments)
+
+    output = capsys.readouterr().out
+    assert r"\x1b]0;owned\x07\u202e\u200b" in output
+    assert {char for char in output if not char.isprintable()} == {"\n"}
+
+
 def test_users_do_not_see_each_other(
     arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,11 +4,11 @@ import json
 import re
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from langgraph_dynamo_conv._format.visible import visible
+from langgraph_dynamo_conv._visible import visible
 from langgraph_dynamo_conv.conversations._export import FORMATS, export
 from langgraph_dynamo_conv.conversations._records import Conversation, Message, ToolCall
 
@@ -97,6 +97,76 @@ def test_a_result_that_is_data_stands_in_its_fence_as_json(result):
 )
 def test_a_plain_title_is_left_as_it_is_and_markup_is_escaped(title, line):
     assert text_of(conversation(title)).splitlines()[0] == f"# {line or title}"
+
+
+SAID = [
+    *(
+        "<script>",
+        "</pre>",
+        "<!--",
+        "<?x",
+        "<![CDATA[",
+        "<a@b.c>",
+        "<b",
+        "<",
+        ">",
+        "\\",
+        "`",
+        "``",
+        "```",
+        "````",
+        "~~~",
+    ),
+    *("\n", "\n\n", "- ", "1. ", "> ", " ", "  ", "   ", "    ", "\t", "|", "|-|", "# ", "===", "x"),
+    *("[a](", ")", "[a]:", "[a]", "![", "](", "javascript:x", "JAVASCRIPT:x", "java&#115;cript:x", "data:x"),
+    *("https://a.b", "HTTP://a.b", "mailto:a@b.c", "'", '"'),
+]
+WORDS = st.sampled_from(SAID) | st.text(st.characters(exclude_categories=["Cs"]), max_size=3)
+
+
+@given(st.lists(WORDS, max_size=14).map("".join))
+@example("```\n<b>")
+@example("- a\n  ```\nb\n```\n<script>")
+@example("- a\n  ```\n     ```\n  <b>\n  ```")
+@example("- a\n  ```\n  cut")
+@example("`a\n` <script> `")
+@example("| `a | <b>` |\n|---|---|")
+@example("\\<script>")
+@example("[a]:\njavascript:x\n\n[a]")
+@settings(max_examples=300)
+def test_what_was_said_is_not_active_and_ends_with_its_message(content):
+    messages = (Message("user", content, NOW), Message("assistant", "The next one.", NOW))
+    one = Conversation("c", "alice", "t", NOW, NOW, 2, messages=messages)
+
+    blocks, children = parsed(text_of(one))
+
+    assert not {"html_block", "html_inline", "image"} & {token.type for token in [*blocks, *children]}
+    links = [child.attrs["href"] for child in children if child.type == "link_open"]
+    assert all(re.match(r"(?i)https?://|mailto:", link) for link in links)
+    assert [(token.content, token.level) for token in blocks if token.type == "inline"][-2:] == [
+        (f"**assistant** · {NOW}", 1),
+        ("The next one.", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("**Yes**, `a < b` and a < b, [here](https://a.b) and [me](mailto:a@b.c).", None),
+        ("Call `List<String>` or\n\n```html\n<b>bold</b>\n```\n\nas in\n\n1. one\n2. two", None),
+        ("| a | b |\n|---|---|\n| 1 | 2 |", None),
+        ("1. Do\n   ```sh\n   ls\n   ```\n2. Done", None),
+        ("a <b> c", "a &lt;b> c"),
+        ("![a](https://a.b/c.png) [x](javascript:y)", "&#33;[a](https://a.b/c.png) [x]&#40;javascript:y)"),
+        ("```\ncut", "```\ncut\n```"),
+        ("- a\n  ```\ncut", "````\n- a\n  ```\ncut\n````"),
+        ("a\r\nb", "a\nb"),
+    ],
+)
+def test_what_was_said_stays_markdown_but_for_what_is_active(said, written):
+    message = Message("assistant", said, NOW)
+    text = text_of(Conversation("c", "alice", "t", NOW, NOW, 1, messages=(message,)))
+    assert text.endswith(f"{NOW}\n\n{written or said}\n\n")
 
 
 def test_a_result_is_never_reflowed_and_a_pending_call_says_so():

@@ -10,14 +10,13 @@ from typing import Annotated, Any
 import typer
 from langgraph.checkpoint.base import CheckpointTuple
 from pydantic import BaseModel
-from rich.text import Text
 
 from langgraph_dynamo_conv._calls.config import config_for
 from langgraph_dynamo_conv._format.items import key_of
 from langgraph_dynamo_conv._format.keys import Scope, check_checkpoint_id, check_user_id, component, parse_sk
-from langgraph_dynamo_conv._format.visible import visible
+from langgraph_dynamo_conv._visible import one_line
 from langgraph_dynamo_conv.cli.app import ConversationArgument, Run, UserOption, YesOption, command
-from langgraph_dynamo_conv.cli.output import Exit, counted, moment, one_line, shortened, table_of, to_json
+from langgraph_dynamo_conv.cli.output import Exit, Shown, counted, moment, shortened, table_of, to_json
 from langgraph_dynamo_conv.cli.statistics import item_bytes
 from langgraph_dynamo_conv.cli.views.tree import Node, drawn
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
@@ -47,7 +46,7 @@ def history(
         run.out.note("no checkpoints: no graph has run in this conversation")
     trees: list[Any] = []
     for ns in sorted({node.ns for node in nodes}):
-        trees += [Text(f"subgraph {one_line(ns)}", "bold")] if ns else []
+        trees += [Shown(f"subgraph {one_line(ns)}", "bold")] if ns else []
         rows = [_row(graph, node) for graph, node in drawn(node for node in nodes if node.ns == ns)]
         trees.append(table_of(_HISTORY_COLUMNS, rows, whole=("checkpoint", "created")))
     data = {"conversation_id": scope.thread_id, "user_id": scope.user_id, "checkpoints": list(map(asdict, nodes))}
@@ -76,7 +75,7 @@ def state(
     if channel is not None:
         if channel not in values:
             raise ValueError(f"the state has no channel {channel!r}; it has {', '.join(sorted(values)) or 'none'}")
-        run.out.result(values[channel], Text(visible(to_json(values[channel]))))
+        run.out.result(values[channel], Shown(to_json(values[channel])))
         return
     pending = [
         {"task_id": task_id, "channel": name, "value": jsonable(value)}
@@ -87,7 +86,7 @@ def state(
     rows = [[name, _preview(one)] for name, one in values.items()]
     rows += [[f"{one['channel']} (pending)", _preview(one["value"])] for one in pending]
     table = table_of(["channel", "value"], rows, whole=("channel",))
-    run.out.result({**facts, "values": values, "pending_writes": pending}, Text(line, "dim"), table)
+    run.out.result({**facts, "values": values, "pending_writes": pending}, Shown(line, "dim"), table)
 
 
 @command("prune", "CONVERSATION --user alice", "--user alice --all --yes")

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from typing import Annotated, Literal
 
 import typer
-from rich.text import Text
 
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._rows.row import FAILED, RUNNING, WAITING, Status
+from langgraph_dynamo_conv._visible import one_line
 from langgraph_dynamo_conv.cli.app import ConversationArgument, Run, UserOption, YesOption, command
-from langgraph_dynamo_conv.cli.output import counted, moment, one_line, table_of
+from langgraph_dynamo_conv.cli.output import Shown, counted, moment, table_of
 from langgraph_dynamo_conv.conversations import ConversationSummary
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
@@ -123,8 +123,8 @@ def delete_user(
     run.out.result({"user_id": user, **asdict(removed)}, summary)
 
 
-def _cells(one: ConversationSummary, order_by: OrderBy) -> list[str | Text]:
-    status = Text(one_line(one.status or ""), _STYLES.get(one.status or "", ""))
+def _cells(one: ConversationSummary, order_by: OrderBy) -> list[str | Shown]:
+    status = Shown(one_line(one.status or ""), _STYLES.get(one.status or "", ""))
     return [one.title, status, str(one.message_count), moment(getattr(one, order_by), 16), one.conversation_id]
 
 

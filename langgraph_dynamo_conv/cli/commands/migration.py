@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,13 +12,13 @@ from typing import Annotated
 
 import typer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from langgraph_dynamo_conv._format.arguments import check_name, check_positive
+from langgraph_dynamo_conv._visible import one_line
 from langgraph_dynamo_conv.cli.app import Run, command
-from langgraph_dynamo_conv.cli.output import Exit, one_line, table_of
+from langgraph_dynamo_conv.cli.output import Exit, console_of, table_of
 from langgraph_dynamo_conv.cli.sources import FORMS, opened
 from langgraph_dynamo_conv.migration import Assign, ThreadResult, by_mapping, by_metadata, everyone, read_mapping
 from langgraph_dynamo_conv.migration import migrate as migrated
@@ -119,9 +120,9 @@ def _printed(run: Run, results: Iterator[ThreadResult]) -> Counter[str]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[now]}"),
+        TextColumn("{task.fields[now]}", markup=False),
     )
-    console = Console(stderr=True)
+    console = console_of(sys.stderr)
     silent = run.out.as_json or not console.is_terminal
     with Progress(*columns, console=console, disable=silent, transient=True) as progress:
         task = progress.add_task("", total=None, now="")

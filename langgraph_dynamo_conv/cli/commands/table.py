@@ -9,17 +9,18 @@ from typing import Annotated, Any, Literal
 
 import typer
 import yaml
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from rich.table import Table as Grid
-from rich.text import Text
 
 from langgraph_dynamo_conv import provision
 from langgraph_dynamo_conv._format.arguments import shown
+from langgraph_dynamo_conv._visible import one_line
 from langgraph_dynamo_conv.cli import infrastructure
 from langgraph_dynamo_conv.cli.app import Run, SharedOptions, command
 from langgraph_dynamo_conv.cli.aws import caller, table_arn
 from langgraph_dynamo_conv.cli.doctor import NOTE, OK, WRONG, Finding, diagnose
 from langgraph_dynamo_conv.cli.infrastructure import TemplateOptions
-from langgraph_dynamo_conv.cli.output import Exit, one_line
+from langgraph_dynamo_conv.cli.output import Exit, Shown
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _MARKS = {OK: ("✓", "green"), NOTE: ("!", "yellow"), WRONG: ("✗", "bold red")}
@@ -53,14 +54,16 @@ def setup(
 
 @command("doctor", "--table conversations", "-t conversations --profile agent --json")
 def doctor(run: Run) -> None:
-    """Check the table, the permissions, the clock and the versions; say how to mend what is wrong.
+    """Check the table, the permissions, the clock and this environment; say how to mend what is wrong.
 
     Tries each of the six actions that an agent's role needs, without writing anything. Ends with 1 if anything is
     wrong; what works but deserves a thought is marked with an exclamation mark.
     """
 
     with closing(run.client("sts")) as sts:
-        findings = list(diagnose(run.table, lambda: caller(sts)[1]))
+        # as LangGraph makes it for a saver that is given none
+        serde = run.serializer(JsonPlusSerializer())
+        findings = list(diagnose(run.table, lambda: caller(sts)[1], serde))
     grid = Grid.grid(padding=(0, 2, 0, 0))
     for finding in findings:
         grid.add_row(*_cells(finding))
@@ -129,9 +132,9 @@ def _bucket_of(options: SharedOptions) -> dict[str, Any]:
     return {"s3_bucket": options.s3_bucket, "s3_prefix": options.s3_prefix}
 
 
-def _cells(finding: Finding) -> tuple[Text, Text, Text]:
+def _cells(finding: Finding) -> tuple[Shown, Shown, Shown]:
     mark, style = _MARKS[finding.verdict]
-    said = Text(one_line(finding.said))
+    said = Shown(one_line(finding.said))
     if finding.remedy is not None:
         said.append(f"\n→ {one_line(finding.remedy)}", style)
-    return Text(mark, style), Text(finding.check, "bold"), said
+    return Shown(mark, style), Shown(finding.check, "bold"), said

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.text import Text
 
-from langgraph_dynamo_conv._format.visible import visible
+from langgraph_dynamo_conv._visible import one_line
 from langgraph_dynamo_conv.cli.app import ConversationArgument, Run, UserOption, command
-from langgraph_dynamo_conv.cli.output import one_line
+from langgraph_dynamo_conv.cli.output import Shown
 from langgraph_dynamo_conv.cli.views import transcript
 from langgraph_dynamo_conv.cli.views.following import News, follow
 from langgraph_dynamo_conv.cli.views.page import page
@@ -74,9 +72,8 @@ def export(
     # errors come with the first piece, before there is a file
     pieces = chain([next(pieces, "")], pieces)
     if output is None:
-        on_terminal = sys.stdout.isatty()
         for piece in pieces:
-            run.out.text(visible(piece) if on_terminal else piece)
+            run.out.text(piece)
         return
     size = _write_file(output, pieces)
     run.out.result({"file": str(output), "format": format, "bytes": size}, f"{output}: {size} bytes")
@@ -110,7 +107,7 @@ def _write_file(path: Path, pieces: Iterable[str]) -> int:
 
 def _print_news(run: Run, news: News, unfolded: bool) -> None:
     if news.message is None:
-        run.out.record({"status": news.status}, Text(f"— {one_line(news.status or 'no status')}\n", "dim"))
+        run.out.record({"status": news.status}, Shown(f"— {one_line(news.status or 'no status')}\n", "dim"))
         return
     data = {"number": news.number, "changed": news.changed, **news.message.to_dict()}
     mark = "  (changed)" if news.changed else ""
