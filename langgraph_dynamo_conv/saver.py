@@ -25,7 +25,7 @@ from langgraph_dynamo_conv._calls import graph
 from langgraph_dynamo_conv._calls.config import Target, config_for, user_of
 from langgraph_dynamo_conv._calls.runtime import Options, Runtime, Shared, checked_serde, table_of
 from langgraph_dynamo_conv._calls.titles import TitleFunction
-from langgraph_dynamo_conv._format.keys import Scope, check_each, check_text, check_thread_id, check_user_id
+from langgraph_dynamo_conv._format.keys import Scope, check_text, check_thread_id, check_user_id
 from langgraph_dynamo_conv._format.limits import BUCKET_BYTES
 from langgraph_dynamo_conv._state.versions import next_version
 from langgraph_dynamo_conv._storage.bucket import bucket_of
@@ -294,8 +294,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
 
         Cost: one Query for each run, and one read of the checkpoints of each conversation it wrote to.
         """
-        ids = check_each("run_ids", run_ids, partial(check_text, "run_id"))
-        self._runtime.runs.delete(ids, None if user_id is None else check_user_id(user_id))
+        self._runtime.runs.delete(run_ids, user_id)
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str, *, user_id: str | None = None) -> None:
         """Copy a conversation: state, writes, messages, and its row, created now. Can be repeated after a crash.

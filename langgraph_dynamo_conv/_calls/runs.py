@@ -5,11 +5,12 @@ A run leaves a pointer for each conversation, before its first checkpoint there 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from functools import partial
 
 from langgraph_dynamo_conv._checkpoints.removal import Removal
 from langgraph_dynamo_conv._format.items import key_attributes, key_of, stamp, text_of
-from langgraph_dynamo_conv._format.keys import SK, Scope, parse_sk, run_partition
+from langgraph_dynamo_conv._format.keys import SK, Scope, check_each, check_text, check_user_id, parse_sk, run_partition
 from langgraph_dynamo_conv._rows.rows import Rows
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._storage.recent import Recent
@@ -53,14 +54,14 @@ class Runs:
         """The pointers to this conversation may be gone."""
         self._noted.drop(lambda noted: noted[0].thread_id == thread_id)
 
-    def delete(self, run_ids: Iterable[str], user_id: str | None) -> None:
+    def delete(self, run_ids: Sequence[str], user_id: str | None) -> None:
         """The checkpoints and writes of these runs, in every conversation that they wrote to: a user's, or anybody's.
 
         Cost: one query for each run, and what reading those conversations' checkpoints costs; one UpdateItem of
         the row of each, billed for table and index.
         """
-        prefix = "" if user_id is None else Scope("", user_id).prefix("r")
-        for run_id in run_ids:
+        prefix = "" if user_id is None else Scope("", check_user_id(user_id)).prefix("r")
+        for run_id in check_each("run_ids", run_ids, partial(check_text, "run_id")):
             for page in list(self._table.query(run_partition(run_id), prefix)):
                 for item in page:
                     scope = Scope(text_of(item, "t"), parse_sk(item[SK]["S"]).user_id)
