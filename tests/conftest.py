@@ -5,14 +5,13 @@ the in-memory one, or on DynamoDB Local if it says that the engine matters to it
 about requests, conditions, errors or concurrency). With `--all` it runs on the engines of its folder, with `--others`
 on those of them that the default run leaves out. A test that is for certain engines only, for instance because it
 counts capacity, names them: `@pytest.mark.engine("dynamodb-local")`; of several, the default run takes the first. None
-is ever skipped: `--engine` is the way to narrow a run.
+is ever skipped: `--engine` is the way to narrow a run. What the default run has no time for is marked
+`@pytest.mark.with_all`: it runs with `--all`, `--others` and `--long`, on all of its engines.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import socket
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -24,6 +23,7 @@ from hypothesis import HealthCheck, settings
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from tests.engines import DUMMY_ENVIRONMENT, ENGINES, NO_DYNAMODB_LOCAL, Engine, create_table, running
+from tests.walls import refuse_other_hosts
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -36,6 +36,9 @@ MakeSaver = Callable[..., DynamoDBConversationSaver]
 
 Report = Callable[[str], None]
 """Keeps figures that a test counted, for the end of the run."""
+
+LONG = bool(os.environ.get("LANGGRAPH_TESTS"))
+"""Whether this is a long run, with the tests marked `with_all` and all of LangGraph's own."""
 
 _FIGURES = "figures"
 _HERE = Path(__file__).parent
@@ -108,6 +111,8 @@ def engines_for(test: pytest.Item) -> tuple[str, ...]:
     chosen = test.config.getoption("--engine")
     if chosen:
         return only.args if only else (chosen,)
+    if test.get_closest_marker("with_all"):
+        return only.args if only else ("memory",)
     by_default = "dynamodb-local" if test.get_closest_marker("engine_matters") else "memory"
     default = only.args[0] if only else by_default
     every = only.args if only else _WITH_ALL.get(test.path.relative_to(_HERE).parts[0], ("memory",))
@@ -129,9 +134,16 @@ def is_wanted(item: pytest.Item, config: pytest.Config) -> bool:
     engine, chosen = engine_of(item), config.getoption("--engine")
     if item.get_closest_marker("postgres") is not None and not config.getoption("--postgres"):
         return False
+    if item.get_closest_marker("with_all") is not None and not has_time(config):
+        return False
     if config.getoption("--others"):
         return engine is not None
     return not chosen or engine in {None, chosen}
+
+
+def has_time(config: pytest.Config) -> bool:
+    """Whether a run is one for the tests that the default run leaves out."""
+    return config.getoption("--all") or config.getoption("--others") or LONG
 
 
 @pytest.hookimpl(wrapper=True)
@@ -171,33 +183,6 @@ def engine_of(item: pytest.Item) -> str | None:
     callspec = getattr(item, "callspec", None)
     engine = callspec.params.get("engine") if callspec else None
     return engine if isinstance(engine, str) else None  # pytest's NOTSET where there is no engine to run on
-
-
-def refuse_other_hosts() -> None:
-    """Let no test connect to anything but this machine.
-
-    Not by an audit hook: one in Python lets other threads run while a thread begins to be traced, which fails then.
-    """
-    for name in ("connect", "connect_ex"):
-        setattr(socket.socket, name, to_this_machine(getattr(socket.socket, name)))
-
-
-def to_this_machine(connect: Callable[..., Any]) -> Callable[..., Any]:
-    """`socket.connect`, but only to this machine."""
-
-    def connected(self: socket.socket, address: Any) -> Any:
-        if isinstance(address, tuple) and not is_loopback(address[0]):
-            raise PermissionError(f"a test tried to connect to {address[0]}")
-        return connect(self, address)
-
-    return connected
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -9,12 +9,12 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import subprocess
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -148,7 +148,7 @@ def free_port() -> int:
 
 def create_table(client: DynamoDBClient) -> str:
     """Create the conversations table under a name of its own, as its users have it, and return the name."""
-    name = f"conversations-{uuid.uuid4()}"
+    name = f"conversations-{secrets.token_hex(16)}"
     client.create_table(**conversations_table(name))
     return name
 

@@ -9,7 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 HASHED = ROOT / "requirements-hashed.txt"
-PIN_FILES = [HASHED, *sorted(ROOT.glob("constraints*.txt"))]
+UPSTREAM = ROOT / "requirements-upstream.txt"
+PIN_FILES = [HASHED, UPSTREAM, *sorted(ROOT.glob("constraints*.txt"))]
 
 
 def pins(path: Path) -> dict[str, str]:
@@ -26,6 +27,12 @@ def test_versions_with_digests_are_the_pinned_ones() -> None:
     tested = {(pin.partition(" ")[0], version) for pin, version in pins(ROOT / "constraints.txt").items()}
 
     assert {(pin.partition(" ")[0], version) for pin, version in pins(HASHED).items()} <= tested
+
+
+def test_langgraphs_own_tests_are_those_of_the_pinned_release_and_have_a_digest() -> None:
+    assert pins(UPSTREAM).items() <= pins(ROOT / "constraints.txt").items()
+    assert names(pins(UPSTREAM)) == {"langgraph"}
+    assert re.fullmatch(r"langgraph==\S+ \\\n    --hash=sha256:[0-9a-f]{64}\n", UPSTREAM.read_text())
 
 
 def test_every_dependency_of_the_package_has_digests() -> None:

@@ -13,7 +13,10 @@ from langgraph.checkpoint.conformance.report import CapabilityReport, ProgressCa
 from tests.conftest import MakeSaver, Report
 from tests.engines import Engine
 
-CAPABILITIES = {
+CAPABILITIES = {capability.value for capability in Capability}
+"""What the installed kit tests."""
+
+OF_EVERY_KIT = {
     "put",
     "put_writes",
     "get_tuple",
@@ -23,9 +26,10 @@ CAPABILITIES = {
     "copy_thread",
     "prune",
 }
+"""What each kit since 0.0.2 does; the next one adds the history of delta channels, of which this one knows nothing."""
 
 
-async def test_all_eight_capabilities_of_the_official_kit_run_and_pass(
+async def test_all_capabilities_of_the_official_kit_run_and_pass(
     engine: Engine, make_saver: MakeSaver, report: Report
 ) -> None:
     ran: Counter[str] = Counter()
@@ -44,7 +48,7 @@ async def test_all_eight_capabilities_of_the_official_kit_run_and_pass(
     counted = ", ".join(f"{name} {ran[name]}" for name in sorted(ran))
     passed = sum(result.passed is True for result in found.results.values())
     report(f"conformance kit on {engine.name}: {passed} of {len(CAPABILITIES)}; {ran.total()} tests run ({counted})")
-    assert {capability.value for capability in Capability} == CAPABILITIES, "the kit has changed"
+    assert CAPABILITIES >= OF_EVERY_KIT
     assert set(ran) == CAPABILITIES
     assert problems(found) == {}
 
