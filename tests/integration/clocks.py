@@ -134,7 +134,7 @@ class Worlds:
 
     def compare(self) -> None:
         """Compare all that is stored."""
-        self.do(_history)
+        self.do(Player.history)
         ours, theirs = self._ours.graph.checkpointer, self._theirs.graph.checkpointer
         if self._is_untouched_chat():
             told = self._told(ours)
@@ -192,10 +192,6 @@ class Worlds:
         asked = self._ours.config["configurable"]
         found = saver.conversations.get(asked["thread_id"], asked["user_id"])
         return said([message.to_dict() for message in found.messages])
-
-
-def _history(player: Player) -> list[Any]:
-    return [[snapshot, player.state(snapshot.config, subgraphs=True)] for snapshot in player.history()]
 
 
 def _number(snapshot: Any) -> int:

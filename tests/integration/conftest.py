@@ -46,7 +46,7 @@ def offsets(request: pytest.FixtureRequest, mode: str) -> Sequence[float]:
     if request.node.get_closest_marker("one_clock") is not None:
         return ()
     is_long = request.config.getoption("--all") or request.config.getoption("--others")
-    return OFFSETS if is_long else {"sync": OFFSETS[:1], "cold": OFFSETS[3:]}.get(mode, ())
+    return OFFSETS if is_long else {"sync": OFFSETS[:1], "async": OFFSETS[3:]}.get(mode, ())
 
 
 @pytest.fixture
