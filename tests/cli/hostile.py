@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Ended
 
 MARK = "zq7"
-QUIET = f"{MARK}\u202egpj.\u200b\u2066\ufeff\U000e0041<script>alert(1)</script>"
+QUIET = f"{MARK}\u202egpj.\u200b\u2066\ufeff\U000e0041<script>alert(1)</script>[/nope]"
 """Text that an id may have: it moves no cursor, but reorders and hides."""
 
 HOSTILE = (
