@@ -226,7 +226,7 @@ class RowUpdater:
 
         def update_of(row: Row | None) -> RowUpdate | None:
             nonlocal way
-            if row is None and stored.parent_id is not None:
+            if row is None and not stored.has_just_begun:
                 self._check_kept(scope, stored, start)
             if is_start and row is not None and self._rows.is_dear(row):
                 return None

@@ -15,12 +15,15 @@ from langgraph_dynamo_conv._format.tree import Tree, content_digest, leaves
 from langgraph_dynamo_conv._state.message_digests import MessagesDigest
 from langgraph_dynamo_conv.errors import CorruptDataError
 
-CHAIN_ITEMS = 30
+CHAIN_ITEMS = 31
 RECHECK_ITEMS = 8
 """No chain is stored anew before it has so many items; where that does not pay yet, it is looked at so many later."""
 
 LINEAGE = 40
 """Ids of ancestors that are remembered of a checkpoint."""
+
+_BEGINNING = 3
+"""Entries in the lineage of a namespace's second checkpoint."""
 
 _LEAF_BYTES = 120
 """What a leaf takes in memory beside its bytes."""
@@ -60,6 +63,11 @@ class StoredCheckpoint:
     def is_full(self) -> bool:
         """Whether it is stored full, and not as a change."""
         return not self.chain_items
+
+    @property
+    def has_just_begun(self) -> bool:
+        """Whether it is the first checkpoint of a namespace, or the second."""
+        return self.lineage[:1] == ("",) and len(self.lineage) <= _BEGINNING
 
     @cached_property
     def content(self) -> bytes:
