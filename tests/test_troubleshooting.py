@@ -162,9 +162,18 @@ def of_buckets(make_saver: MakeSaver) -> Iterator[DynamoConvError]:
 def damaged_parent(client: DynamoDBClient, table_name: str, make_saver: MakeSaver) -> DynamoConvError:
     at: Any = {"configurable": {"thread_id": str(uuid.uuid4()), "user_id": "alice"}}
     take_turn(make_saver(), at, 1)
-    oldest = items_of(client, table_name, at)[0]
+    oldest, *_, newest = [item for item in items_of(client, table_name, at) if "k" in item]
     client.delete_item(TableName=table_name, Key={name: oldest[name] for name in ("conversation_id", "user_id")})
+    at["configurable"]["checkpoint_id"] = newest["user_id"]["S"].rpartition("#")[2]
     return error_of(lambda: make_saver().get_tuple(at))
+
+
+def other_parent(make_saver: MakeSaver) -> DynamoConvError:
+    one, two = make_saver(transcript=False), make_saver(transcript=False)
+    put(one, 1, {"a": 1}, at=config("two"))
+    put(two, 1, {"a": 2}, at=config("two"))
+    put(one, 2, {"a": 3}, parent=1, at=config("two"))
+    return error_of(lambda: make_saver().get_tuple(config("two")))
 
 
 def odd_attribute(client: DynamoDBClient, table_name: str, make_saver: MakeSaver) -> DynamoConvError:

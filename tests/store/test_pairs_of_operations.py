@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -203,3 +204,26 @@ def may_raise(operation: str, other: str) -> set[str]:
     if operation in ERASING:
         return {"a run": {"RunNotEndedError"}, "remove_message": {"MessageNotFoundError"}}.get(other, set())
     return {"ValueError"} if operation == other == "copy_thread" else set()
+
+
+LETTERS = {
+    "ConversationNotFoundError": "C",
+    "MessageNotFoundError": "M",
+    "RunNotEndedError": "R",
+    "ValueError": "V",
+}
+
+
+def pairs_table() -> str:
+    """The table of `docs/reliability.md`."""
+    others = [name for name in OPERATIONS if name != "reading"]
+    lines = [f"| | {' | '.join(others)} |", "|---" * (len(others) + 1) + "|"]
+    for operation in OPERATIONS:
+        cells = [" ".join(sorted(LETTERS[one] for one in may_raise(operation, other))) or "-" for other in others]
+        lines.append(f"| **{operation}** | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_the_document_has_the_table() -> None:
+    document = Path(__file__).parents[2] / "docs" / "reliability.md"
+    assert pairs_table() in document.read_text(encoding="utf-8")
