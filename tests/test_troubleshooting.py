@@ -73,7 +73,7 @@ def raised(
     failing = FailingClient(engine, retries={"total_max_attempts": 1})
     found = [*refusals(make_saver, failing), *of_tables(client), *of_codec(), *of_conversations(make_saver, failing)]
     failing.close()
-    found.append(damaged_parent(client, table_name, make_saver))
+    found += [damaged_parent(client, table_name, make_saver), other_parent(make_saver)]
     found.append(odd_attribute(client, table_name, make_saver))
     found += of_buckets(make_saver)
     nowhere = Engine("nowhere", f"http://127.0.0.1:{free_port()}").client(retries={"total_max_attempts": 1})

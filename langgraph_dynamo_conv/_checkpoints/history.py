@@ -147,9 +147,9 @@ class History:
                 continue
             try:
                 stored = walk.stored(item, pages)
-            except OrphanError:
+            except OrphanError as orphan:
                 if query.checkpoint_id and self._checkpoints.has_row(namespace.scope):
-                    raise
+                    raise orphan.damage from None
                 continue
             if not self._has_metadata(stored, query.metadata):
                 continue

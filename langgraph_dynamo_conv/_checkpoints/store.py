@@ -102,7 +102,10 @@ class Checkpoints:
                 return self._load(namespace, checkpoint_id, known)
             except Stale:
                 cache.forget(namespace.scope.thread_id, namespace.scope.user_id)
-        return self._load(namespace, checkpoint_id)
+        try:
+            return self._load(namespace, checkpoint_id)
+        except OrphanError as orphan:
+            raise orphan.damage from None
 
     def get(
         self, namespace: Namespace, checkpoint_id: str, chains: dict[str, StoredCheckpoint] | None = None

@@ -15,7 +15,15 @@ from langgraph_dynamo_conv.errors import CorruptDataError
 
 
 class OrphanError(CorruptDataError):
-    """A checkpoint builds on one that is not there: its conversation, or its run, was deleted while it was written."""
+    """A checkpoint builds on one that is not there: its conversation, or its run, was deleted while it was written.
+
+    Callers of the package get it as what it is to them: `damage`.
+    """
+
+    @property
+    def damage(self) -> CorruptDataError:
+        """The error that names the checkpoint."""
+        return CorruptDataError(str(self), key=self.key)
 
 
 class Stale(Exception):
