@@ -256,5 +256,5 @@ def path(checkpoints: Checkpoints, namespace: Namespace, checkpoint_id: str, unt
     for item, _ in ancestry(checkpoints, namespace, checkpoint_id):
         if ids[-1] == until:
             break
-        ids.append("" if item.parent_id is None else item.parent_id or _NOT_THERE)
+        ids.append("" if item.parent_id is None else item.parent_id or _NOT_THERE + item.checkpoint_id)
     return ids

@@ -157,10 +157,8 @@ class Steps:
         return [one for origin, value in written for one in _said(flat(value), origin)]
 
     def common(self, scope: Scope, stored: StoredCheckpoint, other: str) -> str | None:
-        """The newest of a checkpoint, and of its ancestors, that another also is or comes from.
-
-        Returns:
-            "" if both have begun by themselves; None if that can't be told, since one between is not there.
+        """The newest of a checkpoint, and of its ancestors, that another also is or comes from; "" if both have begun
+        by themselves, None if that can't be told, since one between is not there.
 
         Cost: nothing where the other is an ancestor that this process knows of; else that of reading it.
         """
@@ -174,8 +172,9 @@ class Steps:
             return None
         if shared := [one for one in stored.lineage if one and one in there.lineage]:
             return shared[-1]
-        here, from_there = (path(self._checkpoints, namespace, one) for one in (stored.checkpoint_id, other))
-        return next((one for one in here if one in {*from_there}), None)
+        here = path(self._checkpoints, namespace, stored.checkpoint_id, other)
+        from_there = {other} if other in here else {*path(self._checkpoints, namespace, other)}
+        return next((one for one in here if one in from_there), None)
 
     def undone(self, scope: Scope, head: str, checkpoint_id: str) -> list[Said]:
         """The messages that have changed from a checkpoint to a later one, as they were."""

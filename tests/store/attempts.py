@@ -25,7 +25,7 @@ from langgraph_dynamo_conv.cli import main
 from langgraph_dynamo_conv.errors import DynamoConvError
 from langgraph_dynamo_conv.migration import everyone, migrate
 from tests.factories import checkpoint, checkpoint_id, config, put
-from tests.faults.graphs import BUILDER, user_says
+from tests.faults.graphs import CHATS, user_says
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -107,7 +107,7 @@ class Calls:
     def __init__(self, saver: DynamoDBConversationSaver) -> None:
         self.saver: Any = saver
         self.conversations: Any = saver.conversations
-        self.graph: Any = BUILDER.compile(checkpointer=saver)
+        self.graph: Any = CHATS["tools"].compile(checkpointer=saver)
         self.table_name = saver._runtime.table.name
         self.close = saver.close
 

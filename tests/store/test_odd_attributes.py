@@ -119,7 +119,7 @@ ALL: dict[str, Call] = {**READS, **WRITES, **DELETES}
 
 WRITTEN: dict[str, str] = {
     "c": "k d v p r n u l expires_at",
-    "w": "w x t u expires_at",
+    "w": "w x b t u expires_at",
     "s": "d t expires_at",
     "b": "d t expires_at",
     "m": "messages sealed count version incarnation blobs expires_at",
@@ -190,7 +190,7 @@ def warnings_of(caplog: pytest.LogCaptureFixture) -> Iterator[str]:
 def test_every_attribute_is_really_written(world: World) -> None:
     names: dict[str, set[str]] = {}
     for item in world.items():
-        own = {re.sub(r"^([wx])\d+$", r"\1", name) for name in item if name not in ("conversation_id", "user_id")}
+        own = {re.sub(r"^([wxb])\d+$", r"\1", name) for name in item if name not in ("conversation_id", "user_id")}
         names.setdefault(kind_of(item), set()).update(own)
 
     assert names.keys() == {"row", *WRITTEN}
