@@ -160,8 +160,8 @@ FAULTS = (
     Fault(
         "a config's owner counts more than its user",
         "_calls/config.py",
-        '(configurable.get("user_id"), configurable.get("langgraph_auth_user_id"), owner)',
-        '(owner, configurable.get("user_id"), configurable.get("langgraph_auth_user_id"))',
+        "(authenticated, claimed, owner)",
+        "(owner, authenticated, claimed)",
     ),
     Fault(
         "the next page begins one conversation too late",

@@ -16,6 +16,8 @@ from unittest.mock import patch
 
 from langgraph.pregel import _checkpoint
 
+from langgraph_dynamo_conv._state import versions
+
 START = datetime(2026, 11, 1, 9, tzinfo=timezone.utc)
 _HUNDRED_NANOSECONDS_BEFORE_1970 = 0x01B21DD213814000
 
@@ -30,6 +32,7 @@ class LogicalTime:
 
     def __init__(self, seed: int = 7, days: int = 0) -> None:
         self._random = random.Random(f"{seed} {days}")
+        self.fractions = random.Random(f"{seed} {days}")  # of channel versions, in LangGraph's one order
         self._now = START + timedelta(days=days)
         self._turn_began = self._now
         self._lock = threading.Lock()
@@ -62,6 +65,10 @@ class LogicalTime:
 
 @contextmanager
 def logical_time(time: LogicalTime) -> Iterator[LogicalTime]:
-    """Let LangGraph take ids and timestamps from this clock."""
-    with patch.object(_checkpoint, "uuid6", time.uuid6), patch.object(_checkpoint, "datetime", time):
+    """Let LangGraph take ids and timestamps from this clock, and the saver the fractions of channel versions."""
+    with (
+        patch.object(_checkpoint, "uuid6", time.uuid6),
+        patch.object(_checkpoint, "datetime", time),
+        patch.object(versions, "random", time.fractions),
+    ):
         yield time

@@ -211,8 +211,11 @@ def mark_of(times: Times) -> dict[str, Any]:
         f":{name}": {"N": str(time)} for name, time in zip(TIMES.values(), times, strict=True) if time is not None
     }
     if not stamps:
-        condition = f"attribute_exists(#pk) AND attribute_not_exists({LIVE_UNTIL})"
-        return {"ConditionExpression": condition, "ExpressionAttributeNames": {"#pk": PK}}
+        return {
+            "UpdateExpression": f"REMOVE {LIVE_UNTIL}",
+            "ConditionExpression": f"attribute_exists(#pk) AND attribute_not_exists({LIVE_UNTIL})",
+            "ExpressionAttributeNames": {"#pk": PK},
+        }
     return {
         "UpdateExpression": "SET " + ", ".join(f"{name[1:]} = {name}" for name in stamps),
         "ConditionExpression": "attribute_exists(#pk)",

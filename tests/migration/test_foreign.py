@@ -11,6 +11,7 @@ from langgraph.checkpoint.base import CheckpointTuple, writes_sort_key
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from langgraph_dynamo_conv._state.versions import as_text
 from langgraph_dynamo_conv.migration._foreign import (
     PendingWrite,
     Reference,
@@ -40,7 +41,8 @@ class Elements(list):
 
 def original(values: dict[str, Any] | None = None, *, writes: Any = (), **sections: Any) -> CheckpointTuple:
     """A checkpoint as a saver gives it."""
-    made = checkpoint(1, values or {}, **sections)
+    versions = dict.fromkeys(values or {}, as_text(1))
+    made = checkpoint(1, values or {}, **{"channel_versions": versions, **sections})
     return CheckpointTuple(config("thread", 1), made, {"source": "loop"}, None, list(writes))
 
 
