@@ -69,30 +69,34 @@ class Removal:
     def delete(self, thread_id: str, user_id: str | None = None) -> int:
         """Everything of a conversation, or of one user's share of it; the number of items removed.
 
-        Whatever another writer has stored meanwhile is removed too: it looks again until there is nothing.
+        What another writer has stored meanwhile is removed too: it looks again until there is nothing but the row.
 
         Cost: one query for each MB, one more, and one delete of 1 write unit for each KB of every item.
         """
-        count = 0
-        while removed := self._delete_once(thread_id, user_id):
-            count += removed
-        return count
-
-    def _delete_once(self, thread_id: str, user_id: str | None) -> int:
         self.forget(thread_id, user_id)
-        rows: list[Key] = []
+        rows: set[Key] = set()
+        count = removed = self._delete_others(items_of(self._table, thread_id, user_id), rows)
+        prefix = Scope(thread_id, user_id).prefix() if user_id is not None else ""
+        while removed:
+            removed = self._delete_others(self._table.query(thread_id, prefix), rows)
+            count += removed
+        self._delete_all(sorted(rows))
+        self.forget(thread_id, user_id)
+        return count + len(rows)
+
+    def _delete_others(self, pages: Iterable[list[AttributeMap]], rows: set[Key]) -> int:
+        """Delete all items but rows, whose keys are added to `rows`; gives how many."""
         others: list[Key] = []
         checkpoints: list[Link] = []
-        for page in items_of(self._table, thread_id, user_id):
+        for page in pages:
             self._blobs.check(map(key_of, page))
             self._delete_all(run_pointers(page))
             checkpoints += [link_of(item) for item in page if kind_of(item) == "c"]
             others += [key_of(item) for item in page if kind_of(item) not in ("row", "c")]
-            rows += [key_of(item) for item in page if kind_of(item) == "row"]
-        for group in (*leaves_first(checkpoints), others, rows):
+            rows |= {key_of(item) for item in page if kind_of(item) == "row"}
+        for group in (*leaves_first(checkpoints), others):
             self._delete_all(group)
-        self.forget(thread_id, user_id)
-        return len(checkpoints) + len(others) + len(rows)
+        return len(checkpoints) + len(others)
 
     def clear(self, scope: Scope, before: str) -> None:
         """What is left of the state of a conversation that was over when the checkpoint `before` began it anew.
