@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import groupby
 from typing import NamedTuple
@@ -36,6 +37,7 @@ from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.order import Trail, made_at
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
+from langgraph_dynamo_conv._storage.failures import ConditionFailed
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
@@ -69,23 +71,38 @@ class Removal:
     def delete(self, thread_id: str, user_id: str | None = None) -> int:
         """Everything of a conversation, or of one user's share of it; the number of items removed.
 
-        What another writer has stored meanwhile is removed too: it looks again until there is nothing but the row.
+        What another writer has stored meanwhile is removed too: it looks again until there is nothing but the row, and
+        a row that was written since begins it anew.
 
         Cost: one query for each MB, one more, and one delete of 1 write unit for each KB of every item.
         """
-        self.forget(thread_id, user_id)
-        rows: set[Key] = set()
-        count = removed = self._delete_others(items_of(self._table, thread_id, user_id), rows)
         prefix = Scope(thread_id, user_id).prefix() if user_id is not None else ""
-        while removed:
-            removed = self._delete_others(self._table.query(thread_id, prefix), rows)
-            count += removed
-        self._delete_all(sorted(rows))
+        count, is_gone = 0, False
+        while not is_gone:
+            self.forget(thread_id, user_id)
+            rows: list[AttributeMap] = []
+            removed = self._delete_others(items_of(self._table, thread_id, user_id), rows)
+            while removed:
+                count += removed
+                removed = self._delete_others(self._table.query(thread_id, prefix), [])
+            gone = list(map(self._is_row_deleted, rows))
+            count, is_gone = count + sum(gone), all(gone)
         self.forget(thread_id, user_id)
-        return count + len(rows)
+        return count
 
-    def _delete_others(self, pages: Iterable[list[AttributeMap]], rows: set[Key]) -> int:
-        """Delete all items but rows, whose keys are added to `rows`; gives how many."""
+    def _is_row_deleted(self, row: AttributeMap) -> bool:
+        """Delete a row that was read; False where it has been written, or deleted, since."""
+        version = {":version": row["version"]} if "version" in row else {}
+        values = {"ExpressionAttributeValues": version} if version else {}
+        condition = "#version = :version" if version else "attribute_not_exists(#version)"
+        names = {"#version": "version"}
+        with suppress(ConditionFailed):
+            self._table.delete(key_of(row), ConditionExpression=condition, ExpressionAttributeNames=names, **values)
+            return True
+        return False
+
+    def _delete_others(self, pages: Iterable[list[AttributeMap]], rows: list[AttributeMap]) -> int:
+        """Delete all items but rows, which are added to `rows`; gives how many."""
         others: list[Key] = []
         checkpoints: list[Link] = []
         for page in pages:
@@ -93,7 +110,7 @@ class Removal:
             self._delete_all(run_pointers(page))
             checkpoints += [link_of(item) for item in page if kind_of(item) == "c"]
             others += [key_of(item) for item in page if kind_of(item) not in ("row", "c")]
-            rows |= {key_of(item) for item in page if kind_of(item) == "row"}
+            rows += [item for item in page if kind_of(item) == "row"]
         for group in (*leaves_first(checkpoints), others):
             self._delete_all(group)
         return len(checkpoints) + len(others)
