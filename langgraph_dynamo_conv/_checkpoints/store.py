@@ -236,7 +236,7 @@ class Checkpoints:
         return CheckpointPages(checkpoint_items(query), self._expiry.is_past)
 
     def ancestry(
-        self, namespace: Namespace, checkpoint_id: str | None, page_items: int = _ANCESTRY_PAGE
+        self, namespace: Namespace, checkpoint_id: str | None, page_items: int | None = _ANCESTRY_PAGE
     ) -> Iterator[tuple[CheckpointItem, CheckpointPages]]:
         """A checkpoint (None: the newest) and its ancestors, nearest first, each with pages that have its chain.
 
@@ -263,7 +263,7 @@ class Checkpoints:
         It ends with "" where it goes back to the first checkpoint, and else with the id of one that is not there.
         """
         ids = [checkpoint_id]
-        for item, _ in self.ancestry(namespace, checkpoint_id):
+        for item, _ in self.ancestry(namespace, checkpoint_id, _ANCESTRY_PAGE if until else None):
             if ids[-1] == until:
                 break
             ids.append(item.parent_id or "")
