@@ -225,7 +225,7 @@ def replayed_channels(stored: StoredCheckpoint, serializer: Serializer) -> set[s
 
 
 def ancestry(
-    checkpoints: Checkpoints, namespace: Namespace, checkpoint_id: str | None, page_items: int = _ANCESTRY_PAGE
+    checkpoints: Checkpoints, namespace: Namespace, checkpoint_id: str | None, page_items: int | None = _ANCESTRY_PAGE
 ) -> Iterator[tuple[CheckpointItem, CheckpointPages]]:
     """A checkpoint (None: the newest) and its ancestors, nearest first, each with pages that have its chain.
 
@@ -253,7 +253,7 @@ def path(checkpoints: Checkpoints, namespace: Namespace, checkpoint_id: str, unt
     It ends with "" where it goes back to the first checkpoint, and else with the id of one that is not there.
     """
     ids = [checkpoint_id]
-    for item, _ in ancestry(checkpoints, namespace, checkpoint_id):
+    for item, _ in ancestry(checkpoints, namespace, checkpoint_id, _ANCESTRY_PAGE if until else None):
         if ids[-1] == until:
             break
         ids.append("" if item.parent_id is None else item.parent_id or _NOT_THERE + item.checkpoint_id)

@@ -237,7 +237,7 @@ class Verifier:
 
 
 def _record_of(item: AttributeMap) -> CheckpointItem | None:
-    """The checkpoint's record; None if it is misshapen, which `Verifier` says of the item itself."""
+    """The checkpoint's record; None if it is damaged, which `Verifier` says of the item itself."""
     try:
         return CheckpointItem.from_attributes(item)
     except CorruptDataError:
