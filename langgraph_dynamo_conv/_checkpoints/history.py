@@ -28,6 +28,7 @@ _ANCESTRY_PAGE = 100
 """Ancestors in the first page of a way back: a `DeltaChannel` is rarely deeper, and most are smaller than 1 KB."""
 
 _NOT_THERE = "-"
+"""Before the id of a checkpoint whose ancestors were removed: stands for the id of its parent, which nobody knows."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,20 @@ from tests.factories import USER, config, noise, put
 from tests.memory_engine.bare import BareTable
 
 KEY = b"0" * 32
+OF_EVERY_TYPE: dict[str, dict[str, Any]] = {
+    "S": {"S": "other"},
+    "N": {"N": "4102444800.5"},
+    "B": {"B": b"\x00other"},
+    "BOOL": {"BOOL": True},
+    "NULL": {"NULL": True},
+    "L": {"L": [{"S": "x"}, {"N": "1"}, {"NULL": True}, {"L": []}, {"M": {"role": {"N": "1"}}}]},
+    "M": {"M": {"x": {"N": "1"}}},
+    "SS": {"SS": ["a", "b"]},
+    "NS": {"NS": ["1", "2.5"]},
+    "BS": {"BS": [b"a"]},
+}
+"""A value of each of DynamoDB's types."""
+
 THREAD, FRAMES, SEALED, WAITING, FOREIGN = "thread", "frames", "sealed", "waiting", "foreign"
 RUN = "run"
 LONG = "n" * 300

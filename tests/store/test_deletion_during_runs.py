@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
@@ -261,15 +262,16 @@ def test_what_else_happens_to_a_conversation_ends_no_run(make_saver: MakeSaver, 
 # What it costs
 
 
+@pytest.mark.parametrize("ttl", [None, timedelta(days=30)], ids=["for ever", "with a ttl"])
 @pytest.mark.parametrize("runs", [1, 3])
 def test_without_a_transcript_a_run_is_one_conditional_update_and_none_fails(
-    make_saver: MakeSaver, client: DynamoDBClient, runs: int
+    make_saver: MakeSaver, client: DynamoDBClient, runs: int, ttl: timedelta | None
 ) -> None:
-    talk(make_saver(transcript=False), Listed, 0)
+    talk(make_saver(transcript=False, ttl=ttl), Listed, 0)
     with RequestLog(client) as log:
         for turn in range(1, runs + 1):
-            talk(make_saver(transcript=False), Listed, turn)
+            talk(make_saver(transcript=False, ttl=ttl), Listed, turn)
 
     of_row = [request for request in log.requests if request.table_key == ("thread", "demo")]
     assert [(one.operation, one.error) for one in of_row] == [("UpdateItem", None)] * runs
-    assert max(one.units for one in of_row) <= 1
+    assert max(one.units for one in of_row) <= (1 if ttl is None else 2)

@@ -25,6 +25,7 @@ from tests.factories import USER, config, put
 from tests.store.every_item import (
     FOREIGN,
     FRAMES,
+    OF_EVERY_TYPE,
     RUN,
     SEALED,
     THREAD,
@@ -39,20 +40,11 @@ from tests.store.every_item import (
 )
 
 VALUES: dict[str, Item | None] = {
-    "S": {"S": "other"},
+    **OF_EVERY_TYPE,
     "empty": {"S": ""},
     "digits": {"S": "12"},
-    "N": {"N": "4102444800.5"},
     "negative": {"N": "-1"},
     "large": {"N": "1E+125"},
-    "B": {"B": b"\x00other"},
-    "BOOL": {"BOOL": True},
-    "NULL": {"NULL": True},
-    "L": {"L": [{"S": "x"}, {"N": "1"}, {"NULL": True}, {"L": []}, {"M": {"role": {"N": "1"}}}]},
-    "M": {"M": {"x": {"N": "1"}}},
-    "SS": {"SS": ["a", "b"]},
-    "NS": {"NS": ["1", "2.5"]},
-    "BS": {"BS": [b"a"]},
     "removed": None,
 }
 

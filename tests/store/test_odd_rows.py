@@ -18,22 +18,10 @@ from langgraph_dynamo_conv.conversations import ConversationSummary, _listing
 from langgraph_dynamo_conv.errors import ConversationNotFoundError, CorruptDataError
 from tests.conftest import MakeSaver
 from tests.requests_log import RequestLog
+from tests.store.every_item import OF_EVERY_TYPE
 
 BORN = "2025-12-30T14:00:00Z"
 SAID = [{"role": "user", "content": "hello", "timestamp": BORN}, {"role": "assistant", "content": "hi"}]
-
-OF_EVERY_TYPE: dict[str, dict[str, Any]] = {
-    "S": {"S": "other"},
-    "N": {"N": "4102444800.5"},
-    "B": {"B": b"\x00other"},
-    "BOOL": {"BOOL": True},
-    "NULL": {"NULL": True},
-    "L": {"L": [{"S": "x"}, {"N": "1"}, {"NULL": True}, {"L": []}, {"M": {"role": {"N": "1"}}}]},
-    "M": {"M": {"x": {"N": "1"}}},
-    "SS": {"SS": ["a", "b"]},
-    "NS": {"NS": ["1", "2.5"]},
-    "BS": {"BS": [b"a"]},
-}
 
 OURS = ("version", "head", "first", "incarnation", "sealed")
 LENIENT = (

@@ -147,6 +147,27 @@ def test_pruning_keeps_the_newest_of_each_namespace(
     assert len(sort_keys(items_of(client, table_name), "w")) == 2
 
 
+@pytest.mark.parametrize("is_delta", [False, True])
+@pytest.mark.parametrize("remove", ["prune", "delete_for_runs"])
+def test_what_is_kept_has_no_parent_that_is_gone(make_saver: MakeSaver, remove: str, is_delta: bool) -> None:
+    saver, items = make_saver(), []
+    for number in range(1, 40):
+        items.append(number)
+        values = {"items": items} if number % 9 == 1 or not is_delta else {}
+        metadata = {"counters_since_delta_snapshot": {"items": [1, 1]}} if is_delta else {}
+        parent = number - 1 or None
+        put(saver, number, values, parent=parent, at=config(run_id=f"run-{number % 3}"), metadata=metadata)
+    if remove == "prune":
+        saver.prune(["thread"])
+    else:
+        saver.delete_for_runs(["run-1", "run-0"])
+
+    kept = {one.config["configurable"]["checkpoint_id"]: one.parent_config for one in make_saver().list(config())}
+    parents = [parent["configurable"]["checkpoint_id"] for parent in kept.values() if parent is not None]
+    assert kept.keys() >= {*parents}
+    assert len(parents) == len(kept) - 1
+
+
 def test_a_pruned_conversation_goes_on(make_saver: MakeSaver) -> None:
     saver = make_saver()
     items = grow(saver, 30)

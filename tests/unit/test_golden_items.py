@@ -53,6 +53,7 @@ STATES: dict[int, dict[str, Any]] = {
 }
 PARENTS = {1: None, 2: 1, 3: 2, 4: 3, 5: 4, 6: 5, 7: 5, 8: 7}
 NAMESPACES = ("", "sub:1|x#", "n" * 300)
+BUNDLED = [("items", number) for number in range(100)]
 MESSAGES = [HumanMessage("hi", id="1"), AIMessage("", id="2", tool_calls=[{"name": "t", "args": {"a": 1}, "id": "c"}])]
 WRITES = [("items", "first"), ("items", [None, b"x"]), ("pages", DOCUMENT)]
 
@@ -67,6 +68,7 @@ def write(saver: DynamoDBConversationSaver) -> None:
     saver.put_writes(config(number=8), WRITES, "task#1", "~__pregel_pull, node")
     saver.put_writes(config(number=8), [("__error__", "failed")], "task#1", "~__pregel_pull, node")
     saver.put_writes(config(number=8), [("__interrupt__", [1])], "t" * 300, "~__pregel_push, 2")
+    saver.put_writes(config(number=6), BUNDLED, "many")
 
 
 def write_what_varies(saver: DynamoDBConversationSaver, sealed: DynamoDBConversationSaver) -> None:
@@ -139,6 +141,7 @@ def test_golden_writes_are_read_to_the_same_values(make_saver: MakeSaver) -> Non
         *(("task#1", *write) for write in WRITES),
         ("t" * 300, "__interrupt__", [1]),
     ]
+    assert read(make_saver(), config(number=6)).pending_writes == [("many", *write) for write in BUNDLED]
 
 
 @pytest.mark.usefixtures("golden")
