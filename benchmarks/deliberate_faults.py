@@ -136,8 +136,8 @@ FAULTS = (
     Fault(
         "the row is deleted before the rest",
         "_checkpoints/removal.py",
-        "in (*leaves_first(checkpoints), others, rows)",
-        "in (rows, *leaves_first(checkpoints), others)",
+        "in (*leaves_first(checkpoints), others):",
+        "in (map(key_of, rows), *leaves_first(checkpoints), others):",
     ),
     Fault(
         "`before` is among what comes before it",
