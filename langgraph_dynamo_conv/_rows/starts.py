@@ -38,8 +38,8 @@ class RunStart:
     def seen_in(self, stored: StoredCheckpoint, row: Row | None) -> set[str]:
         """Ids of a checkpoint's ancestors that were there while the run went on, as far as they are known.
 
-        Where the checkpoint is the first, and the row that the run began with is not the one that is there now, "": what
-        was there before the first checkpoint is gone.
+        Where the checkpoint is the first, and the row that the run began with is not the one that is there now, "":
+        what was there before the first checkpoint is gone.
 
         Args:
             stored: The checkpoint.
@@ -51,6 +51,15 @@ class RunStart:
         lineage = stored.lineage
         first = lineage.index(self.checkpoint_id) if self.checkpoint_id in lineage else 0
         return {*lineage[first:]} - {""}
+
+    def may_be_lost(self, stored: StoredCheckpoint, row: Row | None) -> bool:
+        """Whether the row that is there speaks for a deletion since the run began: there is none, or it is another's.
+
+        A conversation that was begun anew has a row whose checkpoint the run's checkpoints do not come from.
+        """
+        if row is None:
+            return self.row is not None or not stored.has_just_begun
+        return self.checkpoint_id is not None and bool(row.head) and row.head not in stored.lineage
 
     def is_out_of_steps(self, step: object, limit: object) -> bool:
         """Whether a checkpoint is the last one that a run's recursion limit lets it come to.

@@ -39,7 +39,7 @@ _NULL_TASK = "00000000-0000-0000-0000-000000000000"
 _BY_HAND = ("update", "fork")
 """Sources of checkpoints that may change any message, not only the newest."""
 
-_MOST_BESIDE = 3
+_MOST_BESIDE, _UNKNOWN = 3, RunStart(False, None)
 
 REMEMBERED = 512
 
@@ -226,7 +226,7 @@ class RowUpdater:
 
         def update_of(row: Row | None) -> RowUpdate | None:
             nonlocal way
-            if row is None and (not stored.has_just_begun or (start is not None and start.row is not None)):
+            if (start or _UNKNOWN).may_be_lost(stored, row):
                 self._check_kept(scope, stored, start)
             if is_start and row is not None and self._rows.is_dear(row):
                 return None

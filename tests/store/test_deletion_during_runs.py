@@ -199,6 +199,26 @@ def test_a_conversation_that_is_deleted_and_begun_anew_keeps_only_what_is_new(
         assert len(list(reader.list(config()))) == STEPS + 2
 
 
+@pytest.mark.parametrize("durability", ["sync", "exit"])
+def test_what_was_begun_anew_gets_nothing_of_a_run_whose_process_never_saw_the_former_row(
+    make_saver: MakeSaver, durability: Any
+) -> None:
+    other = make_saver()
+    talk(other, Listed, 0)
+
+    def meanwhile() -> None:
+        other.delete_thread("thread")
+        talk(other, Listed, 7)
+
+    with pytest.raises(ConversationNotFoundError):
+        talk(make_saver(), Listed, 8, Meanwhile(2, meanwhile), durability=durability)
+
+    chat = make_saver().conversations.get("thread", "demo")
+    assert [one.content for one in chat.messages if one.role == "user"] == ["hi"]
+    assert [one.id for one in values_of(make_saver())["messages"]] == ["7", *(f"7-{step}" for step in range(STEPS))]
+    assert make_saver().conversations.verify("thread", "demo").ok
+
+
 # What a writer leaves that dies before it learns of the deletion
 
 
