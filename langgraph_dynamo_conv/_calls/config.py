@@ -9,7 +9,14 @@ from typing import Any, SupportsIndex
 from langchain_core.runnables import RunnableConfig
 
 from langgraph_dynamo_conv._format.arguments import check_mapping
-from langgraph_dynamo_conv._format.keys import Scope, check_checkpoint_id, check_text, check_thread_id, check_user_id
+from langgraph_dynamo_conv._format.keys import (
+    Scope,
+    check_checkpoint_id,
+    check_created_at,
+    check_text,
+    check_thread_id,
+    check_user_id,
+)
 from langgraph_dynamo_conv.errors import UserRequiredError
 
 _NO_USER = (
@@ -82,7 +89,7 @@ class Target:
             None if thread_id is None else Scope(check_thread_id(thread_id), user_id),
             None if ns is None else check_text("checkpoint_ns", ns),
             None if checkpoint_id in (None, "") else check_checkpoint_id(checkpoint_id),
-            None if created_at is None else check_text("created_at", created_at),
+            None if created_at is None else check_created_at(created_at),
             configurable.get(_RUN),
         )
 

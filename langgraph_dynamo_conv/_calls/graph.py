@@ -56,7 +56,8 @@ def get_tuple(runtime: Runtime, target: Target) -> CheckpointTuple | None:
     if namespace.ns == "" and target.run is not None:
         step = found.metadata.get("step") if found is not None else None
         checkpoint_id = found.checkpoint["id"] if found is not None else None
-        runtime.shared.starts.begin(target.run, RunStart(target.checkpoint_id is not None, step, checkpoint_id))
+        row = runtime.rows.known(scope) if loaded is None and target.checkpoint_id is None else None
+        runtime.shared.starts.begin(target.run, RunStart(target.checkpoint_id is not None, step, checkpoint_id, row))
     return found
 
 

@@ -137,7 +137,7 @@ class Removal:
         Args:
             namespace: The root's.
             stored: A checkpoint that was just stored.
-            seen: Ids of ancestors that were there while its run went on.
+            seen: Ids of ancestors that were there while its run went on; "" for what was there before the first.
 
         Raises:
             ConversationNotFoundError: One of these is gone, or what the checkpoint builds on is.
@@ -169,7 +169,7 @@ class Removal:
         found: set[str] = set()
         for item, _ in ancestry(self._checkpoints, namespace, stored.checkpoint_id, CHAIN_PAGE):
             found.add(item.checkpoint_id)
-            if not item.parent_id or (item.kind != CHANGE and item.parent_id not in seen):
+            if item.kind != CHANGE and (item.parent_id or "") not in seen:
                 return set()
         return found or {stored.checkpoint_id}
 

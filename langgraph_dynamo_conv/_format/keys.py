@@ -38,6 +38,7 @@ from langgraph_dynamo_conv._format.limits import (
     MAX_BUCKET_PREFIX_BYTES,
     MAX_CHECKPOINT_ID_BYTES,
     MAX_COMPONENT_BYTES,
+    MAX_SK_BYTES,
     MAX_THREAD_ID_BYTES,
     MAX_USER_ID_BYTES,
 )
@@ -88,6 +89,15 @@ def check_checkpoint_id(checkpoint_id: object) -> str:
     text = _plain(checkpoint_id)
     if len(text) > MAX_CHECKPOINT_ID_BYTES or not _CHECKPOINT_ID.match(text):
         raise ValueError(f"{rule}; got {_shown(checkpoint_id)}")
+    return text
+
+
+def check_created_at(created_at: object) -> str:
+    """The time at which a conversation was created, as its row has it, whoever wrote that; or a `ValueError`."""
+    text = check_text("created_at", created_at)
+    if not 0 < len(text.encode()) <= MAX_SK_BYTES:
+        rule = f"created_at is a conversation's time as its row has it, 1 to {MAX_SK_BYTES} bytes"
+        raise ValueError(f"{rule}; got {_shown(created_at)}")
     return text
 
 

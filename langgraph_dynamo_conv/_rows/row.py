@@ -135,7 +135,8 @@ class RowUpdate:
 
 def iso(seconds: float) -> str:
     """A time as rows hold it: ISO 8601 in UTC with microseconds and `Z`, so that strings sort as times do."""
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    time = datetime.fromtimestamp(seconds, timezone.utc).replace(tzinfo=None)
+    return f"{time.isoformat(timespec='microseconds')}Z"
 
 
 def attributes_of(row: Row) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from langgraph_dynamo_conv._rows.row import Row
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.recent import Recent
 
@@ -26,17 +27,39 @@ class RunStart:
         is_named: Whether it was started on a checkpoint by name.
         step: The step of the checkpoint that it began with; None without one.
         checkpoint_id: That checkpoint's id; None without one.
+        row: The conversation's row, where it had one and no stored checkpoint; else None.
     """
 
     is_named: bool
     step: int | None
     checkpoint_id: str | None = None
+    row: Row | None = None
 
-    def seen_in(self, stored: StoredCheckpoint) -> set[str]:
-        """Ids of a checkpoint's ancestors that were there while the run went on, as far as they are known."""
+    def seen_in(self, stored: StoredCheckpoint, row: Row | None) -> set[str]:
+        """Ids of a checkpoint's ancestors that were there while the run went on, as far as they are known.
+
+        Where the checkpoint is the first, and the row that the run began with is not the one that is there now, "":
+        what was there before the first checkpoint is gone.
+
+        Args:
+            stored: The checkpoint.
+            row: The row as it is now; None if there is none.
+        """
+        if stored.parent_id is None and self.row is not None and self.row.created_at:
+            is_there = row is not None and row.created_at == self.row.created_at
+            return set() if is_there else {""}
         lineage = stored.lineage
         first = lineage.index(self.checkpoint_id) if self.checkpoint_id in lineage else 0
         return {*lineage[first:]} - {""}
+
+    def may_be_lost(self, stored: StoredCheckpoint, row: Row | None) -> bool:
+        """Whether the row that is there speaks for a deletion since the run began: there is none, or it is another's.
+
+        A conversation that was begun anew has a row whose checkpoint the run's checkpoints do not come from.
+        """
+        if row is None:
+            return self.row is not None or not stored.has_just_begun
+        return self.checkpoint_id is not None and bool(row.head) and row.head not in stored.lineage
 
     def is_out_of_steps(self, step: object, limit: object) -> bool:
         """Whether a checkpoint is the last one that a run's recursion limit lets it come to.

@@ -39,7 +39,7 @@ _NULL_TASK = "00000000-0000-0000-0000-000000000000"
 _BY_HAND = ("update", "fork")
 """Sources of checkpoints that may change any message, not only the newest."""
 
-_MOST_BESIDE = 3
+_MOST_BESIDE, _UNKNOWN = 3, RunStart(False, None)
 
 REMEMBERED = 512
 
@@ -226,7 +226,7 @@ class RowUpdater:
 
         def update_of(row: Row | None) -> RowUpdate | None:
             nonlocal way
-            if row is None and not stored.has_just_begun:
+            if (start or _UNKNOWN).may_be_lost(stored, row):
                 self._check_kept(scope, stored, start)
             if is_start and row is not None and self._rows.is_dear(row):
                 return None
@@ -276,8 +276,8 @@ class RowUpdater:
     def _check_kept(self, scope: Scope, stored: StoredCheckpoint, start: RunStart | None) -> None:
         """Raise if what a checkpoint comes from was deleted while its run went on. See `Removal.check_kept`."""
         parent_id = stored.parent_id or ""
-        is_known = self._checkpoints.cached(scope.namespace(), parent_id) is not None
-        seen = start.seen_in(stored) if start is not None else {parent_id} if is_known else set()
+        seen = {parent_id} if self._checkpoints.cached(scope.namespace(), parent_id) is not None else set()
+        seen = start.seen_in(stored, self._rows.known(scope)) if start is not None else seen
         self._removal.check_kept(scope.namespace(), stored, seen)
 
     def _place(self, scope: Scope, stored: StoredCheckpoint, row: Row | None) -> _Place:

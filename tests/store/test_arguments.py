@@ -118,6 +118,7 @@ def test_times_are_compared_as_times_whatever_their_offset(make_saver: MakeSaver
         ("2025-12-31T23:59:59Z", True),
         ("2025-12-31T23:59:59", True),
         ("2025", True),
+        ("0999", True),
         ("2026-02", False),
     ):
         assert bool(saver.conversations.list("alice", created_after=after)) is is_listed

@@ -12,6 +12,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.channels.delta import DeltaChannel
 from langgraph.graph import StateGraph
 from langgraph.graph.message import _messages_delta_reducer
+from langgraph.types import interrupt
 from typing_extensions import TypedDict
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
@@ -75,8 +76,8 @@ def talk(
     saver: DynamoDBConversationSaver, schema: Any, turn: int, meanwhile: Any = lambda _: None, **more: Any
 ) -> None:
     graph = chain_of_steps(saver, schema, meanwhile, turn)
-    run_id = more.pop("run_id", None)
-    graph.invoke({"messages": [HumanMessage("hi", id=f"{turn}")]}, at_run(turn, run_id), durability="sync", **more)
+    run_id, durability = more.pop("run_id", None), more.pop("durability", "sync")
+    graph.invoke({"messages": [HumanMessage("hi", id=f"{turn}")]}, at_run(turn, run_id), durability=durability, **more)
 
 
 @pytest.mark.parametrize("transcript", [True, False])
@@ -106,6 +107,52 @@ def test_a_conversation_that_is_deleted_during_a_run_is_gone(
         assert reader.get_tuple(config()) is None
     talk(running, schema, 9)
     assert other.conversations.get("thread", "demo").message_count == (STEPS + 1 if transcript else 0)
+
+
+@pytest.mark.parametrize(
+    ("transcript", "ends"),  # without a transcript a run that asks writes no row
+    [(True, "with an answer"), (True, "with a question"), (False, "with an answer")],
+)
+@pytest.mark.parametrize("durability", ["sync", "exit"])
+def test_a_conversation_without_checkpoints_that_is_deleted_during_its_first_run_is_gone(
+    make_saver: MakeSaver, client: DynamoDBClient, table_name: str, transcript: bool, durability: Any, ends: str
+) -> None:
+    running, other = make_saver(transcript=transcript), make_saver(transcript=transcript)
+    other.conversations.create("demo", title="begun by its page", conversation_id="thread")
+
+    def meanwhile(number: int) -> None:
+        if number == 1:
+            other.delete_thread("thread")
+        if number == STEPS - 1 and ends == "with a question":
+            interrupt("go on?")
+
+    with pytest.raises(ConversationNotFoundError, match="deleted while the run went on"):
+        talk(running, Listed, 1, meanwhile, durability=durability)
+
+    assert [item for item in items_of(client, table_name) if "#w#" not in item["user_id"]["S"]] == []
+    for reader in (running, other, make_saver(transcript=transcript)):
+        assert reader.get_tuple(config()) is None
+    talk(running, Listed, 9, durability=durability)
+    assert other.conversations.get("thread", "demo").message_count == (STEPS + 1 if transcript else 0)
+
+
+def test_a_conversation_that_is_deleted_during_its_first_run_and_made_again_stays_as_it_was_made(
+    make_saver: MakeSaver,
+) -> None:
+    running, other = make_saver(), make_saver()
+    other.conversations.create("demo", title="first", conversation_id="thread")
+
+    def meanwhile() -> None:
+        other.delete_thread("thread")
+        other.conversations.create("demo", title="second", conversation_id="thread")
+
+    with pytest.raises(ConversationNotFoundError):
+        talk(running, Listed, 1, Meanwhile(2, meanwhile), durability="exit")
+
+    assert make_saver().get_tuple(config()) is None
+    assert other.conversations.get("thread", "demo").title == "second"
+    talk(running, Listed, 2)
+    assert [one.id for one in values_of(make_saver())["messages"]] == ["2", *(f"2-{step}" for step in range(STEPS))]
 
 
 @pytest.mark.parametrize("schema", [Listed, Delta], ids=lambda schema: schema.__name__)
@@ -150,6 +197,26 @@ def test_a_conversation_that_is_deleted_and_begun_anew_keeps_only_what_is_new(
         assert [one.id for one in values_of(reader)["messages"]] == ["7", *(f"7-{step}" for step in range(STEPS))]
         assert reader.conversations.verify("thread", "demo").ok
         assert len(list(reader.list(config()))) == STEPS + 2
+
+
+@pytest.mark.parametrize("durability", ["sync", "exit"])
+def test_what_was_begun_anew_gets_nothing_of_a_run_whose_process_never_saw_the_former_row(
+    make_saver: MakeSaver, durability: Any
+) -> None:
+    other = make_saver()
+    talk(other, Listed, 0)
+
+    def meanwhile() -> None:
+        other.delete_thread("thread")
+        talk(other, Listed, 7)
+
+    with pytest.raises(ConversationNotFoundError):
+        talk(make_saver(), Listed, 8, Meanwhile(2, meanwhile), durability=durability)
+
+    chat = make_saver().conversations.get("thread", "demo")
+    assert [one.content for one in chat.messages if one.role == "user"] == ["hi"]
+    assert [one.id for one in values_of(make_saver())["messages"]] == ["7", *(f"7-{step}" for step in range(STEPS))]
+    assert make_saver().conversations.verify("thread", "demo").ok
 
 
 # What a writer leaves that dies before it learns of the deletion

@@ -127,6 +127,8 @@ def test_a_bad_user_is_not_replaced_by_the_default(user_id):
         ("checkpoint_id", "a b"),
         ("checkpoint_id", 7),
         ("created_at", 7),
+        ("created_at", ""),
+        ("created_at", "2" * 1025),
     ],
 )
 def test_ids_of_another_type_or_shape_are_refused_by_name(name, value):
