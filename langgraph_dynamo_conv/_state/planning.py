@@ -16,6 +16,7 @@ from langgraph_dynamo_conv._format import changes
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import CHANGE, FULL, NEVER, CheckpointItem, Times
 from langgraph_dynamo_conv._format.keys import Namespace, component_text, segment_id
+from langgraph_dynamo_conv._format.limits import WRITE_UNIT_BYTES
 from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Tree, with_leaves
 from langgraph_dynamo_conv._state.full import CHAIN_BYTES, encode_segment, full_pays, plan_full
 from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, RECHECK_ITEMS, StoredCheckpoint, stored_change, stored_full
@@ -36,7 +37,8 @@ class CheckpointPlan:
         segments: Serialized bytes of every segment that a full one refers to.
         ancestors: What is known of its lineage; None if that is its parent's id at most.
         full_check_at: See `StoredCheckpoint`.
-        full_bytes: What storing it full takes. Small segments that are merged on the way do not count.
+        full_bytes: What storing it full takes, a write unit more for each new segment, since that is a request of its
+            own. Small segments that are merged on the way do not count.
     """
 
     namespace: Namespace
@@ -152,7 +154,8 @@ def plan_full_checkpoint(
         segment: codec.pack(encode_segment(batch), namespace.segment(segment).sk)
         for segment, batch in full.segments.items()
     }
-    new_bytes = sum(map(len, segment_frames.values()))
+    # what a request of its own is rounded up to counts too: two that are about as dear shall not take turns
+    new_bytes = sum(len(frame) + WRITE_UNIT_BYTES for frame in segment_frames.values())
     return CheckpointPlan(
         namespace,
         checkpoint_id,
