@@ -21,6 +21,9 @@ from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Tree, with_leaves
 from langgraph_dynamo_conv._state.full import CHAIN_BYTES, encode_segment, full_pays, plan_full
 from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, RECHECK_ITEMS, StoredCheckpoint, stored_change, stored_full
 
+_ROUNDED_UP_BYTES = WRITE_UNIT_BYTES // 2
+"""What an item's size is rounded up by, on average."""
+
 
 @dataclass(frozen=True)
 class CheckpointPlan:
@@ -37,8 +40,8 @@ class CheckpointPlan:
         segments: Serialized bytes of every segment that a full one refers to.
         ancestors: What is known of its lineage; None if that is its parent's id at most.
         full_check_at: See `StoredCheckpoint`.
-        full_bytes: What storing it full takes, a write unit more for each new segment, since that is a request of its
-            own. Small segments that are merged on the way do not count.
+        full_bytes: What storing it full takes, each new segment as the request that it is. Small segments that are
+            merged on the way do not count.
     """
 
     namespace: Namespace
@@ -154,8 +157,7 @@ def plan_full_checkpoint(
         segment: codec.pack(encode_segment(batch), namespace.segment(segment).sk)
         for segment, batch in full.segments.items()
     }
-    # what a request of its own is rounded up to counts too: two that are about as dear shall not take turns
-    new_bytes = sum(len(frame) + WRITE_UNIT_BYTES for frame in segment_frames.values())
+    new_bytes = sum(len(frame) + _ROUNDED_UP_BYTES for frame in segment_frames.values())
     return CheckpointPlan(
         namespace,
         checkpoint_id,
