@@ -16,9 +16,13 @@ from langgraph_dynamo_conv._format import changes
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import CHANGE, FULL, NEVER, CheckpointItem, Times
 from langgraph_dynamo_conv._format.keys import Namespace, component_text, segment_id
+from langgraph_dynamo_conv._format.limits import WRITE_UNIT_BYTES
 from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Tree, with_leaves
 from langgraph_dynamo_conv._state.full import CHAIN_BYTES, encode_segment, full_pays, plan_full
 from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, RECHECK_ITEMS, StoredCheckpoint, stored_change, stored_full
+
+_ROUNDED_UP_BYTES = WRITE_UNIT_BYTES // 2
+"""What an item's size is rounded up by, on average."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class CheckpointPlan:
         segments: Serialized bytes of every segment that a full one refers to.
         ancestors: What is known of its lineage; None if that is its parent's id at most.
         full_check_at: See `StoredCheckpoint`.
-        full_bytes: What storing it full takes. Small segments that are merged on the way do not count.
+        full_bytes: What storing it full takes, each new segment as the request that it is. Small segments that are
+            merged on the way do not count.
     """
 
     namespace: Namespace
@@ -152,7 +157,7 @@ def plan_full_checkpoint(
         segment: codec.pack(encode_segment(batch), namespace.segment(segment).sk)
         for segment, batch in full.segments.items()
     }
-    new_bytes = sum(map(len, segment_frames.values()))
+    new_bytes = sum(len(frame) + _ROUNDED_UP_BYTES for frame in segment_frames.values())
     return CheckpointPlan(
         namespace,
         checkpoint_id,
