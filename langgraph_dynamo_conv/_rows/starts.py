@@ -70,6 +70,10 @@ class RunStart:
         return isinstance(step, int) and isinstance(limit, int) and step == loaded + limit + 2
 
 
+UNKNOWN_START = RunStart(is_named=False, step=None)
+"""What is known of a run that this process has not seen begin."""
+
+
 class RunStarts:
     """Remembers what runs began with. Safe to share between threads."""
 

@@ -19,7 +19,7 @@ from langgraph_dynamo_conv._checkpoints.store import Checkpoints
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._rows.row import FAILED, IDLE, RUNNING, WAITING, Asked, Row, RowUpdate, asked, has_stopped
 from langgraph_dynamo_conv._rows.rows import Rows
-from langgraph_dynamo_conv._rows.starts import RunStart
+from langgraph_dynamo_conv._rows.starts import UNKNOWN_START, RunStart
 from langgraph_dynamo_conv._rows.steps import Steps, Way
 from langgraph_dynamo_conv._state.order import after
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
@@ -39,7 +39,7 @@ _NULL_TASK = "00000000-0000-0000-0000-000000000000"
 _BY_HAND = ("update", "fork")
 """Sources of checkpoints that may change any message, not only the newest."""
 
-_MOST_BESIDE, _UNKNOWN = 3, RunStart(False, None)
+_MOST_BESIDE = 3
 
 REMEMBERED = 512
 
@@ -226,7 +226,7 @@ class RowUpdater:
 
         def update_of(row: Row | None) -> RowUpdate | None:
             nonlocal way
-            if (start or _UNKNOWN).may_be_lost(stored, row):
+            if (start or UNKNOWN_START).may_be_lost(stored, row):
                 self._check_kept(scope, stored, start)
             if is_start and row is not None and self._rows.is_dear(row):
                 return None
