@@ -20,23 +20,24 @@ from rich.progress import Progress
 
 from benchmarks import chats
 from benchmarks.contenders import CONTENDERS, FLOOR, Contender
-from benchmarks.document import write_document
+from benchmarks.document import write_document, write_readme
 from benchmarks.entropy import bits_a_character
 from benchmarks.play import play
 from benchmarks.plots import write_plots
 from benchmarks.runs import Results, Run
-from benchmarks.workloads import REFERENCE, SHAPES, Workload
+from benchmarks.workloads import FLAT, REFERENCE, SHAPES, Workload
 from tests.engines import DUMMY_ENVIRONMENT, Engine, running
 
 ROOT = Path(__file__).parent.parent
 FIGURES = "benchmarks/results.json"
+README = "README.md"
 QUICK = ROOT / "build" / "benchmark"
 TURNS = 400
-QUICK_TURNS = 20
+QUICK_TURNS = 10
 NETWORK_MS = 5.0
 COLD_STARTS = 3
 SHAPE_SHARE = 10
-"""Other shapes are played a tenth as long."""
+"""The reference chat on other shapes of state is played a tenth as long."""
 NETWORK_TURNS = 100
 """Turns with simulated network time, at most: the counts are the same, and peers fail not much later."""
 
@@ -57,6 +58,13 @@ class Task:
         return f"{self.workload.key} on {self.contender.label}{network}"
 
 
+def quick_tasks(contenders: list[Contender]) -> Iterator[Task]:
+    """The reference chat and agents of other shapes, as far as they can be seen in few turns."""
+    for workload in (REFERENCE, *FLAT):
+        for contender in contenders:
+            yield Task(contender, workload, min(workload.turns or QUICK_TURNS, QUICK_TURNS))
+
+
 def tasks(turns: int, contenders: list[Contender], cold_starts: int) -> Iterator[Task]:
     """All runs; of each workload first the floor's, which the others are compared with."""
     floor_first = sorted(contenders, key=lambda contender: contender.key != FLOOR)
@@ -65,9 +73,9 @@ def tasks(turns: int, contenders: list[Contender], cold_starts: int) -> Iterator
         yield Task(contender, REFERENCE, turns)
     for contender in floor_first:
         yield Task(contender, REFERENCE, min(turns, NETWORK_TURNS), NETWORK_MS, cold_starts)
-    for workload in SHAPES:
+    for workload in (*SHAPES, *FLAT):
         for contender in floor_first:
-            yield Task(contender, workload, short)
+            yield Task(contender, workload, min(workload.turns, turns) if workload.turns else short)
 
 
 def is_weighed(turns: int) -> Callable[[int], bool]:
@@ -77,12 +85,18 @@ def is_weighed(turns: int) -> Callable[[int], bool]:
 
 
 def measure(
-    engine: Engine, turns: int, contenders: list[Contender], progress: Progress, *, cold_starts: int = COLD_STARTS
+    engine: Engine,
+    turns: int,
+    contenders: list[Contender],
+    progress: Progress,
+    *,
+    cold_starts: int = COLD_STARTS,
+    quick: bool = False,
 ) -> Results:
     """Play all runs."""
     runs: list[Run] = []
-    floors: dict[tuple[str, int], dict[str, Any]] = {}
-    planned = list(tasks(turns, contenders, cold_starts))
+    floors: dict[tuple[str, int], Any] = {}
+    planned = list(quick_tasks(contenders) if quick else tasks(turns, contenders, cold_starts))
     begun = time.monotonic()
     bar = progress.add_task("", total=len(planned))
     for task in planned:
@@ -103,7 +117,7 @@ def measure(
         progress.advance(bar)
         if not progress.console.is_terminal:
             progress.console.print(f"{len(runs)} of {len(planned)}: {task.title}, {time.monotonic() - begun:.0f} s")
-    return Results(setting(turns, contenders), runs)
+    return Results({**setting(turns, contenders), "quick": quick}, runs)
 
 
 def setting(turns: int, contenders: list[Contender]) -> dict[str, Any]:
@@ -126,7 +140,7 @@ def setting(turns: int, contenders: list[Contender]) -> dict[str, Any]:
 
 @click.command()
 @click.option("--turns", default=TURNS, show_default=True, help="Length of the reference chat; other shapes: a tenth.")
-@click.option("--quick", is_flag=True, help=f"{QUICK_TURNS} turns; writes into build/benchmark, not into docs.")
+@click.option("--quick", is_flag=True, help=f"{QUICK_TURNS} turns in 3 minutes; writes into build/benchmark.")
 @click.option("--estimate", is_flag=True, help="Only write the figures of the command `estimate` anew.")
 @click.option("--render", is_flag=True, help="Measure nothing: write page and plots anew from the last figures.")
 def main(turns: int, quick: bool, estimate: bool, render: bool) -> None:
@@ -143,8 +157,10 @@ def main(turns: int, quick: bool, estimate: bool, render: bool) -> None:
         return
     here = [contender for contender in CONTENDERS if contender.importable]
     with running("dynamodb-local") as engine, Progress(console=Console(stderr=True)) as progress:
-        results = measure(engine, QUICK_TURNS if quick else turns, here, progress)
+        results = measure(engine, QUICK_TURNS if quick else turns, here, progress, quick=quick)
     write(results, root)
+    if quick:
+        print(f"{QUICK_TURNS} turns at most: the page says what they can't show")
 
 
 def write(results: Results, root: Path) -> None:
@@ -153,6 +169,8 @@ def write(results: Results, root: Path) -> None:
     figures.parent.mkdir(parents=True, exist_ok=True)
     figures.write_text(results.to_text(), encoding="utf-8")
     written = [figures, *write_plots(results, root / "docs" / "images"), write_document(results, root / "docs")]
+    if (root / README).exists():
+        written.append(write_readme(results, root / README))
     for path in written:
         print(path)
 

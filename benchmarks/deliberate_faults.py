@@ -129,19 +129,19 @@ FAULTS = (
     ),
     Fault(
         "a segment that a run is about to refer to is swept",
-        "_checkpoints/removal.py",
+        "_history/removal.py",
         "        oldest = self._clock() - GRACE_SECONDS",
         "        oldest = self._clock() + GRACE_SECONDS",
     ),
     Fault(
         "the row is deleted before the rest",
-        "_checkpoints/removal.py",
+        "_history/removal.py",
         "in (*leaves_first(checkpoints), others):",
         "in (map(key_of, rows), *leaves_first(checkpoints), others):",
     ),
     Fault(
         "`before` is among what comes before it",
-        "_checkpoints/history.py",
+        "_history/listing.py",
         "checkpoint_id < self.before",
         "checkpoint_id <= self.before",
     ),

@@ -4,32 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from statistics import mean, median
+from statistics import mean
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmarks.contenders import CONTENDERS, OURS, PEERS
-from benchmarks.meter import Cost
-from benchmarks.runs import PRICES, PRICES_SINCE, Results, Run, dollars_a_month, dollars_of
+from benchmarks.figures import (
+    BUDGETS,
+    NOTHING,
+    Figure,
+    OfTurns,
+    ending,
+    flaw,
+    growth,
+    mean_of,
+    median_of,
+    number,
+    of_call,
+    price,
+    rent,
+    shape_counts,
+    stored,
+    sum_of,
+    turn_price,
+)
+from benchmarks.runs import PRICES, PRICES_SINCE, Results, Run, dollars_of
 from benchmarks.workloads import BY_KEY, REFERENCE, SHAPES
 
 TEMPLATE = "benchmarks.md.jinja"
+README_TEMPLATE = "readme.md.jinja"
+README_MARKS = ("<!-- figures of `python3 dev.py benchmark` -->", "<!-- end of figures -->")
 MARKS = (20, 100, 400)
 AROUND = 20
-NOTHING = "-"
 TRANSCRIPT_KINDS = ("conversation row", "index", "older messages")
 
-Cell = Callable[[Run], str]
-OfTurns = Callable[[list[Cost]], float]
+VERDICT = ["best peer", "this saver loses"]
+"""Heads of the cells in which the savers are compared."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: what it shows, and a cell for each saver."""
+    """A row of a table: what it shows, and a cell for each saver.
+
+    Args:
+        title: What it shows.
+        cells: A cell for each saver, and if they are compared the best peer and whether this saver loses.
+        loss: What the best peer does better than this saver, by both figures; None if nothing.
+    """
 
     title: str
     cells: list[str]
+    loss: str | None = None
 
 
 class Tables:
@@ -45,7 +72,8 @@ class Tables:
 
     def reference(self) -> Iterator[Row]:
         """The turns of the reference chat."""
-        yield self._row("turns stored", self._ending)
+        runs = [self.results.run(contender.key, REFERENCE.key) for contender in self.columns]
+        yield Row("turns stored", [ending(run) if run else NOTHING for run in runs] + [NOTHING] * len(VERDICT))
         for title, figure in (("WRU a turn", "wru"), ("RRU a turn", "rru")):
             for mark in self.marks:
                 yield self._row(f"{title}, around turn {mark}", self._around(mark, mean_of(figure)))
@@ -53,7 +81,7 @@ class Tables:
         yield self._row(f"requests a turn, around turn {mark}", self._around(mark, mean_of("requests")))
         yield self._row(f"KB sent a turn, around turn {mark}", self._around(mark, mean_of("sent_bytes", 1000)))
         for mark in self.marks:
-            yield self._row(f"MB stored after turn {mark}", lambda run, mark=mark: stored(run, mark))  # type: ignore[misc]
+            yield self._row(f"MB stored after turn {mark}", partial(stored, mark))
 
     def times(self) -> Iterator[Row]:
         """Times of a turn, and how many of its requests wait for each other."""
@@ -71,14 +99,17 @@ class Tables:
         """Other calls on a conversation of so many turns."""
         runs = [self.results.run(contender.key, REFERENCE.key, self.network_ms) for contender in self.columns]
         for name in dict.fromkeys(name for run in runs if run for name in run.calls):
-            yield self._row(name, lambda run, name=name: call(run.calls[name]), network_ms=self.network_ms)  # type: ignore[misc]
+            for title, field in (("requests", "requests"), ("WRU", "wru"), ("RRU", "rru"), ("ms", "wall_ms")):
+                figure = partial(of_call, name, field)
+                if any(figure(run) for run in runs if run and run.contender in OURS):
+                    yield self._row(f"{name}: {title}", figure, network_ms=self.network_ms)
 
     def dollars(self) -> Iterator[Row]:
         """What 1,000 conversations cost."""
         for mark in self.marks:
-            yield self._row(f"requests of {mark} turns", lambda run, mark=mark: price(run, mark))  # type: ignore[misc]
+            yield self._row(f"requests of {mark} turns", partial(price, mark), shown="${:,.2f}".format)
         for mark in self.marks:
-            yield self._row(f"a month's storage of {mark} turns", lambda run, mark=mark: rent(run, mark))  # type: ignore[misc]
+            yield self._row(f"a month's storage of {mark} turns", partial(rent, mark), shown="${:,.3f}".format)
 
     def ratios(self) -> Iterator[Row]:
         """Each peer's figure by this saver's, over the turns that both stored, up to the shared mark."""
@@ -97,12 +128,29 @@ class Tables:
     def shapes(self) -> Iterator[Row]:
         """Price of 1,000 turns of each shape."""
         for shape in SHAPES:
-            yield self._row(shape.title, shape_price, workload=shape.key)
+            yield self._row(shape.title, turn_price, shown="${:,.3f}".format, workload=shape.key)
+
+    def flat(self) -> Iterator[Row]:
+        """Agents that must cost the same at any length, each figure with its budget."""
+        for budget in BUDGETS:
+            row = self._row(
+                f"{BY_KEY[budget.workload].title}: {budget.title}",
+                lambda run, budget=budget: None if run.failure else budget.figure(run.turns),  # type: ignore[misc]
+                workload=budget.workload,
+            )
+            most = NOTHING if budget.most is None else number(budget.most)
+            yield Row(row.title, [most, *row.cells], row.loss)
+
+    def losses(self) -> list[str]:
+        """What the best peer does better, of all that is compared."""
+        tables = (self.reference, self.times, self.calls, self.dollars, self.shapes, self.flat)
+        return [row.loss for table in tables for row in table() if row.loss]
 
     def shape_counts(self) -> Iterator[Row]:
         """Counts of each shape."""
         for shape in SHAPES:
-            yield self._row(shape.title, shape_counts, workload=shape.key)
+            runs = [self.results.run(contender.key, shape.key) for contender in self.columns]
+            yield Row(shape.title, [shape_counts(run) if run and run.turns else NOTHING for run in runs])
 
     def write_units(self) -> Iterator[Row]:
         """Where this saver's write units go, a turn of the reference chat."""
@@ -133,6 +181,47 @@ class Tables:
         for name, bits in self.results.setting["bits_a_character"].items():
             yield Row(titles[name], [f"{value:.2f}" for value in bits.values()])
 
+    def readme(self) -> Iterator[Row]:
+        """The reference chat in short, as README.md has it: measured, and the budget."""
+        on, off = (self._must(key) for key in reversed(OURS))
+        calls, alone = self._must(OURS[-1], REFERENCE.key, self.network_ms).calls, self._must(OURS[-1], "lambda").turns
+        sent = [cost.requests for cost in on.turns[:100]]
+        units = mean(cost.wru for cost in off.turns[380:400]) / mean(cost.wru for cost in off.turns[10:30])
+        state, cold, history = (calls[name] for name in ("get_state, warm", "get_state, cold", "history of 200"))
+        shown = {
+            "write units a turn, mean of 100 turns, with the transcript": (f"{_mean_wru(on, 100):.1f}", "24"),
+            "the same, `transcript=False`": (f"{_mean_wru(off, 100):.1f}", "12"),
+            "write units around turn 400, by those around turn 20, `transcript=False`": (f"{units:.2f}", "1.25"),
+            "read units of turn 100, process that knows the chat / cold `get_state`": (
+                f"{on.turns[99].rru:g} / {cold.rru:g}",
+                "20 / -",
+            ),
+            "requests in a turn, mean / most after the first": (
+                f"{mean(sent):.1f} / {max(sent[1:])}",
+                "14 / -",
+            ),
+            "bytes stored after 100 turns": (f"{on.stored[100].item_bytes / 1e6:.2f} MB", "0.8 MB"),
+            "requests of `get_state`, warm / cold; of a history of 200": (
+                f"{state.requests} / {cold.requests}; {history.requests}",
+                "3; 5",
+            ),
+            "requests of a conversation's first turn, id of `new_conversation` / of the caller": (
+                f"{self._must(OURS[-1], 'short').turns[0].requests} / {on.turns[0].requests}",
+                "11",
+            ),
+            '`durability="exit"`, a new process each turn, mean of 20 turns: write units / read units / requests': (
+                " / ".join(f"{mean(getattr(cost, name) for cost in alone):.1f}" for name in ("wru", "rru", "requests")),
+                "7 / 2.5 / 4.9",
+            ),
+        }
+        return (Row(title, [*cells]) for title, cells in shown.items())
+
+    def _must(self, contender: str, workload: str = REFERENCE.key, network_ms: float = 0) -> Run:
+        """A run that a benchmark of full length has."""
+        run = self.results.run(contender, workload, network_ms)
+        assert run is not None
+        return run
+
     def ours(self) -> list[str]:
         return [label_of(key) for key in OURS if self.results.run(key, REFERENCE.key)]
 
@@ -151,18 +240,35 @@ class Tables:
         wrong = [run for run in self.results.runs if run.as_in_memory is False]
         return [(label_of(run.contender), BY_KEY[run.workload].title) for run in wrong]
 
-    def _row(self, title: str, cell: Cell, *, workload: str = REFERENCE.key, network_ms: float = 0) -> Row:
-        runs = [self.results.run(contender.key, workload, network_ms) for contender in self.columns]
-        return Row(title, [cell(run) if run and run.turns else NOTHING for run in runs])
+    def _row(
+        self,
+        title: str,
+        figure: Figure,
+        *,
+        shown: Callable[[float], str] = number,
+        workload: str = REFERENCE.key,
+        network_ms: float = 0,
+    ) -> Row:
+        """A row in which less is better."""
+        runs = {one.key: self.results.run(one.key, workload, network_ms) for one in self.columns}
+        values = {key: figure(run) if run and run.turns else None for key, run in runs.items()}
+        flaws = {key: flaw(run) if run and workload != REFERENCE.key else "" for key, run in runs.items()}
+        cells = [f"{NOTHING if value is None else shown(value)}{flaws[key]}" for key, value in values.items()]
+        peers = [(value, key) for key in PEERS if (value := values.get(key)) is not None and not flaws[key]]
+        on, off = (values.get(key) for key in reversed(OURS))
+        if on is None or not peers:
+            return Row(title, [*cells, NOTHING, NOTHING if on is None else "no"])
+        best, peer = min(peers)
+        if on <= best:
+            return Row(title, [*cells, label_of(peer), "no"])
+        without = off is not None and off <= best
+        loss = f"{title}: {label_of(peer)} {shown(best)}, this saver {shown(on)}" + (
+            f", without the transcript {shown(off)}" if off is not None else ""
+        )
+        return Row(title, [*cells, label_of(peer), "with the transcript" if without else "yes"], loss)
 
-    def _ending(self, run: Run) -> str:
-        return f"{len(run.turns)}, then fails" if run.failure else str(len(run.turns))
-
-    def _around(self, mark: int, figure: OfTurns) -> Cell:
-        def cell(run: Run) -> str:
-            return NOTHING if len(run.turns) < mark else number(figure(run.turns[max(0, mark - AROUND) : mark]))
-
-        return cell
+    def _around(self, mark: int, figure: OfTurns) -> Figure:
+        return lambda run: None if len(run.turns) < mark else figure(run.turns[max(0, mark - AROUND) : mark])
 
     def _ratio(self, ours: str, peer: str, figure: OfTurns) -> str:
         mine, theirs = (self.results.run(key, REFERENCE.key) for key in (ours, peer))
@@ -172,78 +278,40 @@ class Tables:
         return f"{figure(theirs.turns[:both]) / figure(mine.turns[:both]):.1f}"
 
 
+def _mean_wru(run: Run, turns: int) -> float:
+    return mean(cost.wru for cost in run.turns[:turns])
+
+
 def label_of(key: str) -> str:
     return next(contender.label for contender in CONTENDERS if contender.key == key)
 
 
-def mean_of(name: str, unit: float = 1) -> OfTurns:
-    return lambda costs: mean(getattr(cost, name) for cost in costs) / unit
-
-
-def median_of(name: str) -> OfTurns:
-    return lambda costs: median(getattr(cost, name) for cost in costs)
-
-
-def sum_of(name: str) -> OfTurns:
-    return lambda costs: sum(getattr(cost, name) for cost in costs)
-
-
-def number(value: float) -> str:
-    """Three figures or so."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
-
-
-def growth(run: Run) -> str:
-    """Write units of the last quarter of the turns by those of the second quarter."""
-    quarter = len(run.turns) // 4
-    if not quarter:
-        return NOTHING
-    wru = mean_of("wru")
-    return number(wru(run.turns[-quarter:]) / wru(run.turns[quarter : 2 * quarter]))
-
-
-def stored(run: Run, mark: int) -> str:
-    return number(run.stored[mark].billed_bytes / 1e6) if mark in run.stored else NOTHING
-
-
-def price(run: Run, mark: int) -> str:
-    return f"${1000 * run.dollars(1, mark):,.2f}" if len(run.turns) >= mark else NOTHING
-
-
-def rent(run: Run, mark: int) -> str:
-    return f"${1000 * dollars_a_month(run.stored[mark].billed_bytes):,.3f}" if mark in run.stored else NOTHING
-
-
-def call(cost: Cost) -> str:
-    units = f"{number(cost.wru)} WRU, " * bool(cost.wru) + f"{number(cost.rru)} RRU"
-    return f"{cost.requests} ({cost.round_trips}); {units}; {cost.wall_ms:,.0f} ms"
-
-
-def flaw(run: Run) -> str:
-    if run.failure:
-        return f", fails at turn {run.failure.turn}"
-    return ", **wrong state**" if run.as_in_memory is False else ""
-
-
-def shape_price(run: Run) -> str:
-    return f"${1000 * dollars_of(run.turns) / len(run.turns):,.3f}{flaw(run)}"
-
-
-def shape_counts(run: Run) -> str:
-    means = [number(mean(getattr(cost, name) for cost in run.turns)) for name in ("wru", "rru", "requests")]
-    weighed = run.stored.get(len(run.turns))
-    kilobytes = number(weighed.billed_bytes / 1000 / len(run.turns)) if weighed else NOTHING
-    return " / ".join([*means, kilobytes])
-
-
 def write_document(results: Results, folder: Path) -> Path:
     """Write the document; gives its path."""
+    path = folder / TEMPLATE.removesuffix(".jinja")
+    path.write_text(_rendered(TEMPLATE, results), encoding="utf-8")
+    return path
+
+
+def write_readme(results: Results, path: Path) -> Path:
+    """Write the figures that README.md has anew, between two marks; gives its path."""
+    before, mark, rest = path.read_text(encoding="utf-8").partition(README_MARKS[0])
+    _, end, after = rest.partition(README_MARKS[1])
+    assert mark
+    assert end
+    path.write_text(f"{before}{mark}\n{_rendered(README_TEMPLATE, results)}{end}{after}", encoding="utf-8")
+    return path
+
+
+def _rendered(template: str, results: Results) -> str:
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    text = environment.get_template(TEMPLATE).render(
-        tables=Tables(results), setting=results.setting, prices=PRICES, prices_since=PRICES_SINCE
+    text = environment.get_template(template).render(
+        tables=Tables(results),
+        setting=results.setting,
+        verdict=VERDICT,
+        prices=PRICES,
+        prices_since=PRICES_SINCE,
     )
-    path = folder / TEMPLATE.removesuffix(".jinja")
-    path.write_text(text + "\n" * (not text.endswith("\n")), encoding="utf-8")
-    return path
+    return text + "\n" * (not text.endswith("\n"))

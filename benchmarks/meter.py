@@ -101,7 +101,7 @@ class Meter:
         return units
 
 
-KINDS = {"c": "checkpoints", "w": "task writes", "s": "segments", "m": "older messages", "b": "parts", "r": "runs"}
+KINDS = {"c": "checkpoints", "w": "task writes", "s": "segments", "m": "older messages", "p": "parts", "r": "runs"}
 
 
 def kind_of(request: Request) -> str:

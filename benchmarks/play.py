@@ -16,14 +16,14 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from langgraph.graph.state import CompiledStateGraph
 
-from benchmarks.contenders import CONVERSATIONS, FLOOR, OURS, THREAD_ID, Contender, Opened, Place, config_for
+from benchmarks.contenders import CONVERSATIONS, FLOOR, OURS, THREAD_ID, USER, Contender, Opened, Place, config_for
 from benchmarks.logical_time import LogicalTime, logical_time
 from benchmarks.meter import Cost, Meter
 from benchmarks.runs import Failure, Run, Stored
 from benchmarks.weight import PutItems
 from benchmarks.workloads import Workload
+from langgraph_dynamo_conv import DynamoDBConversationSaver
 from tests.engines import Engine, create_table
 from tests.reference_chat import Prose
 from tests.table_size import table_size
@@ -74,13 +74,15 @@ class Player:
 
     def __init__(self, contender: Contender, workload: Workload, place: Place, prose: Prose) -> None:
         self.contender, self.workload, self.place, self.prose = contender, workload, place, prose
-        self.config = config_for(contender)
         self.opened = contender.open(place)
+        self.config = config_for(contender)
+        if workload.is_begun_here and isinstance(self.opened.saver, DynamoDBConversationSaver):
+            self.config = self.opened.saver.new_conversation(USER)
         self.put_items = PutItems()
         self.graph = self._compiled(self.opened)
         self.write_units: Counter[str] = Counter()
 
-    def _compiled(self, opened: Opened) -> CompiledStateGraph[Any]:
+    def _compiled(self, opened: Opened) -> Any:
         if opened.client is not None and self.contender.key not in OURS:
             self.put_items.follow(opened.client)
         return self.workload.build(self.prose).compile(checkpointer=opened.saver)
@@ -121,8 +123,11 @@ class Player:
         size = table_size(client, self.place.table_name) if ours else self.put_items.size
         return Stored(size.items, size.item_bytes, size.billed_bytes)
 
-    def state(self) -> dict[str, Any]:
-        return dict(self.graph.get_state(self.config).values)
+    def state(self) -> Any:
+        """The values of the newest state, as far as they are the same in every run: channels, or what a function
+        returned."""
+        values = self.graph.get_state(self.config).values
+        return self.workload.seen(values) if self.workload.seen else values
 
 
 def play(
@@ -134,7 +139,7 @@ def play(
     network_ms: float = 0,
     cold_starts: int = 0,
     weighed_at: Callable[[int], bool] = lambda _turn: False,
-) -> tuple[Run, dict[str, Any]]:
+) -> tuple[Run, Any]:
     """Play a conversation on a new table; gives what it cost and the state at its end.
 
     Args:
@@ -150,7 +155,7 @@ def play(
     run = Run(contender.key, workload.key, network_ms)
     with table_for(contender, engine) as (client, name), logical_time(time):
         place = Place(engine.endpoint_url or "", name, network_ms / 1000, time.seconds)
-        player = Player(contender, workload, place, Prose())
+        player = Player(contender, workload, place, workload.prose())
         try:
             for turn in range(1, turns + 1):
                 time.next_turn()

@@ -58,20 +58,21 @@ class Recorder(InMemorySaver):
         super().put_writes(config, writes, task_id, task_path)
 
 
+def long_chat(prose: Prose, count: int) -> list[Any]:
+    """So many messages of the reference chat: those of 25 turns, again and again under other ids."""
+    held: list[Any] = []
+    graph = chat_graph(prose).compile(checkpointer=InMemorySaver())
+    for _ in range(25):
+        held = graph.invoke(user_message(prose), CONFIG)["messages"]
+    copies = range(-(-count // len(held)))
+    return [one.model_copy(update={"id": f"{one.id}-{copied}"}) for copied in copies for one in held][:count]
+
+
 def recorded(messages: int, turns: int) -> tuple[list[Call], list[Call]]:
     """The calls that bring a chat to so many messages, in its last checkpoint alone; and those of the turns after."""
     prose, saver = Prose(), Recorder()
     graph = chat_graph(prose).compile(checkpointer=saver)
-    held: list[Any] = []
-    seeding = chat_graph(prose).compile(checkpointer=InMemorySaver())
-    for _ in range(25):
-        held = seeding.invoke(user_message(prose), CONFIG)["messages"]
-    long = [
-        message.model_copy(update={"id": f"{message.id}-{copied}"})
-        for copied in range(-(-messages // len(held)))
-        for message in held
-    ][:messages]
-    graph.update_state(CONFIG, {"messages": long}, as_node="agent")
+    graph.update_state(CONFIG, {"messages": long_chat(prose, messages)}, as_node="agent")
     before, saver.calls = saver.calls, []
     for _ in range(turns):
         graph.invoke(user_message(prose), CONFIG, durability="sync")

@@ -1,6 +1,7 @@
-"""What is played: the reference chat, and the same chat on other shapes of state.
+"""What is played: the reference chat, the same chat on other shapes of state, and agents of other shapes.
 
-All text is `Prose`, and comes from the seed and the turn alone, so every saver gets the same bytes.
+All text comes from the seed and the turn alone, so every saver gets the same bytes. Agents of other shapes say what is
+in Python's own documentation, to which nothing here was tuned.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from langgraph.graph.message import add_messages
 from langgraph.types import Durability
 from typing_extensions import TypedDict
 
+from tests.costs import flat_shapes
+from tests.costs.flat_shapes import Shape, Topics
 from tests.integration.agents import DeltaState
 from tests.reference_chat import Prose, chat_graph, user_message
 
@@ -121,15 +124,6 @@ def count_turn(_prose: Prose, turn: int) -> dict[str, Any]:
     return {"turn": turn}
 
 
-def parent_of_the_chat(prose: Prose) -> StateGraph[Any]:
-    """The reference chat as a subgraph, whose checkpoints have a namespace of their own."""
-    builder = StateGraph(MessagesState)
-    builder.add_node("assistant", chat_graph(prose).compile())
-    builder.add_edge(START, "assistant")
-    builder.add_edge("assistant", END)
-    return builder
-
-
 @dataclass(frozen=True)
 class Workload:
     """A graph and what its user brings.
@@ -142,6 +136,10 @@ class Workload:
         stateless: Whether every turn has a new saver and a new graph, as in a new process.
         durability: LangGraph's. With "sync" the counts repeat exactly where "async" lets a read of the same turn
             overtake a write, or be overtaken by it.
+        prose: Its text.
+        turns: How many are played; None for the share of the reference chat's that shapes of state have.
+        is_begun_here: Whether the saver makes up the conversation's id, where it can.
+        seen: What of a state is the same in every run; all of it unless given. Where it is not all, bytes vary.
     """
 
     key: str
@@ -150,6 +148,16 @@ class Workload:
     inputs: Inputs = say
     stateless: bool = False
     durability: Durability = "async"
+    prose: Callable[[], Prose] = Prose
+    turns: int | None = None
+    is_begun_here: bool = False
+    seen: Callable[[Any], Any] | None = None
+
+
+def without_ids_and_times(state: dict[str, Any]) -> Any:
+    """A deep agent's messages and files: it makes up ids of its tools' messages, and files have the time of day."""
+    files = {path: data["content"] for path, data in state["files"].items()}
+    return [(message.type, message.content) for message in state["messages"]], files
 
 
 REFERENCE = Workload("reference", "the reference chat", chat_graph)
@@ -165,8 +173,39 @@ SHAPES = (
     Workload("files", f"{FILES} files, one edited a turn", chat_on(WithFiles), say_and_edit_a_file),
     Workload("wide", f"a fan of {NODES} nodes", wide_graph, count_turn),
     Workload("delta", "the chat on a `DeltaChannel`", chat_on(DeltaState), durability="sync"),
-    Workload("subgraph", "the chat as a subgraph", parent_of_the_chat, durability="sync"),
     Workload("stateless", "the chat, a new process's saver every turn", chat_graph, stateless=True),
     Workload("exit", 'the chat, `durability="exit"`', chat_graph, durability="exit"),
 )
-BY_KEY = {workload.key: workload for workload in (REFERENCE, *SHAPES)}
+
+
+def of_shape(key: str, title: str, shape: Shape, turns: int, **more: Any) -> Workload:
+    return Workload(key, title, shape.build, shape.given, prose=Topics, turns=turns, is_begun_here=True, **more)
+
+
+FLAT = (
+    of_shape("short", "a chat of two turns", flat_shapes.REFERENCE, 2),
+    of_shape("images", "an image of 200 KB in each turn", flat_shapes.IMAGES, 20),
+    of_shape("subgraph", "a subgraph that shares `messages`", flat_shapes.SUBGRAPH, 100, durability="sync"),
+    of_shape("previous", "the functional API with `previous`", flat_shapes.PREVIOUS, 100),
+    of_shape(
+        "lambda",
+        '`durability="exit"`, a new process each turn',
+        flat_shapes.REFERENCE,
+        20,
+        stateless=True,
+        durability="exit",
+    ),
+    of_shape(
+        "deep",
+        "a deep agent with 200 files of 2 KB, one edited a turn",
+        flat_shapes.FILES_EDITED,
+        20,
+        durability="sync",
+        seen=without_ids_and_times,
+    ),
+    of_shape("retrieval", "20 documents of 4 KB replaced each turn", flat_shapes.RETRIEVAL, 20),
+    of_shape("short-delta", "a chat of two turns on a `DeltaChannel`", flat_shapes.DELTA, 2, durability="sync"),
+)
+"""Shapes that must cost the same at any length; docs/performance.md has their budgets."""
+
+BY_KEY = {workload.key: workload for workload in (REFERENCE, *SHAPES, *FLAT)}

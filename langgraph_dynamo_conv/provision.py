@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from langgraph_dynamo_conv._format.arguments import (
+from langgraph_dynamo_conv._arguments import (
     check_flag,
     check_function,
     check_mapping,

@@ -64,8 +64,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         row_bytes: The most bytes of messages that a row holds, at least 512, whoever began it. If None, a row is whole
             up to 16 KB, and one that another program began up to 300 KB; above that it holds the newest exchange.
         cache_bytes: Memory for what was last seen of each conversation; 0 to read everything every time.
-        consistent: Whether reads of the table are strongly consistent. False halves their cost, and may miss the
-            newest step.
+        consistent: Whether reads of the table are strongly consistent. False halves the cost; may miss the newest step.
         ttl: How long a conversation lives after its last turn, at least a second; None: until it is deleted. Then it
             is gone for every read at once; DynamoDB deletes its items after a quarter of `ttl` more (up to a day: all
             of it) and some days of its own. Savers of one table should have the same. See docs/expiry.md.
@@ -201,8 +200,8 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
             ValueError: An id of another type or shape.
             CorruptDataError: Stored bytes are damaged.
 
-        Cost: 2 requests side by side if this process has seen the conversation, else 3; more for large values. Read
-        units: the size of the state, or of what came since, by 4 KB. One more Query where there is no `thread_id`.
+        Cost: 2 requests side by side if this process knows the conversation, or its run stores at exit; else 3. More
+        for large values, or without a `thread_id`. Read units: what is new of the state, and of a run the row, by 4 KB.
         """
         return graph.get_tuple(self._runtime, self._target(config))
 
@@ -237,9 +236,9 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
     ) -> RunnableConfig:
         """Store a checkpoint; the config's `checkpoint_id` is its parent. Gives the config of what was stored.
 
-        The conversation row follows if the user's message has arrived or the run is over. Storing the same checkpoint
-        again is harmless. A warning is logged, once for each conversation, where its id is not greater than its
-        parent's: the clock of a host is behind, and LangGraph may forget the turn (docs/reliability.md).
+        The conversation row follows if the user's message has come or the run is over. Storing a checkpoint again is
+        harmless. A warning is logged, once for each conversation, where its id is not greater than its parent's: the
+        clock of a host is behind, and LangGraph may forget the turn (docs/reliability.md).
 
         Raises:
             ConversationNotFoundError: A config with a user and no `thread_id`, where the user has no conversation.
@@ -269,7 +268,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
             ValueError: The config names no `thread_id` or no `checkpoint_id`, or an id is of another type or shape.
 
         Cost: one UpdateItem, 1 write unit for each KB of what the task has written. Before it, one PutItem for each
-        350 KB of writes that do not fit into an item.
+        350 KB of writes that do not fit into an item; after it, to a `DeltaChannel`, a Query of 1 read unit.
         """
         graph.put_writes(self._runtime, self._target(config), writes, task_id, task_path)
 
@@ -316,8 +315,9 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         Args:
             thread_ids: The conversations.
             strategy: "keep_latest" keeps the newest checkpoint of each namespace with its writes, and of its ancestors
-                what a `DeltaChannel` of it still replays; the transcript stays whole. Segments and parts that were
-                written in the last hour stay until the next call. "delete" or "delete_all" is `delete_thread`.
+                what a `DeltaChannel` of it still replays; the transcript stays whole. A subgraph's call leaves nothing
+                once it is over (docs/storage-format.md). Segments and parts that were written in the last hour stay
+                until the next call. "delete" or "delete_all" is `delete_thread`.
             user_id: Only this user's share; everybody's if None.
 
         Cost: one read of each conversation, and one DeleteItem for each item that goes.
@@ -329,13 +329,13 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
     ) -> Mapping[str, DeltaChannelHistory]:
         """What each `DeltaChannel` replays: its writes since it was last stored, oldest first, and that value.
 
-        Cost: one Query for each MB of changes and of task writes in between, whatever the number of checkpoints.
+        Cost: two small Queries at once for what came since this process asked last; else one for each MB in between.
         """
         return graph.delta_history(self._runtime, self._target(config), channels)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Async `get_tuple`."""
-        return await self._runtime.run(partial(self.get_tuple, config))
+        return await self._runtime.step(partial(self.get_tuple, config))
 
     async def alist(
         self,
@@ -355,16 +355,16 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         config: RunnableConfig,
         checkpoint: Checkpoint,
         metadata: CheckpointMetadata,
-        new_versions: ChannelVersions,
+        new_versions: ChannelVersions,  # noqa: ARG002 - what changed is found by comparing
     ) -> RunnableConfig:
         """Async `put`."""
-        return await self._runtime.run(partial(self.put, config, checkpoint, metadata, new_versions))
+        return await graph.aput(self._runtime, self._target(config), config, checkpoint, metadata)
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Async `put_writes`."""
-        await self._runtime.run(partial(self.put_writes, config, writes, task_id, task_path))
+        await graph.aput_writes(self._runtime, self._target(config), writes, task_id, task_path)
 
     async def adelete_thread(self, thread_id: str, *, user_id: str | None = None) -> None:
         """Async `delete_thread`."""
@@ -388,7 +388,7 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
         """Async `get_delta_channel_history`."""
-        return await self._runtime.run(partial(self.get_delta_channel_history, config=config, channels=channels))
+        return await self._runtime.step(partial(self.get_delta_channel_history, config=config, channels=channels))
 
     @property
     def _runtime(self) -> Runtime:

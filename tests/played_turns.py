@@ -101,7 +101,7 @@ def wru_around(turns: Sequence[Turn], number: int) -> float:
 def figures(name: str, turns: Sequence[Turn]) -> str:
     """A line for a report."""
     requests = mean(turn.requests for turn in turns)
-    by_kind = {kind: sum(one.units for turn in turns for one in turn.writes(f"#{kind}#")) for kind in "cwsbm"}
+    by_kind = {kind: sum(one.units for turn in turns for one in turn.writes(f"#{kind}#")) for kind in "cwspm"}
     shares = ", ".join(f"{kind} {units / len(turns):.1f}" for kind, units in by_kind.items())
     middle = median(turn.wru for turn in turns)
     return f"{name}: {mean_wru(turns):.1f} WRU (median {middle:.1f}), of these {shares}; {requests:.1f} requests"

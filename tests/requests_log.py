@@ -1,8 +1,8 @@
 """What a boto3 DynamoDB client sent: operations, keys, bytes and capacity, read from its events.
 
-Capacity is what the engine reports. DynamoDB Local counts it as DynamoDB does, but a `TransactWriteItems`
-costs twice as much there; moto's figures mean nothing. A failed request reports none, though DynamoDB bills
-a failed condition like a write.
+Capacity is what AWS bills. The engine reports it, but for what DynamoDB Local reports as free: a Query that finds
+nothing, and a write that a condition refused (`billing`). A `TransactWriteItems` costs twice as much on DynamoDB Local
+as in AWS; moto's figures mean nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from tests.billing import READS, REFUSED, least_read_units, refused_write_units
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 WRITES = frozenset({"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem", "TransactWriteItems"})
 _CONTEXT = "requests_log"
+_PARAMS = "requests_log_params"
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,8 @@ class Request:
     Args:
         operation: DynamoDB's name of it, for instance "PutItem".
         table_key: `conversation_id` and `user_id` of the item, where the request names one item.
-        table_units: Capacity that the table consumed: write units or read units, as the operation is.
-        index_units: Capacity that its indexes consumed.
+        table_units: Capacity that AWS bills for the table: write units or read units, as the operation is.
+        index_units: The same for its indexes.
         request_bytes: Size of the request's body.
         response_bytes: Size of the answer's body; 0 if none came.
         error: DynamoDB's code, or the exception's name where no answer came; None if it succeeded.
@@ -120,8 +123,11 @@ class RequestLog:
         self, params: dict[str, Any], model: OperationModel, context: dict[str, Any], **_: Any
     ) -> None:
         context[_CONTEXT] = {"table_key": _table_key(params), "request_bytes": 0, "started": time.perf_counter()}
+        context[_PARAMS] = params
         if model.input_shape is not None and "ReturnConsumedCapacity" in model.input_shape.members:
             params["ReturnConsumedCapacity"] = "INDEXES"
+        if "ConditionExpression" in params:
+            params["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
 
     def _sent(self, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
         context[_CONTEXT] |= {"request_bytes": len(params["body"]), "started": time.perf_counter()}
@@ -134,13 +140,13 @@ class RequestLog:
         context: dict[str, Any],
         **_: Any,
     ) -> None:
-        table_units, index_units = _units(parsed.get("ConsumedCapacity", []))
+        table_units, index_units = _billed(model.name, context[_PARAMS], parsed)
         self._record(
             operation=model.name,
             table_units=table_units,
             index_units=index_units,
             response_bytes=len(http_response.content),
-            error=parsed.get("Error", {}).get("Code"),
+            error=_code(parsed),
             **context[_CONTEXT],
         )
 
@@ -165,6 +171,24 @@ def _table_key(params: dict[str, Any]) -> tuple[str, str] | None:
     if "conversation_id" not in key or "user_id" not in key:
         return None
     return key["conversation_id"]["S"], key["user_id"]["S"]
+
+
+def _code(parsed: dict[str, Any]) -> str | None:
+    """DynamoDB's code of an answer that is an error, or None."""
+    code: str | None = parsed.get("Error", {}).get("Code")
+    return code
+
+
+def _billed(operation: str, params: dict[str, Any], parsed: dict[str, Any]) -> tuple[float, float]:
+    """Units of the table and of its indexes that AWS bills for an answered request."""
+    code = _code(parsed)
+    if code == REFUSED:
+        return refused_write_units(operation, params, parsed.get("Item")), 0.0
+    table_units, index_units = _units(parsed.get("ConsumedCapacity", []))
+    if code is None and operation in READS and not table_units + index_units:
+        least = least_read_units(params)
+        return (0.0, least) if "IndexName" in params else (least, 0.0)
+    return table_units, index_units
 
 
 def _units(consumed: dict[str, Any] | list[dict[str, Any]]) -> tuple[float, float]:

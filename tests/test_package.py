@@ -17,10 +17,12 @@ NAME = PACKAGE.name
 ORDER = (
     "_visible",
     "errors",
+    "_arguments",
     "_format",
     "_state",
     "_storage",
     "_checkpoints",
+    "_history",
     "_content",
     "_transcript",
     "_rows",

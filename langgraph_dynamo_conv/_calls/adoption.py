@@ -17,7 +17,7 @@ from langgraph.checkpoint.base.id import uuid6
 from langgraph_dynamo_conv._calls.config import config_of_state
 from langgraph_dynamo_conv._calls.row_failures import surviving_an_unreadable_row
 from langgraph_dynamo_conv._calls.runtime import Runtime
-from langgraph_dynamo_conv._checkpoints.store import Loaded
+from langgraph_dynamo_conv._checkpoints.loading import Loaded
 from langgraph_dynamo_conv._format.keys import Namespace, Scope
 from langgraph_dynamo_conv._rows.row import Row
 from langgraph_dynamo_conv._rows.steps import is_offered, offered_id
@@ -129,10 +129,10 @@ def _extended(value: Any, new: Sequence[BaseMessage]) -> Any:
 def replayed(runtime: Runtime, namespace: Namespace, loaded: Loaded) -> Iterator[Any]:
     """What a `DeltaChannel` of messages was stored as last, and what was written to it since."""
     channel, scope = runtime.row_updater.channel, namespace.scope
-    history = runtime.history.delta(namespace, loaded.stored.checkpoint_id, [channel])
+    history = runtime.deltas.delta(namespace, loaded.stored.checkpoint_id, [channel])
     for writes, seed in history.values():
         if seed is not None:
-            yield runtime.history.value(scope, seed)
+            yield runtime.deltas.value(scope, seed)
         yield from (value for _, _, value in runtime.writes.to_python(scope, writes))
 
 

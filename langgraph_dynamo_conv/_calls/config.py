@@ -8,7 +8,7 @@ from typing import Any, SupportsIndex
 
 from langchain_core.runnables import RunnableConfig
 
-from langgraph_dynamo_conv._format.arguments import check_mapping
+from langgraph_dynamo_conv._arguments import check_mapping
 from langgraph_dynamo_conv._format.keys import (
     Scope,
     check_checkpoint_id,
@@ -56,6 +56,9 @@ class OwnedThreadId(str):
 _RUN = "__pregel_runtime"
 """Where LangGraph has the object that it hands to `get_tuple` and to every `put` of a run."""
 
+_DURABILITY = "__pregel_durability"
+"""Where LangGraph has the durability that a run was given."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -68,6 +71,7 @@ class Target:
         checkpoint_id: The checkpoint, or None for the newest.
         created_at: Which conversation is meant, where there is no `thread_id`; None for the newest.
         run: LangGraph's object for the run that asks: the same in all of its calls; None outside of a run.
+        is_stored_at_exit: Whether that run, as it says, stores its state once, at its end, and no task writes.
     """
 
     user_id: str
@@ -76,6 +80,12 @@ class Target:
     checkpoint_id: str | None
     created_at: str | None
     run: object = None
+    is_stored_at_exit: bool = False
+
+    @property
+    def is_stored_at_once(self) -> bool:
+        """Whether it is a call of a run that stores each step as it comes about."""
+        return self.run is not None and not self.is_stored_at_exit
 
     @classmethod
     def of(cls, config: RunnableConfig, default_user_id: str | None) -> Target:
@@ -91,6 +101,7 @@ class Target:
             None if checkpoint_id in (None, "") else check_checkpoint_id(checkpoint_id),
             None if created_at is None else check_created_at(created_at),
             configurable.get(_RUN),
+            configurable.get(_DURABILITY) == "exit",
         )
 
 

@@ -15,10 +15,10 @@ from langgraph.checkpoint.serde.types import INTERRUPT, _DeltaSnapshot
 
 from langgraph_dynamo_conv._calls.adoption import replayed, store_after
 from langgraph_dynamo_conv._calls.runtime import Runtime
-from langgraph_dynamo_conv._checkpoints.history import HistoryQuery
-from langgraph_dynamo_conv._checkpoints.store import Loaded
+from langgraph_dynamo_conv._checkpoints.loading import Loaded
 from langgraph_dynamo_conv._format.keys import Namespace, Scope
-from langgraph_dynamo_conv._format.tree import Leaf, leaves
+from langgraph_dynamo_conv._format.tree import Leaf, leaves, to_python
+from langgraph_dynamo_conv._history.listing import HistoryQuery
 from langgraph_dynamo_conv._rows.erasing import Erasure
 from langgraph_dynamo_conv._rows.pages import StaleRow
 from langgraph_dynamo_conv._rows.updates import is_pending
@@ -78,8 +78,7 @@ class _Search:
     def _is_in(self, leaf: Leaf, blobs: dict[str, bytes]) -> bool:
         digest = leaf.plain_digest()
         if digest not in self._seen:
-            data = leaf.data if leaf.data is not None else blobs[leaf.at.digest]  # type: ignore[union-attr]
-            value = self.runtime.serializer.loads((leaf.typ, data))
+            value = to_python(leaf, self.runtime.serializer.loads, blobs)
             self._seen[digest] = mentions(value, self.names, self.former)
         return self._seen[digest]
 

@@ -17,13 +17,13 @@ from langgraph.checkpoint.base import (
     get_checkpoint_metadata,
 )
 
+from langgraph_dynamo_conv._arguments import check_choice, check_count, check_mapping
 from langgraph_dynamo_conv._calls import adoption
 from langgraph_dynamo_conv._calls.config import Target, config_for, config_of_state, configurable_of
 from langgraph_dynamo_conv._calls.row_failures import surviving_an_unreadable_row, surviving_the_row
 from langgraph_dynamo_conv._calls.runtime import Runtime
-from langgraph_dynamo_conv._checkpoints.history import HistoryQuery
-from langgraph_dynamo_conv._checkpoints.store import Loaded
-from langgraph_dynamo_conv._format.arguments import check_choice, check_count, check_mapping
+from langgraph_dynamo_conv._checkpoints.loading import Loaded
+from langgraph_dynamo_conv._format.items import Origin
 from langgraph_dynamo_conv._format.keys import (
     Namespace,
     Scope,
@@ -32,6 +32,7 @@ from langgraph_dynamo_conv._format.keys import (
     check_text,
     check_thread_id,
 )
+from langgraph_dynamo_conv._history.listing import HistoryQuery
 from langgraph_dynamo_conv._rows.starts import RunStart
 from langgraph_dynamo_conv._state.checkpoint_tree import checkpoint_of, metadata_of, sections_of
 from langgraph_dynamo_conv._state.order import seconds_behind
@@ -48,11 +49,19 @@ def get_tuple(runtime: Runtime, target: Target) -> CheckpointTuple | None:
     if scope is None:
         return None
     namespace = scope.namespace(target.ns or "")
-    loaded = runtime.checkpoints.load(namespace, target.checkpoint_id)
+    is_run = namespace.ns == "" and target.checkpoint_id is None and target.run is not None
+    known_rows = runtime.shared.rows
+    row_seen = partial(runtime.rows.note, scope) if is_run and scope not in known_rows else None
+    few_writes = is_run and target.is_stored_at_exit
+    loaded = runtime.checkpoints.load(namespace, target.checkpoint_id, row_seen, few_writes=few_writes)
+    runtime.deltas.saw(namespace, loaded.stored if loaded is not None else None)
+    found: CheckpointTuple | None = None
     if loaded is not None:
-        found: CheckpointTuple | None = _tuple_of(runtime, namespace, loaded)
-    else:
-        found = adoption.offered(runtime, scope, target.checkpoint_id) if namespace.ns == "" else None
+        found = _tuple_of(runtime, namespace, loaded)
+    elif namespace.ns == "" and (row_seen is None or scope not in known_rows or known_rows.get(scope) is not None):
+        found = adoption.offered(runtime, scope, target.checkpoint_id)
+    if found is not None:
+        runtime.shared.underway.note_done((namespace, found.checkpoint["id"]))
     if namespace.ns == "" and target.run is not None:
         step = found.metadata.get("step") if found is not None else None
         checkpoint_id = found.checkpoint["id"] if found is not None else None
@@ -93,7 +102,24 @@ def _history(runtime: Runtime, target: Target | None, query: HistoryQuery) -> It
 def put(
     runtime: Runtime, target: Target, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata
 ) -> RunnableConfig:
-    """Store one checkpoint; the row follows once it is stored."""
+    """Store one checkpoint, once that which it may refer to is stored; the row follows once it is stored itself."""
+    if (caller := _caller(target, metadata)) is not None:
+        runtime.shared.underway.until_done(caller)
+    return _put(runtime, target, config, checkpoint, metadata)
+
+
+async def aput(
+    runtime: Runtime, target: Target, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata
+) -> RunnableConfig:
+    """The same for an event loop."""
+    if (caller := _caller(target, metadata)) is not None:
+        await runtime.shared.underway.auntil_done(caller)
+    return await runtime.step(partial(_put, runtime, target, config, checkpoint, metadata))
+
+
+def _put(
+    runtime: Runtime, target: Target, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata
+) -> RunnableConfig:
     check_mapping("checkpoint", checkpoint)
     check_mapping("metadata", metadata)
     merged = cast("dict[str, Any]", get_checkpoint_metadata(config, metadata))
@@ -116,7 +142,10 @@ def put(
     parent = runtime.checkpoints.get(namespace, parent_id) if parent_id else None
     if is_root and parent is None and parent_id is not None:
         parent = adoption.materialize(runtime, scope, parent_id)
-    stored = runtime.store_checkpoint(namespace, checkpoint_id, parent_id, parent, sections, run_id)
+    origin = None if is_root else _origin_of(namespace.ns, merged.get("parents"))
+    if origin is not None and target.is_stored_at_exit:
+        origin = runtime.checkpoints.newest_seen(scope, origin)
+    stored = runtime.store_checkpoint(namespace, checkpoint_id, parent_id, parent, sections, run_id, origin=origin)
     if is_root:
         with surviving_the_row(scope):
             start = runtime.shared.starts.of(target.run)
@@ -126,6 +155,33 @@ def put(
             if row is not None:
                 runtime.titler.consider(row)
     return config_for(scope, namespace.ns, checkpoint_id)
+
+
+def _caller(target: Target, metadata: object) -> tuple[Namespace, str] | None:
+    """The checkpoint that a running graph has called a sub-graph from, whose first checkpoint comes: LangGraph may only
+    be about to store it, since one waits for the one before."""
+    if target.scope is None or not target.ns or target.checkpoint_id is not None or not target.is_stored_at_once:
+        return None
+    origin = _origin_of(target.ns, metadata.get("parents") if isinstance(metadata, Mapping) else None)
+    return (target.scope.namespace(origin.ns), origin.checkpoint_id) if origin is not None else None
+
+
+def _written_on(target: Target) -> tuple[Namespace, str] | None:
+    """The checkpoint that a task of a running graph writes on: LangGraph may only be about to store it too."""
+    if target.scope is None or target.checkpoint_id is None or not target.is_stored_at_once:
+        return None
+    return target.scope.namespace(target.ns or ""), target.checkpoint_id
+
+
+def _origin_of(ns: str, parents: object) -> Origin | None:
+    """The checkpoint that a sub-graph was called from, as its checkpoint's metadata name it: the nearest of them."""
+    if not isinstance(parents, Mapping):
+        return None
+    around = [one for one in parents if isinstance(one, str) and ns.startswith(f"{one}|" if one else "") and one != ns]
+    nearest = max(around, key=len, default=None)
+    if nearest is None or not isinstance(parents[nearest], str) or not parents[nearest]:
+        return None
+    return Origin(nearest, check_checkpoint_id(parents[nearest]))
 
 
 def _warn_of_clocks(runtime: Runtime, scope: Scope, checkpoint_id: str, parent_id: str) -> None:
@@ -149,7 +205,25 @@ def _warn_of_clocks(runtime: Runtime, scope: Scope, checkpoint_id: str, parent_i
 def put_writes(
     runtime: Runtime, target: Target, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
 ) -> None:
-    """Store one task's writes; the row follows an interrupt or a failure of the root."""
+    """Store one task's writes, once what they may refer to is stored; the row follows an interrupt or a failure of the
+    root."""
+    if (written_on := _written_on(target)) is not None:
+        runtime.shared.underway.until_done(written_on)
+    _put_writes(runtime, target, writes, task_id, task_path)
+
+
+async def aput_writes(
+    runtime: Runtime, target: Target, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
+) -> None:
+    """The same for an event loop."""
+    if (written_on := _written_on(target)) is not None:
+        await runtime.shared.underway.auntil_done(written_on)
+    await runtime.step(partial(_put_writes, runtime, target, writes, task_id, task_path))
+
+
+def _put_writes(
+    runtime: Runtime, target: Target, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
+) -> None:
     if target.scope is None or target.checkpoint_id is None:
         raise ValueError("put_writes needs a config with thread_id and checkpoint_id, as put gives it")
     scope, ns = target.scope, target.ns or ""
@@ -157,7 +231,8 @@ def put_writes(
     _check_writes(writes)
     if ns == "":
         runtime.row_updater.writes(scope, target.checkpoint_id, task_id, {channel for channel, _ in writes})
-    runtime.store_writes(scope.namespace(ns), target.checkpoint_id, task_id, task_path, writes)
+    in_run = target.run is not None
+    runtime.store_writes(scope.namespace(ns), target.checkpoint_id, task_id, task_path, writes, in_run=in_run)
     if ns == "":
         with surviving_the_row(scope):
             start = runtime.shared.starts.of(target.run)
@@ -170,12 +245,12 @@ def delta_history(runtime: Runtime, target: Target, channels: Sequence[str]) -> 
     scope = target.scope or _scope_by_index(runtime, target)
     if scope is None or not channels:
         return {channel: {"writes": []} for channel in channels}
-    delta = runtime.history.delta(scope.namespace(target.ns or ""), target.checkpoint_id, channels)
+    delta = runtime.deltas.delta(scope.namespace(target.ns or ""), target.checkpoint_id, channels)
     histories: dict[str, DeltaChannelHistory] = {}
     for channel, (writes, seed) in delta.items():
         histories[channel] = {"writes": runtime.writes.to_python(scope, writes)}
         if seed is not None:
-            histories[channel]["seed"] = runtime.history.value(scope, seed)
+            histories[channel]["seed"] = runtime.deltas.value(scope, seed)
     return histories
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from langgraph_dynamo_conv._checkpoints.removal import Removal
 from langgraph_dynamo_conv._format.items import key_attributes, key_of, stamp, text_of
 from langgraph_dynamo_conv._format.keys import SK, Scope, check_each, check_text, check_user_id, parse_sk, run_partition
+from langgraph_dynamo_conv._history.removal import Removal
 from langgraph_dynamo_conv._rows.rows import Rows
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._storage.recent import Recent

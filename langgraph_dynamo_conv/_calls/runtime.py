@@ -11,25 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from langgraph_dynamo_conv._calls import runs
-from langgraph_dynamo_conv._calls.directory import Directory
-from langgraph_dynamo_conv._calls.runs import Runs
-from langgraph_dynamo_conv._calls.titles import TitleFunction, Titler
-from langgraph_dynamo_conv._checkpoints import blobs, ended
-from langgraph_dynamo_conv._checkpoints.blobs import Blobs, KnownBlobs
-from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
-from langgraph_dynamo_conv._checkpoints.copying import Copying
-from langgraph_dynamo_conv._checkpoints.ended import EndedConversations
-from langgraph_dynamo_conv._checkpoints.history import History
-from langgraph_dynamo_conv._checkpoints.removal import Removal
-from langgraph_dynamo_conv._checkpoints.renewal import Renewal
-from langgraph_dynamo_conv._checkpoints.store import Checkpoints
-from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
-from langgraph_dynamo_conv._format.arguments import (
+from langgraph_dynamo_conv._arguments import (
     check_count,
     check_flag,
     check_function,
@@ -37,8 +24,26 @@ from langgraph_dynamo_conv._format.arguments import (
     check_name,
     check_words,
 )
+from langgraph_dynamo_conv._calls import runs
+from langgraph_dynamo_conv._calls.directory import Directory
+from langgraph_dynamo_conv._calls.runs import Runs
+from langgraph_dynamo_conv._calls.titles import TitleFunction, Titler
+from langgraph_dynamo_conv._checkpoints import blobs, ended
+from langgraph_dynamo_conv._checkpoints.blobs import Blobs, KnownBlobs
+from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
+from langgraph_dynamo_conv._checkpoints.ended import EndedConversations
+from langgraph_dynamo_conv._checkpoints.loading import Checkpoints
+from langgraph_dynamo_conv._checkpoints.replays import KnownDeltas
+from langgraph_dynamo_conv._checkpoints.store import CheckpointStore
+from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
 from langgraph_dynamo_conv._format.frames import Codec
+from langgraph_dynamo_conv._format.items import Origin
 from langgraph_dynamo_conv._format.keys import Namespace, Scope
+from langgraph_dynamo_conv._history.copying import Copying
+from langgraph_dynamo_conv._history.deltas import Deltas
+from langgraph_dynamo_conv._history.listing import History
+from langgraph_dynamo_conv._history.removal import Removal
+from langgraph_dynamo_conv._history.renewal import Renewal
 from langgraph_dynamo_conv._rows import rows, updates
 from langgraph_dynamo_conv._rows.erasing import Erasing
 from langgraph_dynamo_conv._rows.large_messages import LargeMessages
@@ -50,17 +55,23 @@ from langgraph_dynamo_conv._rows.steps import Steps, known_steps
 from langgraph_dynamo_conv._rows.updates import EarlyStatuses, RowUpdater
 from langgraph_dynamo_conv._state.checkpoint_tree import CheckpointTree
 from langgraph_dynamo_conv._state.expiry import Expiry
+from langgraph_dynamo_conv._state.planning import Caller
 from langgraph_dynamo_conv._state.serializer import serializer_of
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.bucket import Bucket
 from langgraph_dynamo_conv._storage.forks import renew_in_children
 from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._storage.table import Table
+from langgraph_dynamo_conv._storage.underway import Underway
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 T = TypeVar("T")
+
+STEP_THREADS = 4
+"""Threads for the `a*` calls of a running graph. One thread runs Python at a time, and the event loop waits its turn
+among those that want to: with 32 of them it stood still several times as long, and no more turns were done."""
 
 
 def table_of(
@@ -145,10 +156,13 @@ class Shared:
         self.expiry = Expiry(options.ttl, options.clock)
         self.codec = Codec()
         self.cache = CheckpointCache(options.cache_bytes)
+        self.deltas = KnownDeltas()
         self.blobs: KnownBlobs = Recent(blobs.REMEMBERED)
         self.ended: Recent[Scope, bool] = Recent(ended.REMEMBERED)
         self.expiries: Recent[Namespace, tuple[str, int | None]] = Recent(ended.REMEMBERED)
         self.rows: KnownRows = Recent(rows.REMEMBERED)
+        self.underway: Underway[tuple[Namespace, str]] = Underway()
+        self.writing: Underway[tuple[Namespace, str]] = Underway()
         self.starts = RunStarts()
         self.steps = known_steps()
         self.warned_of_clocks: Recent[Scope, bool] = Recent(updates.REMEMBERED)
@@ -160,21 +174,29 @@ class Shared:
     def renew(self) -> None:
         """In a forked child: without the parent's threads, and with a lock that is free."""
         self._lock = threading.Lock()
-        self._pool: ThreadPoolExecutor | None = None
+        self._pools: dict[str, ThreadPoolExecutor] = {}
+
+    @property
+    def step_pool(self) -> ThreadPoolExecutor:
+        """The threads that run the `a*` calls of a running graph: few, so that the event loop is not held up."""
+        return self._threads("step", min(STEP_THREADS, self.table.connections))
 
     @property
     def pool(self) -> ThreadPoolExecutor:
-        """The threads that run the `a*` calls: as many as requests can be under way."""
+        """The threads that run all other `a*` calls, which may take long: as many as requests can be under way."""
+        return self._threads("call", self.table.connections)
+
+    def _threads(self, name: str, most: int) -> ThreadPoolExecutor:
         with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(self.table.connections, "dynamo-conv-call")
-            return self._pool
+            if name not in self._pools:
+                self._pools[name] = ThreadPoolExecutor(most, f"dynamo-conv-{name}")
+            return self._pools[name]
 
     def close(self) -> None:
         """Wait for calls under way and stop all threads."""
         with self._lock:
-            pool, self._pool = self._pool, None
-        if pool is not None:
+            pools, self._pools = self._pools, {}
+        for pool in pools.values():
             pool.shutdown(wait=True)
         self.table.close()
 
@@ -197,17 +219,21 @@ class Runtime:
         self.serializer = serializer
         self.table = table
         self.expiry = expiry
-        self.blobs = Blobs(table, serializer.codec, expiry, shared.bucket, shared.blobs)
+        stored_blobs = expiry, shared.bucket, shared.blobs, cache
+        self.blobs = Blobs(table, serializer.codec, *stored_blobs)
         self.writes = TaskWrites(table, serializer, self.blobs, expiry)
         ended = EndedConversations(table, self.writes, expiry, shared.ended, shared.expiries)
-        self.checkpoints = Checkpoints(table, serializer.codec, cache, self.blobs, self.writes, expiry, ended)
-        self.history = History(table, serializer, self.checkpoints, self.blobs, self.writes, expiry, ended)
+        of_process = expiry, ended, shared.underway
+        self.checkpoints = Checkpoints(table, serializer.codec, cache, self.blobs, self.writes, *of_process)
         of_checkpoints = self.checkpoints, self.blobs, self.writes
-        self.removal = Removal(table, serializer, cache, *of_checkpoints, expiry, options.messages_channel)
+        self.store = CheckpointStore(table, serializer.codec, cache, *of_checkpoints, shared.writing)
+        self.history = History(table, serializer, *of_checkpoints, expiry, ended)
+        self.deltas = Deltas(table, serializer, cache, *of_checkpoints, expiry, shared.deltas)
+        self.removal = Removal(table, serializer, cache, *of_checkpoints, expiry, options.messages_channel, self.store)
         self.renewal = Renewal(table, serializer, cache, self.checkpoints, self.removal, self.writes, expiry, ended)
         self.copying = Copying(table, self.blobs, expiry)
         transcript_codec = serializer.codec if options.encrypt_transcript else shared.codec
-        transcript_blobs = Blobs(table, transcript_codec, expiry, shared.bucket, shared.blobs)
+        transcript_blobs = Blobs(table, transcript_codec, *stored_blobs)
         large, limits = LargeMessages(transcript_codec, transcript_blobs), RowLimits(options.row_bytes)
         self.pages = Pages(table, transcript_codec, expiry)
         self.rows = Rows(table, transcript_codec, self.pages, large, expiry, limits, shared.rows, now)
@@ -218,7 +244,7 @@ class Runtime:
             self.rows,
             self.checkpoints,
             self.removal,
-            Steps(self.checkpoints, self.history, self.writes, options.messages_channel, shared.steps),
+            Steps(self.checkpoints, self.deltas, self.writes, options.messages_channel, shared.steps),
             channel=options.messages_channel,
             transcript=options.transcript,
             early=shared.early,
@@ -239,6 +265,7 @@ class Runtime:
         run_id: str | None = None,
         *,
         is_apart: bool = False,
+        origin: Origin | None = None,
     ) -> StoredCheckpoint:
         """Store a checkpoint, while what it builds on lives on with it. Storing the same one again is harmless.
 
@@ -250,13 +277,26 @@ class Runtime:
             sections: The rest of the checkpoint, as `sections_of` gave it.
             run_id: The run that made it, or None.
             is_apart: Whether it shares no stored bytes with its parent.
+            origin: What a sub-graph was called from, or None.
 
-        Cost: that of `Checkpoints.save`, and of `Renewal.times`.
+        Cost: that of `CheckpointStore.save`, of `Renewal.times`, and of `Deltas.saved`.
         """
-        times = self.renewal.times(namespace, checkpoint_id, parent)
-        base = None if is_apart else parent
-        state = CheckpointTree(sections, self.serializer, base)
-        return self.checkpoints.save(namespace, checkpoint_id, parent_id, base, state, run_id, times)
+        with self.shared.underway.doing((namespace, checkpoint_id)):
+            caller = self._caller(namespace.scope, origin) if parent is None else None
+            times = self.renewal.times(namespace, checkpoint_id, parent, caller)
+            base = None if is_apart else parent
+            state = CheckpointTree(sections, self.serializer, base)
+            of_parent = parent_id, base, state
+            stored = self.store.save(namespace, checkpoint_id, *of_parent, run_id, times, caller)
+        self.deltas.saved(namespace, stored)
+        return stored
+
+    def _caller(self, scope: Scope, origin: Origin | None) -> Caller | None:
+        """What this process knows of the checkpoint that a sub-graph was called from."""
+        if origin is None:
+            return None
+        stored = self.checkpoints.settled(scope.namespace(origin.ns), origin.checkpoint_id)
+        return Caller(origin, stored) if stored is not None else None
 
     def store_writes(
         self,
@@ -265,20 +305,34 @@ class Runtime:
         task_id: str,
         task_path: str,
         writes: Sequence[tuple[str, Any]],
+        *,
+        in_run: bool = False,
     ) -> None:
-        """Store a task's writes, while the checkpoint that they are on lives on with them. See `TaskWrites.save`."""
+        """Store a task's writes, while the checkpoint that they are on lives on with them. See `TaskWrites.save`, and
+        `History.wrote`."""
         self.renewal.before_writes(namespace, checkpoint_id)
-        self.writes.save(namespace, checkpoint_id, task_id, task_path, writes)
+        state = partial(self.checkpoints.settled, namespace, checkpoint_id)
+        with self.shared.writing.doing((namespace, checkpoint_id)):
+            self.writes.save(namespace, checkpoint_id, task_id, task_path, writes, state)
+        self.deltas.wrote(namespace, checkpoint_id, {channel for channel, _ in writes}, in_run=in_run)
 
     def forget(self, thread_id: str, user_id: str | None = None) -> None:
         """What was seen of a conversation, and of the runs that wrote to it, no longer counts."""
         self.rows.forget(thread_id, user_id)
         self.runs.forget(thread_id)
 
+    async def step(self, call: Callable[[], T]) -> T:
+        """Run a call of a running graph in one of few threads, in the caller's context."""
+        return await _run_in(self.shared.step_pool, call)
+
     async def run(self, call: Callable[[], T]) -> T:
-        """Run a call in a thread of the pool, in the caller's context."""
-        context = contextvars.copy_context()
-        return await asyncio.get_running_loop().run_in_executor(self.shared.pool, context.run, call)
+        """Run any other call in a thread, in the caller's context."""
+        return await _run_in(self.shared.pool, call)
 
     def _submit(self, call: Callable[[], Any]) -> None:
         self.shared.pool.submit(call)
+
+
+async def _run_in(pool: ThreadPoolExecutor, call: Callable[[], T]) -> T:
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(pool, context.run, call)

@@ -10,17 +10,26 @@ says when it was written, so that `prune` leaves alone what a run under way is a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from hashlib import blake2b
-from typing import Any
+from itertools import accumulate, chain
+from typing import Any, NamedTuple
 
+from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import AttributeMap, bytes_item, bytes_of, key_of, stamp
 from langgraph_dynamo_conv._format.keys import Key, Scope, is_pointer, object_name, parse_sk
-from langgraph_dynamo_conv._format.limits import LARGE_ELEMENT_BYTES, OBJECT_RANGE_BYTES, PART_BYTES
-from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Node, leaves, with_leaves
+from langgraph_dynamo_conv._format.limits import (
+    LARGE_ELEMENT_BYTES,
+    MIN_MOVED_BYTES,
+    MIN_MOVED_LEAF_BYTES,
+    OBJECT_RANGE_BYTES,
+    PART_BYTES,
+)
+from langgraph_dynamo_conv._format.pieces import cut
+from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Node, Pieces, Slice, leaves, with_leaves
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._storage.bucket import Bucket
 from langgraph_dynamo_conv._storage.recent import Recent
@@ -30,18 +39,29 @@ from langgraph_dynamo_conv.errors import BucketRequiredError, CorruptDataError
 _CONTEXT = "value"
 """Checksum context of every blob: it is found by its digest, wherever it is."""
 
-REMEMBERED = 256
+REMEMBERED = 2048
 _REMEMBERED_SECONDS = 300.0
 """How long a blob that this process wrote is taken to be there still; far below `prune`'s grace."""
 
 _PARTS_PER_QUERY = 2
 """Two parts of 350 KB stay below the 1 MB of a page."""
 
-PendingBlobs = dict[str, bytes]
-"""Blobs that are not stored yet: frames by digest."""
+Known = tuple[Scope, bytes]
+"""A conversation and the digest of a plain value."""
 
-KnownBlobs = Recent[tuple[Scope, bytes], tuple[BlobRef, float]]
-"""Blobs that this process has stored, and when, by conversation and digest of the plain value."""
+
+class PendingBlob(NamedTuple):
+    """A blob that is not stored yet: its frame, and where plain values are from then on."""
+
+    frame: bytes
+    known: Sequence[tuple[Known, BlobRef | Slice]] = ()
+
+
+PendingBlobs = dict[str, PendingBlob]
+"""Blobs that are not stored yet, by digest."""
+
+KnownBlobs = Recent[Known, tuple[BlobRef | Slice, float]]
+"""Where this process has stored values as blobs, and when."""
 
 
 class Blobs:
@@ -53,9 +73,19 @@ class Blobs:
         expiry: How long conversations live.
         bucket: Where blobs above its threshold go, or None.
         known: Blobs that this process has stored.
+        cache: Where what was stored or read is kept.
     """
 
-    def __init__(self, table: Table, codec: Codec, expiry: Expiry, bucket: Bucket | None, known: KnownBlobs) -> None:
+    def __init__(
+        self,
+        table: Table,
+        codec: Codec,
+        expiry: Expiry,
+        bucket: Bucket | None,
+        known: KnownBlobs,
+        cache: CheckpointCache,
+    ) -> None:
+        self._cache = cache
         self._table = table
         self._bucket = bucket
         self._codec = codec
@@ -63,42 +93,108 @@ class Blobs:
         self._known = known
 
     def place(
-        self, node: Node, scope: Scope, pending: PendingBlobs, stored: Mapping[bytes, BlobRef] | None = None
+        self,
+        node: Node,
+        scope: Scope,
+        pending: PendingBlobs,
+        stored: Mapping[bytes, Pieces] | None = None,
+        *,
+        packs: bool = False,
+        is_apart: bool = False,
     ) -> Any:
-        """The same tree, its large leaves referred to; blobs that are to be stored are added to `pending`.
+        """The same tree, what is large in its leaves referred to; blobs that are to be stored are added to `pending`.
 
         Args:
             node: A tree.
             scope: Conversation and user.
             pending: Takes what is to be stored.
-            stored: Blobs that the conversation has, by the digest of the plain value.
+            stored: Leaves that the conversation has in pieces, by the digest of the plain value.
+            packs: Whether leaves that are large together become one blob: a later state will hold them too.
+            is_apart: Whether no leaf may be in a blob that has others.
         """
 
         def placed(leaf: Leaf) -> Leaf:
             if leaf.at is not None or leaf.size < LARGE_ELEMENT_BYTES:
                 return leaf
-            ref = (stored or {}).get(leaf.plain_digest()) or self._known_ref(scope, leaf)
-            if ref is None:
-                frame = self._codec.frame(leaf.data or b"", _CONTEXT)
-                if len(frame) < LARGE_ELEMENT_BYTES:
-                    return leaf
-                ref = self.add(frame, pending)
-            referring = Leaf(leaf.typ, leaf.data, ref)
-            referring.digest = leaf.digest
-            return referring
+            pieces = (stored or {}).get(leaf.plain_digest()) or self._pieces(scope, leaf, pending)
+            return leaf if pieces is None else leaf.moved(pieces)
 
-        return with_leaves(node, placed)
+        node = with_leaves(node, placed)
+        loose = [leaf for leaf in leaves(node) if leaf.at is None and leaf.size >= MIN_MOVED_LEAF_BYTES]
+        if is_apart or sum(leaf.size for leaf in loose) < MIN_MOVED_BYTES:
+            return node
+        slices = {
+            id(leaf): found for leaf in loose if (found := self._found(self._known_by(scope, leaf.data), pending))
+        }
+        new = [leaf for leaf in loose if id(leaf) not in slices]
+        if packs and sum(leaf.size for leaf in new) >= MIN_MOVED_BYTES:
+            slices |= self._packed(scope, new, pending)
+        return with_leaves(node, lambda leaf: leaf.moved(Pieces((slices[id(leaf)],))) if id(leaf) in slices else leaf)
+
+    def _packed(self, scope: Scope, new: list[Leaf], pending: PendingBlobs) -> dict[int, BlobRef | Slice]:
+        """Leaves as slices of one blob, by their identities."""
+        pack = b"".join([leaf.data or b"" for leaf in new])
+        ref = self.add(self._codec.frame(pack, _CONTEXT), pending)
+        slices = {id(leaf): Slice(ref, start, leaf.size) for leaf, start in zip(new, _starts(new), strict=True)}
+        known = [(self._known_by(scope, leaf.data), slices[id(leaf)]) for leaf in new]
+        pending[ref.digest] = pending[ref.digest]._replace(known=known)
+        self._cache.put_value(scope, ref.digest, pack)
+        return dict(slices)
+
+    def _pieces(self, scope: Scope, leaf: Leaf, pending: PendingBlobs) -> Pieces | None:
+        """A leaf in pieces; None if nothing in it is large once it is compressed."""
+        parts: list[bytes | BlobRef | Slice] = []
+        for piece in cut(leaf.typ, leaf.data or b"", LARGE_ELEMENT_BYTES):
+            ref = self._piece_ref(scope, piece, pending)
+            if ref is None and parts and isinstance(parts[-1], bytes):
+                parts[-1] += piece
+            else:
+                parts.append(ref or piece)
+        # what is left between, of many strings that are not large, can be large together
+        parts = [(isinstance(one, bytes) and self._piece_ref(scope, one, pending)) or one for one in parts]
+        return Pieces(tuple(parts)) if any(isinstance(part, BlobRef) for part in parts) else None
+
+    def _piece_ref(self, scope: Scope, piece: bytes, pending: PendingBlobs) -> BlobRef | None:
+        """A piece as a blob of its own; None if it is not large once it is compressed."""
+        if len(piece) < LARGE_ELEMENT_BYTES:
+            return None
+        known = self._known_by(scope, piece)
+        found = self._found(known, pending)
+        if isinstance(found, BlobRef):
+            return found
+        frame = self._codec.frame(piece, _CONTEXT)
+        if len(frame) < LARGE_ELEMENT_BYTES:
+            return None
+        ref = self.add(frame, pending)
+        pending[ref.digest] = pending[ref.digest]._replace(known=[(known, ref)])
+        self._cache.put_value(scope, ref.digest, piece)
+        return ref
+
+    def _known_by(self, scope: Scope, data: bytes | None) -> Known:
+        return scope, blake2b(data or b"", digest_size=16).digest()
+
+    def _found(self, known: Known, pending: PendingBlobs) -> BlobRef | Slice | None:
+        """Where this process has stored bytes, or is about to; None if it has not."""
+        place, since = self._known.get(known) or (None, 0.0)
+        if place is not None and self._expiry.clock() - since < _REMEMBERED_SECONDS:
+            return place
+        return next((place for blob in pending.values() for one, place in blob.known if one == known), None)
 
     def add(self, frame: bytes, pending: PendingBlobs) -> BlobRef:
         """Refer to bytes as a blob that is to be stored."""
-        parts = 0 if self._is_object(frame) else -(-len(frame) // PART_BYTES)
-        ref = BlobRef(_digest(frame), len(frame), parts)
-        pending[ref.digest] = frame
+        ref = self._ref(_digest(frame), frame)
+        pending.setdefault(ref.digest, PendingBlob(frame))
         return ref
 
-    def requests(self, scope: Scope, pending: PendingBlobs) -> list[Callable[[], None]]:
-        """The requests that store blobs, in any order."""
-        return [request for digest, frame in pending.items() for request in self._requests_of(scope, digest, frame)]
+    def store(self, scope: Scope, pending: PendingBlobs, others: Iterable[Callable[[], object]] = ()) -> None:
+        """Store blobs, and send other requests, side by side. None is pending afterwards."""
+        blobs = (self._requests_of(scope, digest, blob.frame) for digest, blob in pending.items())
+        self._table.side_by_side(*chain.from_iterable(blobs), *others)
+        now = self._expiry.clock()
+        for blob in pending.values():
+            for known, place in blob.known:
+                self._known.put(known, (place, now))
+        pending.clear()
 
     def _requests_of(self, scope: Scope, digest: str, frame: bytes) -> Iterator[Callable[[], None]]:
         if self._is_object(frame):
@@ -153,28 +249,34 @@ class Blobs:
         now = {"t": {"N": str(int(self._expiry.clock()))}}
         self._table.put({**bytes_item(key, data), **now, **stamp(self._expiry.outliving())})
 
-    def remember(self, scope: Scope, node: Node) -> None:
-        """The blobs of this tree are stored: the next checkpoint that holds them need not store them again."""
-        now = self._expiry.clock()
-        for leaf in leaves(node):
-            if isinstance(leaf.at, BlobRef) and leaf.data is not None:
-                place = scope, leaf.plain_digest()
-                _, since = self._known.get(place) or (leaf.at, now)
-                fresh = now - since < _REMEMBERED_SECONDS  # else it was just stored anew
-                self._known.put(place, (leaf.at, since if fresh else now))
-
     def forget(self, thread_id: str) -> None:
         """Blobs of this conversation may be gone."""
         self._known.drop(lambda place: place[0].thread_id == thread_id)
 
     def fetch(self, scope: Scope, refs: Iterable[BlobRef]) -> dict[str, bytes]:
-        """The serialized bytes of blobs, by digest. Raises `CorruptDataError` if one is missing or damaged."""
+        """The serialized bytes of blobs, by digest: from memory, and the rest from the table.
+
+        Raises:
+            CorruptDataError: One is missing or damaged.
+        """
+        by_digest = {ref.digest: ref for ref in refs}
+        found = {digest: data for digest in by_digest if (data := self._cache.value(scope, digest)) is not None}
+        missing = [ref for digest, ref in by_digest.items() if digest not in found]
+        stored = self.fetch_stored(scope, missing) if missing else {}
+        for digest, data in stored.items():
+            self._cache.put_value(scope, digest, data)
+        return {**found, **stored}
+
+    def fetch_stored(self, scope: Scope, refs: Iterable[BlobRef]) -> dict[str, bytes]:
+        """As `fetch`, but all from the table."""
         frames = self.fetch_frames(scope, refs)
         return {digest: self._codec.unframe(frames.pop(digest), _CONTEXT) for digest in list(frames)}
 
     def fetch_frames(self, scope: Scope, refs: Iterable[BlobRef]) -> dict[str, bytes]:
         """The stored bytes of blobs, by digest; all their parts are read side by side."""
         by_digest = {ref.digest: ref for ref in refs}
+        if not by_digest:
+            return {}
         readers = [(digest, reader) for digest, ref in by_digest.items() for reader in self._readers(scope, ref)]
         pieces: dict[str, list[bytes]] = {digest: [] for digest in by_digest}
         read = self._table.side_by_side(*(reader for _, reader in readers))
@@ -206,6 +308,9 @@ class Blobs:
         pages = self._table.query(scope.thread_id, scope.blob(ref.digest), first=first, last=last)
         return [bytes_of(item) for page in pages for item in page]
 
+    def _ref(self, digest: str, frame: bytes) -> BlobRef:
+        return BlobRef(digest, len(frame), 0 if self._is_object(frame) else -(-len(frame) // PART_BYTES))
+
     def _is_object(self, frame: bytes) -> bool:
         return self._bucket is not None and len(frame) > self._bucket.threshold_bytes
 
@@ -219,19 +324,29 @@ class Blobs:
             )
         return self._bucket
 
-    def _known_ref(self, scope: Scope, leaf: Leaf) -> BlobRef | None:
-        ref, since = self._known.get((scope, leaf.plain_digest())) or (None, 0.0)
-        return ref if self._expiry.clock() - since < _REMEMBERED_SECONDS else None
 
-
-def missing_refs(node: Node) -> Iterable[BlobRef]:
+def missing_refs(node: Node) -> Iterator[BlobRef]:
     """The blobs of a tree whose bytes are not at hand."""
-    return (leaf.at for leaf in leaves(node) if leaf.data is None and isinstance(leaf.at, BlobRef))
+    return _refs(leaf for leaf in leaves(node) if leaf.data is None)
 
 
-def all_refs(node: Node) -> Iterable[BlobRef]:
+def is_large(node: Node) -> bool:
+    """Whether what is new in a tree may be referred to, and not stored where it is."""
+    return sum(leaf.size for leaf in leaves(node) if leaf.at is None) >= MIN_MOVED_BYTES
+
+
+def all_refs(node: Node) -> Iterator[BlobRef]:
     """The blobs of a tree."""
-    return (leaf.at for leaf in leaves(node) if isinstance(leaf.at, BlobRef))
+    return _refs(leaves(node))
+
+
+def _refs(some: Iterable[Leaf]) -> Iterator[BlobRef]:
+    return (ref for leaf in some if isinstance(leaf.at, Pieces) for ref in leaf.at.refs)
+
+
+def _starts(some: Sequence[Leaf]) -> Iterable[int]:
+    """Where each leaf begins, one after the other."""
+    return accumulate((leaf.size for leaf in some[:-1]), initial=0)
 
 
 def _digest(frame: bytes) -> str:

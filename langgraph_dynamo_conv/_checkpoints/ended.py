@@ -6,7 +6,8 @@ where the time of one has come, the newest of the root decides. That costs a req
 
 from __future__ import annotations
 
-from langgraph_dynamo_conv._checkpoints.writes import TaskWrites, WritesPages
+from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
+from langgraph_dynamo_conv._checkpoints.writes_pages import WritesPages
 from langgraph_dynamo_conv._format.items import CheckpointItem, checkpoint_items
 from langgraph_dynamo_conv._format.keys import Namespace, Scope
 from langgraph_dynamo_conv._state.chain import CheckpointPages

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from langgraph_dynamo_conv._format.frames import Codec
@@ -33,6 +33,15 @@ class Segments:
             namespace.scope.thread_id, prefix, last=last, newest_first=True, page_items=_FIRST_PAGE
         )
         return self._decoded(next(pages, []), prefix)
+
+    def into(self, namespace: Namespace, segments: dict[str, Any]) -> Callable[[list[AttributeMap]], None]:
+        """Takes the segments of a namespace among items that were read, and adds them to `segments`."""
+        prefix = namespace.prefix("s")
+
+        def add(items: list[AttributeMap]) -> None:
+            segments.update(self._decoded([item for item in items if item[SK]["S"].startswith(prefix)], prefix))
+
+        return add
 
     def read(self, namespace: Namespace, ids: Iterable[str], into: dict[str, Any]) -> None:
         """Add those to `into` that it lacks. Cost: a few GetItem side by side, or one Query for each MB."""

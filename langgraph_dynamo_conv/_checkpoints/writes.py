@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from langgraph.checkpoint.base import WRITES_IDX_MAP, writes_sort_key
 
-from langgraph_dynamo_conv._checkpoints.blobs import Blobs, PendingBlobs, all_refs, missing_refs
+from langgraph_dynamo_conv._checkpoints.blobs import Blobs, PendingBlobs, all_refs, is_large, missing_refs
 from langgraph_dynamo_conv._format import changes
 from langgraph_dynamo_conv._format.items import (
     AttributeMap,
@@ -31,15 +31,14 @@ from langgraph_dynamo_conv._format.items import (
 )
 from langgraph_dynamo_conv._format.keys import Key, Namespace, Scope, after_prefix, component, component_text
 from langgraph_dynamo_conv._format.limits import INLINE_FRAME_BYTES, MAX_WRITES_PER_UPDATE
-from langgraph_dynamo_conv._format.tree import BlobRef, Node, grow, to_python
+from langgraph_dynamo_conv._format.pool import Pool, has_references, pays
+from langgraph_dynamo_conv._format.tree import BlobRef, Node, grow_channel, leaves, to_python
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.serializer import Serializer
+from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.failures import ConditionFailed
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.errors import CorruptDataError, ItemTooLargeError
-
-_FIRST_PAGE = 4
-"""Task items that are read before the newest checkpoint is known: most steps have one to three tasks."""
 
 _SMALL_FRAME_BYTES = 128
 """Frames that stay in the item even where the item is too full: a reference takes half of that."""
@@ -49,13 +48,36 @@ _NAME_BYTES = 8
 
 
 class Write(NamedTuple):
-    """One write that was read: its place in `writes_sort_key` order, its channel, its value as a tree."""
+    """One write: its place in `writes_sort_key` order, its channel, its value as a tree.
+
+    Args:
+        built_on: Where the tree refers to the state of the checkpoint that it is on, the digest of that state; else
+            empty.
+    """
 
     path: str
     task_id: str
     idx: int
     channel: str
     node: Node
+    built_on: bytes = b""
+
+    def whole(self, stored: StoredCheckpoint) -> Write:
+        """The same write without references to the checkpoint that it is on.
+
+        Raises:
+            CorruptDataError: Another state than that is stored.
+        """
+        if not self.built_on:
+            return self
+        if self.built_on != stored.content:
+            raise CorruptDataError(
+                f"the write of task {self.task_id} to {self.channel} can't be rebuilt: it was made on another state "
+                f"of checkpoint {stored.checkpoint_id} than is stored. Go on from an earlier checkpoint, or delete the "
+                "conversation",
+                key=self.task_id,
+            )
+        return self._replace(node=Pool(stored.tree).resolved(self.node), built_on=b"")
 
 
 PendingWrites = list[tuple[str, str, Any]]
@@ -78,8 +100,17 @@ class TaskWrites:
         task_id: str,
         task_path: str,
         writes: Sequence[tuple[str, Any]],
+        state: Callable[[], StoredCheckpoint | None] = lambda: None,
     ) -> None:
         """Store a task's writes.
+
+        Args:
+            namespace: Where.
+            checkpoint_id: The checkpoint that they are on.
+            task_id: The task.
+            task_path: Its path.
+            writes: Channels and values.
+            state: Gives what is known of the checkpoint: what the values have in common with it is not stored again.
 
         Cost: one UpdateItem, 1 write unit for each KB of what the task has written; before it, one PutItem for each
         part of a large value, and of the bundle in which more than 60 writes, or more than fit into the item, are
@@ -91,10 +122,8 @@ class TaskWrites:
         task = {} if component_text(component(task_id)) is not None else {"t": {"S": task_id}}
         task |= stamp(self._expiry.outliving(), self._expiry.until())
         pending: PendingBlobs = {}
-        placed = self._placed(namespace.scope, task_id, task_path, writes, pending)
+        placed = self._placed(namespace.scope, task_id, task_path, writes, state, pending)
         self._store(namespace.scope, key, placed, pending, task)
-        for write in placed:
-            self._blobs.remember(namespace.scope, write.node)
 
     def between(self, namespace: Namespace, oldest: str, newest: str) -> dict[str, list[Write]]:
         """Writes of all checkpoints from `oldest` to `newest`, by checkpoint id, each in order."""
@@ -111,6 +140,28 @@ class TaskWrites:
         for page in self._table.query(namespace.scope.thread_id, namespace.writes(checkpoint_id)):
             for item in map(WritesItem.from_attributes, page):
                 self._drop(namespace.scope, item, goes)
+
+    def referring(self, namespace: Namespace, checkpoint_id: str) -> list[WritesItem]:
+        """The items of tasks that have written what refers to the state of their checkpoint. Cost: one Query."""
+        pages = self._table.query(namespace.scope.thread_id, namespace.writes(checkpoint_id))
+        items = [WritesItem.from_attributes(item) for page in pages for item in page]
+        return [item for item in items if any(write.built_on for write in self.decoded(namespace.scope, [item]))]
+
+    def free(self, scope: Scope, items: Iterable[WritesItem], stored: StoredCheckpoint) -> None:
+        """Store the writes of items of one checkpoint anew, without references to its state."""
+        for item in items:
+            (by_name,) = self._by_name(scope, [item])
+            frames = {}
+            for name, writes in by_name.items():
+                if _built_on(writes):
+                    whole = [write.whole(stored) for write in writes]
+                    bundled = is_bundle(name)
+                    frames[name] = self._bundle(item.key, name, whole) if bundled else self._frame(item.key, whole[0])
+            others = [frame for name, frame in item.frames.items() if name not in frames and isinstance(frame, bytes)]
+            pending: PendingBlobs = {}
+            attributes = self._fitted(frames, INLINE_FRAME_BYTES - sum(map(_stored_bytes, others)), pending)
+            self._blobs.store(scope, pending)
+            self._replace(item.key, attributes, ())
 
     def decoded(self, scope: Scope, items: list[WritesItem]) -> list[Write]:
         """Writes of items of one checkpoint, in `writes_sort_key` order."""
@@ -134,23 +185,35 @@ class TaskWrites:
         return [(write.task_id, write.channel, to_python(write.node, loads, blobs)) for write in writes]
 
     def _placed(
-        self, scope: Scope, task_id: str, path: str, writes: Sequence[tuple[str, Any]], pending: PendingBlobs
+        self,
+        scope: Scope,
+        task_id: str,
+        path: str,
+        writes: Sequence[tuple[str, Any]],
+        state: Callable[[], StoredCheckpoint | None],
+        pending: PendingBlobs,
     ) -> list[Write]:
         """The writes of one call, the last to each special channel; blobs that they refer to are added to `pending`."""
-        placed: dict[int, Write] = {}
+        nodes: dict[int, tuple[str, Node]] = {}
         for position, (channel, value) in enumerate(writes):
-            index = WRITES_IDX_MAP.get(channel, position)
-            node = self._blobs.place(grow(value, self._serializer.dumps, 1), scope, pending)
-            placed[index] = Write(path, task_id, index, channel, node)
-        return list(placed.values())
+            node = grow_channel(value, self._serializer.dumps)
+            nodes[WRITES_IDX_MAP.get(channel, position)] = channel, node
+        stored = state() if pays(leaf for _, node in nodes.values() for leaf in leaves(node)) else None
+        pool = Pool(stored.tree) if stored is not None else None
+        referring = {str(index): pool.referring(node) if pool else node for index, (_, node) in nodes.items()}
+        content = stored.content if stored is not None else b""
+        built_on = [content if has_references(node) else b"" for node in referring.values()]
+        large = {index: node for index, node in referring.items() if is_large(node)}
+        placed = {**referring, **self._blobs.place(large, scope, pending, packs=True)}
+        of_each = zip(nodes.items(), placed.values(), built_on, strict=True)
+        return [Write(path, task_id, index, channel, *stored) for (index, (channel, _)), *stored in of_each]
 
     def _store(self, scope: Scope, key: Key, writes: list[Write], pending: PendingBlobs, task: AttributeMap) -> None:
         """Store the writes of one call, but for regular ones that are there already."""
         room, bundle = INLINE_FRAME_BYTES, bundle_name(0)
         while writes:
             attributes = self._attributes(key, writes, bundle, room, pending)
-            self._table.side_by_side(*self._blobs.requests(scope, pending))
-            pending.clear()
+            self._blobs.store(scope, pending)
             try:
                 self._update(key, {**attributes, **task}, _in_no_item(writes, bundle) if bundle in attributes else {})
                 return
@@ -190,18 +253,17 @@ class TaskWrites:
 
     def _frames(self, key: Key, writes: Iterable[Write]) -> dict[str, bytes]:
         """A frame for each write, by attribute."""
-        frames = {}
-        for write in writes:
-            name = write_name(write.idx)
-            payload = [write.channel, write.path, changes.encode(write.node)]
-            frames[name] = self._serializer.codec.pack(payload, _context(key, name))
-        return frames
+        return {write_name(write.idx): self._frame(key, write) for write in writes}
+
+    def _frame(self, key: Key, write: Write) -> bytes:
+        payload = [write.channel, write.path, changes.encode(write.node), *_built_on([write])]
+        return self._serializer.codec.pack(payload, _context(key, write_name(write.idx)))
 
     def _bundle(self, key: Key, name: str, writes: list[Write]) -> bytes:
         """One frame for regular writes of one call."""
         gaps = [index - before for before, index in pairwise([0, *(write.idx for write in writes)])]
         columns = [[write.channel for write in writes], [changes.encode(write.node) for write in writes]]
-        payload = [writes[0].path if writes else "", gaps, *columns]
+        payload = [writes[0].path if writes else "", gaps, *columns, *_built_on(writes)]
         return self._serializer.codec.pack(payload, _context(key, name))
 
     def _update(self, key: Key, attributes: AttributeMap, condition: Mapping[str, str]) -> None:
@@ -232,15 +294,17 @@ class TaskWrites:
         bundles = {name: self._bundle(item.key, name, stay[name]) for name in shorter if is_bundle(name)}
         freed = [frame for name, frame in item.frames.items() if name in shorter and isinstance(frame, bytes)]
         attributes = self._fitted(bundles, sum(map(_stored_bytes, freed)), pending)
-        self._table.side_by_side(*self._blobs.requests(scope, pending))
+        self._blobs.store(scope, pending)
+        self._replace(item.key, attributes, [name for name in shorter if name not in bundles])
+
+    def _replace(self, key: Key, attributes: AttributeMap, removed: Sequence[str]) -> None:
         sets = [f"{name} = :{name}" for name in attributes]
-        removed = [name for name in shorter if name not in bundles]
         actions = [("SET", sets), ("REMOVE", removed)]
         expression = " ".join(f"{action} {', '.join(names)}" for action, names in actions if names)
         values = {f":{name}": value for name, value in attributes.items()}
         if expression:
             params = {"ExpressionAttributeValues": values} if values else {}
-            self._table.update(item.key, UpdateExpression=expression, **params)
+            self._table.update(key, UpdateExpression=expression, **params)
 
     def _by_name(self, scope: Scope, items: Sequence[WritesItem]) -> list[dict[str, list[Write]]]:
         """For each item the writes in each of its attributes."""
@@ -260,51 +324,16 @@ class TaskWrites:
         payload = self._serializer.codec.unpack(frame, context)
         try:
             if is_bundle(name):
-                path, gaps, *columns = payload
+                path, gaps, channels, nodes, *built_on = payload
             else:
-                channel, path, node = payload
-                gaps, columns = [write_index(name)], [[channel], [node]]
-            for index, channel, node in zip(accumulate(gaps), *columns, strict=True):
-                yield Write(path, item.task_id, index, channel, changes.decode(node, []))
-        except (ValueError, TypeError) as error:
+                channel, path, node, *built_on = payload
+                gaps, channels, nodes = [write_index(name)], [channel], [node]
+            for index, channel, encoded in zip(accumulate(gaps), channels, nodes, strict=True):
+                node = changes.decode(encoded, [])
+                refers = has_references(node)
+                yield Write(path, item.task_id, index, channel, node, built_on[0] if refers else b"")
+        except (ValueError, TypeError, IndexError) as error:
             raise CorruptDataError(f"the write at {context} can't be rebuilt: {error!r}", key=context) from error
-
-
-class WritesPages:
-    """The task writes of a namespace's newest checkpoint, which need not be known yet when reading begins.
-
-    Writes can arrive before their checkpoint does, so the newest ones may belong to a checkpoint that is not there.
-    """
-
-    def __init__(self, writes: TaskWrites, table: Table, namespace: Namespace, checkpoint_id: str | None) -> None:
-        self._writes = writes
-        self._scope = namespace.scope
-        prefix = namespace.writes(checkpoint_id) if checkpoint_id else namespace.prefix("w")
-        self._pages = table.query(
-            namespace.scope.thread_id, prefix, newest_first=True, page_items=None if checkpoint_id else _FIRST_PAGE
-        )
-        self._items: list[WritesItem] = []
-        self._ended = False
-
-    def read(self) -> None:
-        """Read one more page."""
-        page = next(self._pages, None)
-        self._ended = page is None
-        self._items.extend(map(WritesItem.from_attributes, page or []))
-
-    def of(self, checkpoint_id: str) -> PendingWrites:
-        """The writes of that checkpoint, in order; reads on until all of them must have come."""
-        items = self._items_of(checkpoint_id)
-        return self._writes.to_python(self._scope, self._writes.decoded(self._scope, items)) if items else []
-
-    def until(self, checkpoint_id: str) -> int | None:
-        """When the conversation is over as these writes say, if any of them say it."""
-        return max((item.until for item in self._items_of(checkpoint_id) if item.until is not None), default=None)
-
-    def _items_of(self, checkpoint_id: str) -> list[WritesItem]:
-        while not self._ended and (not self._items or self._items[-1].checkpoint_id >= checkpoint_id):
-            self.read()
-        return [item for item in self._items if item.checkpoint_id == checkpoint_id]
 
 
 def _in_no_item(writes: list[Write], bundle: str) -> dict[str, str]:
@@ -317,6 +346,11 @@ def _found(refused: ConditionFailed) -> WritesItem:
     """The item that has a bundle, or a write of one that was to be stored."""
     assert refused.item is not None
     return WritesItem.from_attributes(refused.item)
+
+
+def _built_on(writes: Iterable[Write]) -> list[bytes]:
+    """The digest of the state that writes of one frame refer to, if they do."""
+    return [write.built_on for write in writes if write.built_on][:1]
 
 
 def _context(key: Key, name: str) -> str:

@@ -12,23 +12,27 @@ A tree or a change is written as msgpack, with arrays that open with a tag:
     [1, [node, ...]]                      a list
     [2, segment, index]                   a leaf that is in a segment (a number in the payload's segment table)
     [3, segment, index, count]            in a list: so many leaves of a segment in a row
-    [4, type, digest, bytes, parts, plain] a leaf that is stored as a blob; plain: the digest of its type and bytes
+    [4, type, plain, [piece, ...]]        a leaf in pieces; plain: the digest of its type and bytes. A piece is bytes,
+                                          [digest, bytes, parts] of a blob, or that and [start, bytes] of a slice of it
     [5, {key: change}, [key], order]      a dict changed: keys set, keys removed, all keys in order (nil: as before)
     [6, before, after, [node, ...]]       a list changed: how many leaves stay in front and at the end, and what stands
                                           between them
     [7, index, count]                     in a list change: so many leaves of the old list in a row, from elsewhere
+    [8, number, count]                    so many leaves in a row of the state that this is stored on (`Pool`); one of
+                                          them where it does not stand in a list
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from operator import is_
 from typing import Any, NamedTuple, cast
 
-from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Node, SegmentRef
+from langgraph_dynamo_conv._format.pool import CHANNEL_VALUES, MOST_POOLED, Pool, pool_for
+from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Node, Pieces, SegmentRef, Slice, StateRef, Tree, leaves
 
-_LEAF, _LIST, _IN_SEGMENT, _RUN, _BLOB, _PATCH, _SPLICE, _KEPT = range(8)
+_LEAF, _LIST, _IN_SEGMENT, _RUN, _PIECES, _PATCH, _SPLICE, _KEPT, _POOLED = range(9)
 _NATIVE = "msgpack"
 _MISFITS = (AttributeError, IndexError, KeyError, TypeError)
 """What reading a damaged encoding raises before a check of the grammar finds it."""
@@ -50,19 +54,34 @@ class Difference(NamedTuple):
     tree: Any
 
 
-def difference(old: Node | None, new: Node) -> Difference:
-    """What turns `old` into `new`; the change is the object `UNCHANGED` where they are equal."""
+def difference(old: Node | None, new: Node, pool: Pool | None = None) -> Difference:
+    """What turns `old` into `new`; the change is the object `UNCHANGED` where they are equal.
+
+    Args:
+        old: The old tree, or None.
+        new: The new one.
+        pool: What new leaves can be referred to in, besides `old`.
+    """
     if type(old) is dict and type(new) is dict:
-        return _dict_difference(old, new)
+        return _dict_difference(old, new, lambda _: pool)
     if type(old) is list and type(new) is list:
-        return _list_difference(old, new)
+        return _list_difference(old, new, pool)
     if isinstance(old, Leaf) and isinstance(new, Leaf) and old.same(new):
         return Difference(UNCHANGED, old)
-    return Difference(encode(new), new)
+    pool = pool_for(leaves(new), pool)
+    if pool is None:
+        return Difference(encode(new), new)
+    referring = pool.referring(new)
+    return Difference(encode(referring), pool.resolved(referring))
 
 
-def _dict_difference(old: dict[str, Any], new: dict[str, Any]) -> Difference:
-    parts = {key: difference(old.get(key), item) for key, item in new.items()}
+def state_difference(old: Tree, new: Tree) -> Difference:
+    """What turns a checkpoint's state into another; what is new in a channel and was in another is referred to."""
+    return _dict_difference(old, new, {CHANNEL_VALUES: Pool(old)}.get)
+
+
+def _dict_difference(old: dict[str, Any], new: dict[str, Any], pool_of: Callable[[str], Pool | None]) -> Difference:
+    parts = {key: difference(old.get(key), item, pool_of(key)) for key, item in new.items()}
     patch = {key: part.change for key, part in parts.items() if part.change is not UNCHANGED}
     removed = [key for key in old if key not in new]
     # Replaying keeps the old keys in their order and appends the new ones. Only another order has to be stored.
@@ -70,15 +89,16 @@ def _dict_difference(old: dict[str, Any], new: dict[str, Any]) -> Difference:
     order = None if replayed == list(new) else list(new)
     if not patch and not removed and order is None:
         return Difference(UNCHANGED, old)
-    return Difference([_PATCH, patch, removed, order], {key: part.tree for key, part in parts.items()})
+    keys = order or replayed  # of a key that stays, the old object
+    return Difference([_PATCH, patch, removed, order], {key: parts[key].tree for key in keys})
 
 
-def _list_difference(old: list[Leaf], new: list[Leaf]) -> Difference:
+def _list_difference(old: list[Leaf], new: list[Leaf], pool: Pool | None) -> Difference:
     before = common_head(old, new)
     if before == len(old) == len(new):
         return Difference(UNCHANGED, old)
     behind = common_head(old[before:][::-1], new[before:][::-1])
-    middle, encoded = _middle(old, new[before : len(new) - behind], range(before, len(old) - behind))
+    middle, encoded = _middle(old, new[before : len(new) - behind], range(before, len(old) - behind), pool)
     return Difference([_SPLICE, before, behind, encoded], [*old[:before], *middle, *old[len(old) - behind :]])
 
 
@@ -93,7 +113,7 @@ def common_head(old: list[Leaf], new: list[Leaf]) -> int:
     return count
 
 
-def _middle(old: list[Leaf], new: list[Leaf], replaced: range) -> tuple[list[Leaf], list[Any]]:
+def _middle(old: list[Leaf], new: list[Leaf], replaced: range, pool: Pool | None) -> tuple[list[Leaf], list[Any]]:
     """The leaves between a common head and a common end, and how a change writes them.
 
     A window over messages slides, and elements change places: a new leaf that is among the `replaced` ones of the old
@@ -102,13 +122,18 @@ def _middle(old: list[Leaf], new: list[Leaf], replaced: range) -> tuple[list[Lea
     indexes: dict[bytes, deque[int]] = {}
     for index in replaced if new else ():
         indexes.setdefault(old[index].plain_digest(), deque()).append(index)
+    pool, number = pool_for(new, pool), None
     leaves: list[Leaf] = []
     encoded: list[Any] = []
     for leaf in new:
         left = indexes.get(leaf.plain_digest()) if indexes else None
+        number = pool.number(leaf, number) if pool is not None and not left else None
         if left:
             leaves.append(old[left[0]])
             _append_to_run(encoded, [_KEPT, left.popleft(), 1])
+        elif pool is not None and number is not None:
+            leaves.append(pool.leaves[number])
+            _append_to_run(encoded, [_POOLED, number, 1])
         else:
             leaves.append(leaf)
             encoded.append(encode(leaf))
@@ -128,34 +153,39 @@ def _tag(encoded: Any) -> Any:
     return encoded[0] if type(encoded) is list and encoded else None
 
 
-def apply(old: Node | None, change: Any) -> Any:
+def apply(old: Node | None, change: Any, pool: Pool | None = None) -> Any:
     """Replay a change that was read. The new tree shares all that is the same with `old`.
+
+    Args:
+        old: What was changed.
+        change: How.
+        pool: The one that the change was made with.
 
     Raises:
         ValueError: The change does not fit `old`, or is not of this grammar.
     """
     try:
-        return _applied(old, change)
+        return _applied(old, change, pool)
     except _MISFITS as error:
         raise ValueError(f"a stored change does not fit what it changes: {error!r}") from error
 
 
-def _applied(old: Node | None, change: Any) -> Node:
+def _applied(old: Node | None, change: Any, pool: Pool | None) -> Node:
     if _tag(change) == _PATCH:
-        return _patched(old, change)
+        return _patched(old, change, pool)
     if _tag(change) == _SPLICE:
-        return _spliced(old, change)
-    return _decoded(change, ())  # a change refers to no segments: only full checkpoints have a segment table
+        return _spliced(old, change, pool)
+    return _decoded(change, (), pool)  # a change refers to no segments: only full checkpoints have a segment table
 
 
-def _patched(old: Node | None, change: list[Any]) -> Node:
+def _patched(old: Node | None, change: list[Any], pool: Pool | None) -> Node:
     _, patch, removed, order = change
     if type(old) is not dict:
         raise ValueError("a dict change has no dict to change")
     tree = dict(old)
     for key in removed:
         del tree[key]
-    tree |= {key: _applied(old.get(key), part) for key, part in patch.items()}
+    tree |= {key: _applied(old.get(key), part, pool) for key, part in patch.items()}
     if order is None:
         return tree
     if len(order) != len(tree):
@@ -163,11 +193,11 @@ def _patched(old: Node | None, change: list[Any]) -> Node:
     return {key: tree[key] for key in order}
 
 
-def _spliced(old: Node | None, change: list[Any]) -> Node:
+def _spliced(old: Node | None, change: list[Any], pool: Pool | None) -> Node:
     _, before, behind, middle = change
     if type(old) is not list or before < 0 or behind < 0 or before + behind > len(old):
         raise ValueError("a list change has no such list to change")
-    return [*old[:before], *_leaves(middle, (), old), *old[len(old) - behind :]]
+    return [*old[:before], *_leaves(middle, (), pool, old), *old[len(old) - behind :]]
 
 
 def encode(node: Node, segment_numbers: Mapping[str, int] | None = None) -> Any:
@@ -187,11 +217,26 @@ def encode(node: Node, segment_numbers: Mapping[str, int] | None = None) -> Any:
 
 
 def _encoded_leaf(leaf: Leaf, numbers: Mapping[str, int]) -> Any:
-    if isinstance(leaf.at, BlobRef):
-        return [_BLOB, leaf.typ, *leaf.at, leaf.plain_digest()]
+    if isinstance(leaf.at, Pieces):
+        return [_PIECES, leaf.typ, leaf.plain_digest(), [_encoded_piece(piece) for piece in leaf.at.parts]]
+    if isinstance(leaf.at, StateRef):
+        return [_POOLED, leaf.at.number, 1]
     if leaf.at is not None and leaf.at.segment in numbers:
         return [_IN_SEGMENT, numbers[leaf.at.segment], leaf.at.position]
     return leaf.data if leaf.typ == _NATIVE else [_LEAF, leaf.typ, leaf.data]
+
+
+def _encoded_piece(piece: bytes | BlobRef | Slice) -> Any:
+    if isinstance(piece, Slice):
+        return [*piece.blob, piece.start, piece.size]
+    return list(piece) if isinstance(piece, BlobRef) else piece
+
+
+def _piece(encoded: Any) -> bytes | BlobRef | Slice:
+    if isinstance(encoded, bytes):
+        return encoded
+    blob, of_slice = BlobRef(*encoded[:3]), encoded[3:]
+    return Slice(blob, *of_slice) if of_slice else blob
 
 
 def _encoded_items(items: list[Leaf], numbers: Mapping[str, int]) -> list[Any]:
@@ -200,49 +245,71 @@ def _encoded_items(items: list[Leaf], numbers: Mapping[str, int]) -> list[Any]:
         item = _encoded_leaf(leaf, numbers)
         if _tag(item) == _IN_SEGMENT:
             _append_to_run(encoded, [_RUN, *item[1:], 1])
+        elif _tag(item) == _POOLED:
+            _append_to_run(encoded, item)
         else:
             encoded.append(item)
     return encoded
 
 
-def decode(encoded: Any, segment_table: list[str]) -> Node:
+def decode(encoded: Any, segment_table: Sequence[str], pool: Pool | None = None) -> Node:
     """The tree that `encode` wrote. Leaves in segments have no bytes yet.
 
     Args:
         encoded: A tree in the grammar above.
         segment_table: The segment of each number in it.
+        pool: The one that it was encoded with; None if it is not at hand: then what refers to it is leaves with a
+            `StateRef`.
 
     Raises:
         ValueError: Not of this grammar.
     """
     try:
-        return _decoded(encoded, segment_table)
+        return _decoded(encoded, segment_table, pool)
     except _MISFITS as error:
         raise ValueError(f"stored state is of an unknown grammar: {error!r}") from error
 
 
-def _decoded(encoded: Any, segment_table: Sequence[str]) -> Node:
+def _decoded(encoded: Any, segment_table: Sequence[str], pool: Pool | None) -> Node:
     if type(encoded) is dict:
-        return {key: _decoded(item, segment_table) for key, item in encoded.items()}
+        return {key: _decoded(item, segment_table, pool) for key, item in encoded.items()}
     if _tag(encoded) == _LIST:
-        return list(_leaves(encoded[1], segment_table))
+        return list(_leaves(encoded[1], segment_table, pool))
+    if _tag(encoded) == _POOLED:
+        (leaf,) = _pooled(encoded, pool)
+        return leaf
     return _leaf(encoded, segment_table)
 
 
-def _leaves(encoded: Any, segment_table: Sequence[str], old: Sequence[Leaf] = ()) -> Iterator[Leaf]:
-    """The leaves in an encoded list; those that a run takes from a segment or from the old list, one by one."""
+def _leaves(encoded: Any, segment_table: Sequence[str], pool: Pool | None, old: Sequence[Leaf] = ()) -> Iterator[Leaf]:
+    """The leaves in an encoded list; those that a run takes from elsewhere, one by one."""
     for item in encoded:
         if _tag(item) == _RUN:
             _, number, start, count = item
             for index in range(start, start + count):
                 yield Leaf(_NATIVE, None, SegmentRef(segment_table[number], index))
         elif _tag(item) == _KEPT:
-            _, start, count = item
-            if not 0 <= start < start + count <= len(old):
-                raise ValueError("a list change refers to what the list does not have")
-            yield from old[start : start + count]
+            yield from _run_of(old, item)
+        elif _tag(item) == _POOLED:
+            yield from _pooled(item, pool)
         else:
             yield _leaf(item, segment_table)
+
+
+def _pooled(run: list[Any], pool: Pool | None) -> Sequence[Leaf]:
+    if pool is not None:
+        return _run_of(pool.leaves, run)
+    _, start, count = run
+    if count > MOST_POOLED:
+        raise ValueError("a list refers to more than a state has")
+    return [Leaf("", None, StateRef(number)) for number in range(start, start + count)]
+
+
+def _run_of(some: Sequence[Leaf], run: list[Any]) -> Sequence[Leaf]:
+    _, start, count = run
+    if not 0 <= start < start + count <= len(some):
+        raise ValueError("a list refers to what there is not")
+    return some[start : start + count]
 
 
 def _leaf(encoded: Any, segment_table: Sequence[str]) -> Leaf:
@@ -253,9 +320,9 @@ def _leaf(encoded: Any, segment_table: Sequence[str]) -> Leaf:
         return Leaf(parts[0], parts[1])
     if tag == _IN_SEGMENT and parts[0] >= 0:
         return Leaf(_NATIVE, None, SegmentRef(segment_table[parts[0]], parts[1]))
-    if tag == _BLOB and isinstance(parts[-1], bytes):
-        typ, *ref, plain = parts
-        leaf = Leaf(typ, None, BlobRef(*ref))
+    if tag == _PIECES and isinstance(parts[1], bytes):
+        typ, plain, pieces = parts
+        leaf = Leaf(typ, None, Pieces(tuple(map(_piece, pieces))))
         leaf.digest = plain
         return leaf
     raise ValueError("stored state is of an unknown grammar")

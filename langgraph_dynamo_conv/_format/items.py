@@ -8,6 +8,7 @@ Attribute names of our own items are one letter, since every item pays for its n
     task writes  w<idx> frame of a regular write, x<idx> of a special one (idx 1 to 4), b<n> frame of a bundle, which
                  holds many regular writes (n counts from 0 without a gap); each or a reference to the frame as a
                  blob; t task id if digested, u
+    revision     d bytes that were never there before
     segment, part  d frame, or bytes; t when it was written; a pointer to an object: d the object's name
     run pointer  t thread
     all          expires_at when DynamoDB may delete it, where a time to live is set; times are in epoch seconds
@@ -19,12 +20,12 @@ item and attribute. `text_of`, `number_of`, `bytes_of` and `blob_ref_of` are the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from langgraph_dynamo_conv._format.frames import fingerprint
-from langgraph_dynamo_conv._format.keys import PK, SK, Key, component, component_text, parse_sk
+from langgraph_dynamo_conv._format.keys import PK, SK, Key, Scope, component, component_text, parse_sk
 from langgraph_dynamo_conv._format.tree import BlobRef
 from langgraph_dynamo_conv.errors import CorruptDataError
 
@@ -71,9 +72,16 @@ def key_of(item: AttributeMap) -> Key:
     return Key(item[PK]["S"], item[SK]["S"])
 
 
+class Origin(NamedTuple):
+    """The checkpoint that a sub-graph was called from: its namespace, as in LangGraph's `checkpoint_ns`, and its id."""
+
+    ns: str
+    checkpoint_id: str
+
+
 @dataclass(frozen=True)
 class CheckpointItem:
-    """A checkpoint: a change against its parent, or full."""
+    """A checkpoint: a change against its parent, or full. `origin` is what a full one refers to, if it does."""
 
     key: Key
     kind: str
@@ -84,6 +92,7 @@ class CheckpointItem:
     ns: str | None = None
     times: Times = NEVER
     listed_until: int | None = None
+    origin: Origin | None = None
 
     @property
     def checkpoint_id(self) -> str:
@@ -103,7 +112,8 @@ class CheckpointItem:
             item["d"] = {"B": self.frame}
         if self.blob is not None:
             item["v"] = {"S": blob_ref_text(self.blob)}
-        for name, text in (("p", self.parent_id), ("r", self.run_id), ("n", self.ns)):
+        origin = f"{self.origin.checkpoint_id}#{self.origin.ns}" if self.origin is not None else None
+        for name, text in (("p", self.parent_id), ("r", self.run_id), ("n", self.ns), ("o", origin)):
             if text is not None:
                 item[name] = {"S": text}
         for name, time in zip(_TIMES, (*self.times, self.listed_until), strict=True):
@@ -121,13 +131,14 @@ class CheckpointItem:
         blob = blob_ref_of(item, "v") if "v" in item else None
         frame = bytes_of(item, "d") if blob is None else None
         parent_id, run_id, ns = (text_of(item, name) if name in item else None for name in ("p", "r", "n"))
+        origin = origin_of(item)
         *times, listed = (number_of(item, name) if name in item else None for name in _TIMES)
         if (kind := text_of(item, "k")) not in (CHANGE, FULL):
             raise odd(item, "k", "it says neither change nor full")
         key = key_of(item)
         if component_text(in_key := parse_sk(key.sk).parts[0]) is None and component(ns or "") != in_key:
             raise odd(item, "n", "it is not the namespace whose digest the key has")
-        return cls(key, kind, parent_id, frame, blob, run_id, ns, Times(*times), listed)
+        return cls(key, kind, parent_id, frame, blob, run_id, ns, Times(*times), listed, origin)
 
     def namespace(self) -> str:
         """The namespace, from its key or, where the key has only a digest, from the item."""
@@ -135,9 +146,72 @@ class CheckpointItem:
         return text if text is not None else self.ns or ""
 
 
-def checkpoint_items(pages: Iterable[list[AttributeMap]]) -> Iterator[list[CheckpointItem]]:
-    """Pages of checkpoints' records, as they are asked for. Raises what `CheckpointItem.from_attributes` does."""
-    return (list(map(CheckpointItem.from_attributes, page)) for page in pages)
+def origin_of(item: AttributeMap) -> Origin | None:
+    """What a checkpoint's item refers to in another namespace. Raises `CorruptDataError` if that is no such text."""
+    if "o" not in item:
+        return None
+    checkpoint_id, _, ns = text_of(item, "o").partition("#")
+    return Origin(ns, checkpoint_id)
+
+
+class Link(NamedTuple):
+    """A checkpoint's key, and that of the checkpoint it builds on or refers to, if it does."""
+
+    key: Key
+    parent: Key | None
+
+
+def link_of(item: AttributeMap) -> Link:
+    """The link of a checkpoint item, also of a damaged one."""
+    key = key_of(item)
+    parent_id = item.get("p", {}).get("S")
+    checkpoint_id, _, ns = item.get("o", {}).get("S", "").partition("#")
+    if checkpoint_id:
+        return Link(key, Scope(key.pk, parse_sk(key.sk).user_id).namespace(ns).checkpoint(checkpoint_id))
+    if item.get("k") != {"S": CHANGE} or parent_id is None:
+        return Link(key, None)
+    return Link(key, Key(key.pk, f"{key.sk.rpartition('#')[0]}#{parent_id}"))
+
+
+RowSeen = Callable[[AttributeMap | None], None]
+"""Is told what a read of checkpoints found where the conversation row would be; not if it did not come there."""
+
+
+def _above_row(pages: Iterable[list[AttributeMap]], scope: Scope, seen: RowSeen) -> Iterator[list[AttributeMap]]:
+    """Pages of the root's checkpoints, newest first, from a Query whose range goes down to the conversation row.
+
+    Between them are only items of other users, such as `alice!` for `alice`, at which it ends.
+    """
+    prefix = scope.namespace().prefix("c")
+    for page in pages:
+        checkpoints = [item for item in page if item[SK]["S"].startswith(prefix)]
+        if len(checkpoints) < len(page):
+            if page[len(checkpoints)][SK]["S"] == scope.row().sk:
+                seen(page[len(checkpoints)])
+            yield checkpoints
+            return
+        yield checkpoints
+    seen(None)
+
+
+def checkpoint_items(
+    pages: Iterable[list[AttributeMap]], scope: Scope | None = None, row_seen: RowSeen | None = None
+) -> Iterator[list[CheckpointItem]]:
+    """Pages of checkpoints' records, as they are asked for; with `scope` and `row_seen` of a range down to its row.
+
+    Raises what `CheckpointItem.from_attributes` does.
+    """
+    return map(checkpoints_of, _above_row(pages, scope, row_seen) if scope and row_seen else pages)
+
+
+def checkpoints_of(page: Iterable[AttributeMap]) -> list[CheckpointItem]:
+    """The checkpoints among items, without a revision. Raises what `CheckpointItem.from_attributes` does."""
+    return [CheckpointItem.from_attributes(item) for item in page if not is_revision(item)]
+
+
+def is_revision(item: AttributeMap) -> bool:
+    """Whether an item is a namespace's revision, which is read with its checkpoints."""
+    return parse_sk(item[SK]["S"]).kind == "v"
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,17 @@ overloaded; each component is escaped, so `#` only ever separates:
     <user>#w#<ns>#<checkpoint>#<task>        the pending writes of one task
     <user>#s#<ns>#<checkpoint>#<n>.<digest>  a segment: elements that later checkpoints refer to
     <user>#m#<number>                        older messages, by the number of the first one
-    <user>#b#<digest>#<part>                 a part of a blob (a large value), by the digest of its bytes
-    <user>#b#<digest>#s3                     a pointer: the blob is, or may be, an object in the bucket
+    <user>#p#<digest>#<part>                 a part of a blob (a large value), by the digest of its bytes
+    <user>#p#<digest>#s3                     a pointer: the blob is, or may be, an object in the bucket
 
 and, in the partition `run#<run>` (a `thread_id` has no `#`, so no conversation can be there):
 
     <user>#r#<thread>                        which conversations a run wrote to
 
 The object is named `<digest of thread and user>/<digest>` below the bucket's prefix: no id stands in it.
+
+The kinds sort so that one Query can read two at once: the root's checkpoints come right after the row, and task writes
+right after segments.
 
 Every prefix ends in `#`, so `alice` never matches `alice2`. A user id has no `#`, no control characters and is in
 Unicode's composed form as given: it is compared byte by byte, never normalised.
@@ -33,7 +36,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from langgraph_dynamo_conv._format.arguments import check_words
+from langgraph_dynamo_conv._arguments import check_words
 from langgraph_dynamo_conv._format.limits import (
     MAX_BUCKET_PREFIX_BYTES,
     MAX_CHECKPOINT_ID_BYTES,
@@ -138,8 +141,7 @@ def _shown(value: object) -> str:
     return f"{value!r:.60}" if isinstance(value, str) else f"a {type(value).__name__}"
 
 
-@dataclass(frozen=True)
-class Scope:
+class Scope(NamedTuple):
     """One user's share of one conversation: the owner of every key below.
 
     Args:
@@ -160,7 +162,7 @@ class Scope:
         return Key(self.thread_id, self.user_id)
 
     def prefix(self, kind: str = "") -> str:
-        """The sort-key prefix of all items, or of all of one kind (`c`, `w`, `s`, `m`, `b`)."""
+        """The sort-key prefix of all items, or of all of one kind (`c`, `w`, `s`, `m`, `p`)."""
         return f"{self.user_id}#{kind}#" if kind else f"{self.user_id}#"
 
     def namespace(self, ns: str = "") -> Namespace:
@@ -169,7 +171,7 @@ class Scope:
 
     def blob(self, digest: str) -> str:
         """The sort-key prefix of a large value's parts."""
-        return f"{self.user_id}#b#{digest}#"
+        return f"{self.user_id}#p#{digest}#"
 
     def part(self, digest: str, number: int) -> Key:
         """A part of a large value."""
@@ -188,8 +190,7 @@ class Scope:
         return Key(run_partition(run_id), f"{self.user_id}#r#{component(self.thread_id)}")
 
 
-@dataclass(frozen=True)
-class Namespace:
+class Namespace(NamedTuple):
     """The checkpoints of one graph in a conversation, and what goes with them.
 
     Args:
@@ -218,6 +219,10 @@ class Namespace:
         """The writes of one task."""
         return Key(self.scope.thread_id, self.writes(checkpoint_id) + component(task_id))
 
+    def revision(self) -> Key:
+        """The item that changes where what is behind checkpoints has; it sorts after all checkpoints."""
+        return Key(self.scope.thread_id, after_prefix(self.prefix("c")))
+
     def segment(self, segment_id: str) -> Key:
         """A segment, by the id that checkpoints refer to it with."""
         return Key(self.scope.thread_id, self.prefix("s") + segment_id)
@@ -226,7 +231,7 @@ class Namespace:
 def is_pointer(key: Key) -> bool:
     """Whether an item is the pointer to an object in the bucket."""
     parsed = parse_sk(key.sk)
-    return parsed.kind == "b" and parsed.parts[1] == _IN_BUCKET
+    return parsed.kind == "p" and parsed.parts[1] == _IN_BUCKET
 
 
 def object_name(pointer: Key) -> str:
@@ -267,6 +272,16 @@ def is_conversation(pk: str) -> bool:
     return "#" not in pk and not _CONTROL.search(pk)
 
 
+def task_of(ns: str) -> str | None:
+    """The task that a namespace is of, where it is of a single call: `<node>:<task>`, the innermost that it names.
+
+    LangGraph numbers the further subgraphs that one task calls (`<node>:<task>|1`), and gives a subgraph with a memory
+    of its own a namespace without tasks.
+    """
+    named = [part for part in ns.split("|") if ":" in part]
+    return named[-1].rpartition(":")[2] if named else None
+
+
 def segment_id(checkpoint_id: str, number: int, digest: str) -> str:
     """The id of a segment: ordered by checkpoint, and never the same for other content."""
     return f"{checkpoint_id}#{number:02d}.{digest}"
@@ -290,7 +305,10 @@ def component(text: str) -> str:
 
 @dataclass(frozen=True)
 class ParsedKey:
-    """What a sort key says: its user, kind (`row`, `c`, `w`, `s`, `m`, `b`, `r`) and components, still escaped."""
+    """What a sort key says: its user, kind (`row`, `c`, `v`, `w`, `s`, `m`, `p`, `r`) and components, still escaped.
+
+    A revision, which is among the checkpoints, has the kind `v`.
+    """
 
     user_id: str
     kind: str
@@ -303,7 +321,9 @@ def parse_sk(sk: str) -> ParsedKey:
     if not rest:
         return ParsedKey(user_id, "row", ())
     kind = rest[0]
-    expected = {"c": 2, "w": 3, "s": 3, "m": 1, "b": 2, "r": 1}.get(kind)
+    expected = {"c": 2, "w": 3, "s": 3, "m": 1, "p": 2, "r": 1}.get(kind)
+    if kind == "c" and rest[-1] == _HIGHEST:
+        kind, expected = "v", 2
     return ParsedKey(user_id, kind if expected == len(rest) - 1 else "other", tuple(rest[1:]))
 
 

@@ -50,6 +50,12 @@ OBJECT_RANGE_BYTES = 16 * 1024 * 1024
 LARGE_ELEMENT_BYTES = 24 * 1024
 """A compressed element above this is stored once as a value of its own and referred to."""
 
+MIN_MOVED_BYTES = 16 * 1024
+"""Values that take less together stay in the item itself; more are stored apart from it, and referred to."""
+
+MIN_MOVED_LEAF_BYTES = 64
+"""A value below this is cheaper written again than referred to."""
+
 MAX_WRITES_PER_UPDATE = 60
 """Only writes of lower indices have attributes of their own: about 45 bytes of an UpdateItem's expression each, whose
 limit is 4 KB."""

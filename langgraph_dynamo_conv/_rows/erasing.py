@@ -170,7 +170,7 @@ class Erasing:
         pages = {page.first: page for page in self._pages_after(held, plan.row, messages, shorten)}
         pages |= {page.first: page for page in plan.pages}
         self._check_fit(row, pages.values())
-        self._table.side_by_side(*self._large.requests(row.scope, pending))
+        self._large.store(row.scope, pending)
         return replace(plan, pages=tuple(pages.values()))
 
     def _changed(self, held: _Held, erasure: Erasure) -> dict[int, Message]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -63,9 +63,9 @@ class LargeMessages:
 
         return [shown(message) for message in messages]
 
-    def requests(self, scope: Scope, pending: PendingBlobs) -> list[Callable[[], None]]:
-        """The requests that store what `shorten` has put into `pending`."""
-        return self._blobs.requests(scope, pending)
+    def store(self, scope: Scope, pending: PendingBlobs) -> None:
+        """Store what `shorten` has put into `pending`."""
+        self._blobs.store(scope, pending)
 
     def whole(self, scope: Scope, messages: Sequence[Message]) -> list[Message]:
         """The messages, shortened ones whole. Raises `CorruptDataError` if one is missing or damaged.

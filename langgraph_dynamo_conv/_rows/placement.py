@@ -14,7 +14,14 @@ from langgraph_dynamo_conv._format.attributes import size_of
 from langgraph_dynamo_conv._format.items import Times
 from langgraph_dynamo_conv._rows.pages import PAGE_MESSAGES, Page, pages_of
 from langgraph_dynamo_conv._rows.row import IDLE, WAITING, Row, RowUpdate
-from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE, newest_exchange, shorten_values, title_of
+from langgraph_dynamo_conv._transcript.fitting import (
+    DEFAULT_TITLE,
+    newest_exchange,
+    shorten_values,
+    sizes_of,
+    title_of,
+    total_size,
+)
 from langgraph_dynamo_conv._transcript.folding import Message
 from langgraph_dynamo_conv._transcript.growing import fork_point
 from langgraph_dynamo_conv._transcript.ids import ids_of
@@ -172,8 +179,9 @@ class Placement:
 
     def _fitted(self, first: int, messages: list[Message], pages: tuple[Page, ...]) -> RowPlan:
         """Let the row hold what it can of the messages from number `first` on."""
-        row = replace(self.after, first=first)
-        if not first and size_of(messages) <= self.limits.most(row):
+        sizes = sizes_of(messages, self.row.sizes if self.row is not None else {}) if not first else {}
+        row = replace(self.after, first=first, sizes=sizes)
+        if not first and total_size(messages, sizes) <= self.limits.most(row):
             return RowPlan(replace(row, messages=messages), pages=pages)
         shown = self.shorten(messages, self.limits.message)
         start = newest_exchange(shown, self.limits.exchange)
@@ -183,12 +191,16 @@ class Placement:
         return RowPlan(replace(row, first=first + cut, messages=shown[cut:]), cut, pages)
 
     def _to_cut(self, first: int, messages: list[Message], shown: list[Message], start: int) -> int:
-        """How many messages leave the row, of those before the newest exchange that it holds unchanged."""
+        """How many messages leave the row, of those before the newest exchange that it holds unchanged.
+
+        A row that does not hold all messages waits for a write that begins an exchange: the next one is then cheap, and
+        where there is none, since a run stores its state at its end, the row does not grow either.
+        """
         before = self.row.messages if self.row is not None and self.row.first == first else []
         count = 0
         while count < min(start, len(before)) and before[count] in (messages[count], shown[count]):
             count += 1
-        is_turn = self.may_cut and speaker_of(shown[-1]) == "user"
+        is_turn = self.may_cut and (speaker_of(shown[-1]) == "user" or start >= len(before))
         may_wait = first and size_of(shown) <= self.limits.exchange
         return 0 if may_wait and not is_turn else count
 

@@ -14,6 +14,7 @@ from langgraph_dynamo_conv._format.items import BLOBS, EXPIRES_AT, LIVE_UNTIL, N
 from langgraph_dynamo_conv._format.keys import PK, Scope
 from langgraph_dynamo_conv._rows.large_messages import refs_of
 from langgraph_dynamo_conv._transcript.differences import Said
+from langgraph_dynamo_conv._transcript.fitting import Sizes
 from langgraph_dynamo_conv._transcript.folding import Message
 
 Status = Literal["running", "idle", "waiting", "failed"]
@@ -53,6 +54,7 @@ class Row:
         waiting_for: What interrupts ask, each as `id` and `value`; empty unless the status is `waiting`.
         times: When the conversation is over, and when DynamoDB may delete the row.
         attributes: All attributes as they were read, those of other programs too.
+        sizes: What this process has counted of its messages already.
     """
 
     scope: Scope
@@ -72,6 +74,7 @@ class Row:
     waiting_for: Sequence[Mapping[str, Any]] = ()
     times: Times = NEVER
     attributes: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    sizes: Sizes = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def message_count(self) -> int:

@@ -18,10 +18,7 @@ from typing import Any
 
 from langgraph_dynamo_conv._checkpoints.blobs import PendingBlobs
 from langgraph_dynamo_conv._format.frames import Codec
-from langgraph_dynamo_conv._format.items import (
-    AttributeMap,
-    key_attributes,
-)
+from langgraph_dynamo_conv._format.items import AttributeMap, key_attributes
 from langgraph_dynamo_conv._format.keys import PK, Scope
 from langgraph_dynamo_conv._rows.large_messages import LargeMessages, packed
 from langgraph_dynamo_conv._rows.pages import Pages, StaleRow
@@ -51,7 +48,7 @@ from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE
 from langgraph_dynamo_conv._transcript.folding import Message
 from langgraph_dynamo_conv._transcript.growing import Grown, before_fork, grow
 from langgraph_dynamo_conv._transcript.ids import ids_of
-from langgraph_dynamo_conv.errors import ConflictError
+from langgraph_dynamo_conv.errors import ConflictError, CorruptDataError
 
 _TRIES = 8
 
@@ -106,6 +103,11 @@ class Rows:
         row = self.from_attributes(item) if item and not self._is_over(item) else None
         self._known.put(scope, row)
         return row
+
+    def note(self, scope: Scope, item: AttributeMap | None) -> None:
+        """Remember the row, or that there was none: a read of the state came past it."""
+        with suppress(CorruptDataError):  # `get` tells whoever needs the row
+            self._known.put(scope, self.from_attributes(item) if item and not self._is_over(item) else None)
 
     def from_attributes(self, item: AttributeMap) -> Row:
         """The record of an item that was read, also one that another program wrote. Raises what `read_row` does."""
@@ -194,9 +196,7 @@ class Rows:
 
         Cost: one UpdateItem of the row; its index entry is billed too where there is a time to live.
         """
-        if not is_run and not self._expiry.is_on:
-            return True
-        if self._is_updated(scope, mark_of(self._expiry.fresh())):
+        if (not is_run and not self._expiry.is_on) or self._is_updated(scope, mark_of(self._expiry.fresh())):
             return True
         self.forget(scope.thread_id, scope.user_id)
         row = self.change(scope, lambda now: None if now is None else replace(now, times=self._expiry.fresh()))
@@ -208,11 +208,10 @@ class Rows:
         self.forget(scope.thread_id, scope.user_id)
 
     def _is_updated(self, scope: Scope, update: Mapping[str, Any]) -> bool:
-        try:
+        with suppress(ConditionFailed):
             self._table.update(scope.row(), **update)
-        except ConditionFailed:
-            return False
-        return True
+            return True
+        return False
 
     def apply(
         self,
@@ -311,7 +310,7 @@ class Rows:
         plan = placement.placed(merged) if update.forked_from is None else placement.forked(merged)
         dated = dated_plan(plan, row, update)
         if dated is not None:
-            self._table.side_by_side(*self._large.requests(scope, pending))
+            self._large.store(scope, pending)
         elif row is not None and update.head:
             self._known.put(scope, replace(row, head=update.head, beside=tuple(update.beside)))
         return dated

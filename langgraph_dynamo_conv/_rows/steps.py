@@ -3,7 +3,6 @@
 The rule: each checkpoint is compared with its parent. Of a list, what it has more; of a `DeltaChannel`, whose values
 are not in checkpoints, the task writes on the parent. So nothing is lost that an agent trims within its run, and
 nothing is said twice, whichever process goes which part of the way.
-
 A process remembers the steps that it stored until the row shows them; others are read.
 """
 
@@ -14,12 +13,13 @@ from typing import Any, NamedTuple
 
 from langchain_core.messages import BaseMessage
 
-from langgraph_dynamo_conv._checkpoints.history import History, path
-from langgraph_dynamo_conv._checkpoints.store import Checkpoints
+from langgraph_dynamo_conv._checkpoints.loading import Checkpoints
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites, Write
 from langgraph_dynamo_conv._format import changes
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._format.tree import Leaf, Node
+from langgraph_dynamo_conv._history.ancestry import path
+from langgraph_dynamo_conv._history.deltas import Deltas
 from langgraph_dynamo_conv._state.order import Trail
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.recent import Recent
@@ -92,17 +92,17 @@ class Steps:
 
     Args:
         checkpoints: The states.
-        history: Values of states.
+        deltas: Values of states.
         writes: Task writes.
         channel: Name of the channel that holds the messages.
         known: Steps that this process stored, until rows show them.
     """
 
     def __init__(
-        self, checkpoints: Checkpoints, history: History, writes: TaskWrites, channel: str, known: KnownSteps
+        self, checkpoints: Checkpoints, deltas: Deltas, writes: TaskWrites, channel: str, known: KnownSteps
     ) -> None:
         self._checkpoints = checkpoints
-        self._history = history
+        self._deltas = deltas
         self._writes = writes
         self._channel = channel
         self._known = known
@@ -145,10 +145,10 @@ class Steps:
         """All that a state has; of a `DeltaChannel`, all that was ever written to it."""
         node = stored.tree["channel_values"].get(self._channel)
         if node is not None:
-            return _said(flat(self._history.value(scope, node)), stored.checkpoint_id)
+            return _said(flat(self._deltas.value(scope, node)), stored.checkpoint_id)
         if self._channel not in stored.tree.get("channel_versions", ()):
             return []
-        history = self._history.delta(scope.namespace(), stored.checkpoint_id, [self._channel])
+        history = self._deltas.delta(scope.namespace(), stored.checkpoint_id, [self._channel])
         if any(seed is not None for _, seed in history.values()):  # not all of it was written by tasks
             return _said(self._held(scope, stored.checkpoint_id), stored.checkpoint_id)
         before = path(self._checkpoints, scope.namespace(), stored.checkpoint_id)[:0:-1]
@@ -226,7 +226,7 @@ class Steps:
         for stored in self._states_back(scope, checkpoint_id):
             node = stored.tree["channel_values"].get(self._channel)
             newest = node[-1:] if isinstance(node, list) else node
-            held = self._held(scope, stored) if node is None else [*coerced(flat(self._history.value(scope, newest)))]
+            held = self._held(scope, stored) if node is None else [*coerced(flat(self._deltas.value(scope, newest)))]
             if held:
                 return held[-1]
         return None
@@ -234,7 +234,7 @@ class Steps:
     def metadata(self, scope: Scope, stored: StoredCheckpoint, name: str) -> Any:
         """A value of a checkpoint's metadata; None if it has none of that name."""
         node = stored.tree["metadata"].get(name)
-        return self._history.value(scope, node) if node is not None else None
+        return self._deltas.value(scope, node) if node is not None else None
 
     def skips(self, scope: Scope, stored: StoredCheckpoint, parent: StoredCheckpoint) -> bool:
         """Whether steps between a checkpoint and its parent were not stored: those of a run with durability "exit"."""
@@ -291,7 +291,7 @@ class Steps:
             held = flat(value) if node is not None and value is not None else None
             return Step(stored.parent_id, None, self._may_be_input(scope, stored, parent), node is not None, held)
         if is_delta and parent is not None:  # writes on the parent may be another branch's
-            before, now = self._held(scope, parent.checkpoint_id), flat(self._history.value(scope, node))
+            before, now = self._held(scope, parent.checkpoint_id), flat(self._deltas.value(scope, node))
             said: Sequence[Said] = _difference(before, now, stored.checkpoint_id)
         else:
             said = self._difference(scope, old, node, value, stored.checkpoint_id)
@@ -310,22 +310,23 @@ class Steps:
 
     def _difference(self, scope: Scope, old: Node | None, new: Node, value: Any, origin: str) -> list[Said]:
         if not (isinstance(new, list) and (old is None or isinstance(old, list))):
-            before = flat(self._history.value(scope, old)) if old is not None else []
-            return _difference(before, flat(self._history.value(scope, new) if value is None else value), origin)
+            before = flat(self._deltas.value(scope, old)) if old is not None else []
+            return _difference(before, flat(self._deltas.value(scope, new) if value is None else value), origin)
         old = old or []
         same = changes.common_head(old, new)
-        values = {id(leaf): one for leaf, one in zip(new, value, strict=True)} if type(value) is list else {}
+        came = zip(new[same:], value[same:], strict=True) if type(value) is list else ()
+        values = {id(leaf): one for leaf, one in came}
 
         def load(leaves: Sequence[Leaf]) -> Sequence[Any]:
             missing = [leaf for leaf in leaves if id(leaf) not in values]
-            read = iter(self._history.value(scope, missing) if missing else ())
+            read = iter(self._deltas.value(scope, missing) if missing else ())
             return [values[id(leaf)] if id(leaf) in values else next(read) for leaf in leaves]
 
         return difference(old[same:], new[same:], key=Leaf.plain_digest, load=load, origin=origin, before=same)
 
     def _written(self, scope: Scope, oldest: str, newest: str) -> dict[str, list[tuple[str, Any]]]:
         """What was written to the channel, by checkpoint: each value with what names it."""
-        found = self._writes.between(scope.namespace(), oldest, newest)
+        found = self._deltas.written(scope.namespace(), oldest, newest)
         writes = {
             checkpoint_id: [write for write in group if write.channel == self._channel]
             for checkpoint_id, group in found.items()
@@ -363,14 +364,14 @@ class Steps:
         checkpoint_id = at if isinstance(at, str) else at.checkpoint_id
         node = stored.tree["channel_values"].get(self._channel) if stored is not None else None
         if node is not None:
-            return [*coerced(flat(self._history.value(scope, node)))]
+            return [*coerced(flat(self._deltas.value(scope, node)))]
         return [*coerced(put_together(self._replayed(scope, checkpoint_id)))]
 
     def _replayed(self, scope: Scope, checkpoint_id: str) -> list[Any]:
         """What a `DeltaChannel` was last stored as, and what was written to it since."""
         values: list[Any] = []
-        for writes, seed in self._history.delta(scope.namespace(), checkpoint_id, [self._channel]).values():
-            values += [self._history.value(scope, seed)] if seed is not None else []
+        for writes, seed in self._deltas.delta(scope.namespace(), checkpoint_id, [self._channel]).values():
+            values += [self._deltas.value(scope, seed)] if seed is not None else []
             values += [value for _, _, value in self._writes.to_python(scope, writes)]
         return values
 
@@ -395,5 +396,5 @@ def _version(tree: Mapping[str, Any], channel: str) -> Leaf | None:
 
 
 def _weight(step: Step) -> int:
-    held = [*(one.message for one in step.said or ()), *(step.value or ())]
-    return sum(_MESSAGE_BYTES + len(str(getattr(one, "content", one))) for one in held) + _MESSAGE_BYTES
+    held = (*(one.message for one in step.said or ()), *(step.value or ()))
+    return _MESSAGE_BYTES + sum(_MESSAGE_BYTES + len(str(getattr(one, "content", one))) for one in held)

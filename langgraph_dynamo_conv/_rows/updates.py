@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 
 from langgraph.checkpoint.serde.types import ERROR, INTERRUPT, RESUME
 
-from langgraph_dynamo_conv._checkpoints.history import path
-from langgraph_dynamo_conv._checkpoints.removal import Removal
-from langgraph_dynamo_conv._checkpoints.store import Checkpoints
+from langgraph_dynamo_conv._checkpoints.loading import Checkpoints
 from langgraph_dynamo_conv._format.keys import Scope
+from langgraph_dynamo_conv._history.ancestry import path
+from langgraph_dynamo_conv._history.removal import Removal
 from langgraph_dynamo_conv._rows.row import FAILED, IDLE, RUNNING, WAITING, Asked, Row, RowUpdate, asked, has_stopped
 from langgraph_dynamo_conv._rows.rows import Rows
 from langgraph_dynamo_conv._rows.starts import UNKNOWN_START, RunStart

@@ -6,10 +6,12 @@ its head, since a change's parent has a smaller id. Other parents need not (`ord
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
-from langgraph_dynamo_conv._format.items import FULL, CheckpointItem, item_fingerprint
+from langgraph_dynamo_conv._format.items import FULL, CheckpointItem, Link, item_fingerprint
+from langgraph_dynamo_conv._format.keys import Key
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv.errors import CorruptDataError
 
@@ -127,22 +129,48 @@ class CheckpointPages:
             item = self.get(item.parent_id) if item.parent_id and item.parent_id < item.checkpoint_id else None
         if cached is not None:
             raise Stale
-        raise OrphanError(
-            f"checkpoint {chain[-1].key} builds on {chain[-1].parent_id}, which is missing: the conversation, or this "
-            "run, was deleted while it wrote. Go on from the newest checkpoint, without a checkpoint_id; prune, or "
-            "delete once more, to remove what is left",
-            key=str(chain[-1].key),
-        )
+        raise orphan_of(chain[-1], chain[-1].parent_id)
 
 
-def orphans(items: Iterable[CheckpointItem]) -> set[str]:
-    """Ids of the changes among a namespace's checkpoints, oldest first, that do not go back to a full one.
+def orphan_of(item: CheckpointItem, missing: str | None) -> OrphanError:
+    """The error of a checkpoint that builds on what is missing."""
+    return OrphanError(
+        f"checkpoint {item.key} builds on {missing}, which is missing: the conversation, or this run, was deleted "
+        "while it wrote. Go on from the newest checkpoint, without a checkpoint_id; prune, or delete once more, to "
+        "remove what is left",
+        key=str(item.key),
+    )
 
-    A change sorts after what it builds on, or it would have been stored full.
+
+def orphans(items: Iterable[CheckpointItem]) -> set[Key]:
+    """Keys of the checkpoints of a conversation that do not go back to a full one, with all that this refers to.
+
+    Args:
+        items: Checkpoints of some namespaces, oldest first in each: a change sorts after what it builds on, or it would
+            have been stored full. What they refer to in another namespace is among them, and that namespace's name
+            sorts before theirs.
     """
-    whole: set[str] = set()
-    left: set[str] = set()
-    for item in items:
-        is_whole = item.kind == FULL or item.parent_id in whole
-        (whole if is_whole else left).add(item.checkpoint_id)
+    whole: set[tuple[str, str | None]] = set()
+    left: set[Key] = set()
+    for item in sorted(items, key=CheckpointItem.namespace):
+        ns = item.namespace()
+        origin = tuple(item.origin) if item.origin is not None else None
+        is_whole = (ns, item.parent_id) in whole if item.kind != FULL else origin is None or origin in whole
+        if is_whole:
+            whole.add((ns, item.checkpoint_id))
+        else:
+            left.add(item.key)
     return left
+
+
+def leaves_first(links: Iterable[Link]) -> Iterator[list[Key]]:
+    """Keys in groups, each checkpoint in a later group than those that build on it."""
+    parents = dict(links)
+    waiting = Counter(parent for parent in parents.values() if parent is not None and parent in parents)
+    group = [key for key in parents if key not in waiting]
+    while group:
+        yield group
+        freed = [parent for key in group if (parent := parents.pop(key)) is not None and parent in waiting]
+        waiting.subtract(freed)
+        group = [key for key in dict.fromkeys(freed) if not waiting[key]]
+    yield list(parents)  # only a damaged chain has a ring

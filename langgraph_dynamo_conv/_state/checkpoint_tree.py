@@ -12,7 +12,7 @@ from typing import Any, cast
 from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from langgraph_dynamo_conv._format.tree import Leaf, Node, Tree, grow, to_python
+from langgraph_dynamo_conv._format.tree import Leaf, Node, Tree, grow, grow_channel, to_python
 from langgraph_dynamo_conv._state.message_digests import MessagesDigest, digest_messages
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
@@ -79,7 +79,7 @@ class CheckpointTree:
                 self.message_digests[channel] = self._parent_digests[channel]
             return cast("Node", node)
         if type(value) is not list or not value or not self._can_digest:
-            return grow(value, self._dumps, 1)
+            return grow_channel(value, self._dumps)
         digest, unchanged = digest_messages(value, self._parent_digests.get(channel))
         if digest is not None:
             self.message_digests[channel] = digest

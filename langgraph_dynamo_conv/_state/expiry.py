@@ -8,7 +8,7 @@ slack, so that not every turn has to write anew what the conversation still need
   needs.
 - Whatever checkpoints refer to (segments, blobs, task writes) is written with a later one than they can have.
 - When a turn finds less than a whole time to live left, all that the conversation's newest state and transcript need
-  gets a new `expires_at` (`_checkpoints/renewal.py` does it): once in a slack's time at most.
+  gets a new `expires_at` (`_history/renewal.py` does it): once in a slack's time at most.
 """
 
 from __future__ import annotations

@@ -13,16 +13,12 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from langgraph_dynamo_conv._format import changes
-from langgraph_dynamo_conv._format.tree import Leaf, Node, SegmentRef, leaves, with_leaves
+from langgraph_dynamo_conv._format.limits import MIN_MOVED_BYTES, MIN_MOVED_LEAF_BYTES
+from langgraph_dynamo_conv._format.pool import Pool
+from langgraph_dynamo_conv._format.tree import Leaf, Node, Pieces, SegmentRef, leaves, with_leaves
 
 CHAIN_BYTES = 512 * 1024
 """A chain is rewritten at this size whatever it costs: half of a query page of 1 MB."""
-
-MIN_MOVED_BYTES = 16 * 1024
-"""Fewer bytes than this that are in no segment yet stay in the full checkpoint itself."""
-
-MIN_MOVED_LEAF_BYTES = 64
-"""A leaf below this is cheaper written again than referred to."""
 
 RUN_LEAVES = 32
 """In a list of so many leaves the small ones move to segments as well: one reference stands for many in a row."""
@@ -73,7 +69,7 @@ def plan_full(tree: dict[str, Any], sizes: Mapping[str, int], new_segment_id: An
     """
     half_dead, small = _half_dead(tree, sizes), _mergeable(sizes)
     dissolved = half_dead | small
-    moving = list(_moving(tree, dissolved))
+    moving = list(_moving(tree, dissolved, unpacks=_has_many_packs(tree)))
     if not dissolved and sum(leaf.size for leaf in moving) < MIN_MOVED_BYTES:
         moving = []
     segments, places = {}, {}
@@ -92,14 +88,18 @@ def plan_full(tree: dict[str, Any], sizes: Mapping[str, int], new_segment_id: An
     return FullPlan(payload, segments, moved, {segment: all_sizes[segment] for segment in table}, share)
 
 
-def decode_full(payload: list[Any]) -> tuple[dict[str, Any], dict[str, int]]:
+def decode_full(payload: list[Any], pool: Pool | None = None) -> tuple[dict[str, Any], dict[str, int]]:
     """Tree and segment sizes of a full checkpoint; leaves in segments have no bytes yet.
+
+    Args:
+        payload: What the checkpoint's frame holds.
+        pool: What it refers to besides.
 
     Raises:
         ValueError: Not what `plan_full` gives.
     """
-    table, encoded = payload
-    tree = changes.decode(encoded, [segment for segment, _ in table])
+    table, encoded, *_ = payload
+    tree = changes.decode(encoded, [segment for segment, _ in table], pool)
     if type(tree) is not dict:
         raise ValueError("a checkpoint's state is a dict")
     return tree, dict(table)
@@ -124,7 +124,19 @@ def fill(node: Node, segments: Mapping[str, list[Any]]) -> None:
             leaf.typ, leaf.data = stored.typ, stored.data
 
 
-def _moving(tree: dict[str, Any], dissolved: set[str]) -> Iterable[Leaf]:
+def fill_packed(node: Node, values: Mapping[str, bytes]) -> None:
+    """Give the leaves of a tree their bytes that are in blobs with others.
+
+    Args:
+        node: The tree.
+        values: Serialized bytes of its blobs, by digest.
+    """
+    for leaf in leaves(node):
+        if leaf.data is None and isinstance(leaf.at, Pieces) and leaf.at.is_packed:
+            leaf.data = leaf.at.joined(values)
+
+
+def _moving(tree: dict[str, Any], dissolved: set[str], *, unpacks: bool) -> Iterable[Leaf]:
     """Leaves that go to a segment if there are enough, and fit into one.
 
     A channel's large ones are values of their own, unless they compress well.
@@ -133,7 +145,8 @@ def _moving(tree: dict[str, Any], dissolved: set[str]) -> Iterable[Leaf]:
         for group in _groups(node):
             least = MIN_MOVED_LEAF_BYTES if len(group) < RUN_LEAVES else 0
             for leaf in group:
-                is_loose = leaf.size >= least if leaf.at is None else _is_in(leaf, dissolved)
+                is_free = leaf.at is None or (unpacks and leaf.is_packed and leaf.data is not None)
+                is_loose = leaf.size >= least if is_free else _is_in(leaf, dissolved)
                 if is_loose and (section == "channel_values" or leaf.size <= SEGMENT_BYTES):
                     yield leaf
 
@@ -158,6 +171,14 @@ def _half_dead(tree: Node, sizes: Mapping[str, int]) -> set[str]:
         if isinstance(leaf.at, SegmentRef) and leaf.at.segment in live:
             live[leaf.at.segment] += leaf.size
     return {segment for segment, size in sizes.items() if live[segment] < size / 2}
+
+
+def _has_many_packs(tree: Node) -> bool:
+    """Whether leaves are in as many blobs with others as small segments are merged at: a reader fetches each."""
+    packs = {
+        ref.digest for leaf in leaves(tree) if isinstance(leaf.at, Pieces) and leaf.is_packed for ref in leaf.at.refs
+    }
+    return len(packs) >= SMALL_SEGMENTS
 
 
 def _mergeable(sizes: Mapping[str, int]) -> set[str]:

@@ -42,6 +42,10 @@ class MessagesDigest:
     digest: bytes
 
 
+MESSAGES_DIGEST_BYTES = 160
+"""What one takes in memory."""
+
+
 def digest_messages(messages: list[Any], before: MessagesDigest | None) -> tuple[MessagesDigest | None, int]:
     """The digest of messages, or None where they have none; and how many at their head are those of `before`.
 

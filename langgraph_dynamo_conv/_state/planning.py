@@ -14,15 +14,29 @@ from hashlib import blake2b
 
 from langgraph_dynamo_conv._format import changes
 from langgraph_dynamo_conv._format.frames import Codec
-from langgraph_dynamo_conv._format.items import CHANGE, FULL, NEVER, CheckpointItem, Times
+from langgraph_dynamo_conv._format.items import CHANGE, FULL, NEVER, CheckpointItem, Origin, Times
 from langgraph_dynamo_conv._format.keys import Namespace, component_text, segment_id
 from langgraph_dynamo_conv._format.limits import WRITE_UNIT_BYTES
-from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Tree, with_leaves
+from langgraph_dynamo_conv._format.pool import Pool, has_references, pool_for
+from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Tree, leaves, with_leaves
 from langgraph_dynamo_conv._state.full import CHAIN_BYTES, encode_segment, full_pays, plan_full
 from langgraph_dynamo_conv._state.stored import CHAIN_ITEMS, RECHECK_ITEMS, StoredCheckpoint, stored_change, stored_full
 
 _ROUNDED_UP_BYTES = WRITE_UNIT_BYTES // 2
 """What an item's size is rounded up by, on average."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The checkpoint that a sub-graph was called from, as this process knows it.
+
+    Args:
+        origin: Which it is.
+        stored: What is known of it.
+    """
+
+    origin: Origin
+    stored: StoredCheckpoint
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,7 @@ class CheckpointPlan:
         full_check_at: See `StoredCheckpoint`.
         full_bytes: What storing it full takes, each new segment as the request that it is. Small segments that are
             merged on the way do not count.
+        origin: The checkpoint of another namespace that a full one refers to, or None.
     """
 
     namespace: Namespace
@@ -55,6 +70,7 @@ class CheckpointPlan:
     ancestors: tuple[str, ...] | None = None
     full_check_at: int = CHAIN_ITEMS
     full_bytes: int = 0
+    origin: Origin | None = None
 
     def item(self, blob: BlobRef | None, run_id: str | None, times: Times = NEVER) -> CheckpointItem:
         """The item.
@@ -73,11 +89,12 @@ class CheckpointPlan:
             run_id=run_id,
             ns=self.namespace.ns if component_text(self.namespace.component) is None else None,
             times=times,
+            origin=self.origin,
         )
 
     def stored(self, item: CheckpointItem) -> StoredCheckpoint:
         """What is known of the checkpoint once its item is stored."""
-        tree = with_leaves(self.tree, Leaf.thinned)
+        tree = with_leaves(self.tree, Leaf.thinned, self.changed.tree if self.changed is not None else None)
         if self.changed is not None:
             return stored_change(item, tree, self.changed, self.full_check_at)
         return stored_full(item, tree, self.segments, self.ancestors)
@@ -92,6 +109,7 @@ def plan_checkpoint(
     codec: Codec,
     *,
     linear: bool,
+    caller: Caller | None = None,
 ) -> CheckpointPlan:
     """A change against the parent where the parent is the newest and its chain is short, else a full checkpoint.
 
@@ -103,11 +121,12 @@ def plan_checkpoint(
         parent: The parent if it is at hand, or None.
         codec: Frames what is stored.
         linear: Whether the parent is the newest checkpoint of the namespace.
+        caller: What a sub-graph's first checkpoint was called from, if that is at hand.
     """
     plan_full_one = partial(plan_full_checkpoint, namespace, checkpoint_id, parent_id, codec=codec)
     if parent is None:
-        return plan_full_one(tree, {})
-    difference = changes.difference(parent.tree, tree)
+        return plan_full_one(tree, {}, caller=caller)
+    difference = changes.state_difference(parent.tree, tree)
     if not linear:
         return plan_full_one(difference.tree, parent.segments)
     frame = codec.pack([parent.content, difference.change], namespace.checkpoint(checkpoint_id).sk)
@@ -132,8 +151,9 @@ def plan_full_checkpoint(
     ancestors: tuple[str, ...] | None = None,
     *,
     codec: Codec,
+    caller: Caller | None = None,
 ) -> CheckpointPlan:
-    """The whole state; leaves that are in segments are referred to.
+    """The whole state; leaves that are in segments are referred to, and what the caller's state has.
 
     Args:
         namespace: Where it is stored.
@@ -143,6 +163,7 @@ def plan_full_checkpoint(
         sizes: Serialized bytes of each segment that leaves of the tree are in.
         ancestors: See `CheckpointPlan`.
         codec: Frames what is stored.
+        caller: What the state may refer to in another namespace, or None.
     """
 
     def new_segment_id(number: int, batch: list[Leaf]) -> str:
@@ -151,8 +172,13 @@ def plan_full_checkpoint(
             digest.update(leaf.plain_digest())
         return segment_id(checkpoint_id, number, digest.hexdigest())
 
-    full = plan_full(tree, sizes, new_segment_id)
-    frame = codec.pack(full.payload, namespace.checkpoint(checkpoint_id).sk)
+    pool = pool_for(leaves(tree), Pool(caller.stored.tree, is_elsewhere=True) if caller is not None else None)
+    referring = pool.referring(tree["channel_values"]) if pool is not None else tree["channel_values"]
+    if caller is not None and not has_references(referring):
+        caller = None
+    full = plan_full({**tree, "channel_values": referring}, sizes, new_segment_id)
+    payload = full.payload if caller is None else [*full.payload, caller.stored.content]
+    frame = codec.pack(payload, namespace.checkpoint(checkpoint_id).sk)
     segment_frames = {
         segment: codec.pack(encode_segment(batch), namespace.segment(segment).sk)
         for segment, batch in full.segments.items()
@@ -162,12 +188,13 @@ def plan_full_checkpoint(
         namespace,
         checkpoint_id,
         parent_id,
-        full.tree,
+        full.tree if pool is None else pool.resolved(full.tree),
         frame,
         segment_frames=segment_frames,
         segments=full.segment_sizes,
         ancestors=ancestors,
         full_bytes=len(frame) + int(new_bytes * (1 - full.merged_share)),
+        origin=caller.origin if caller is not None else None,
     )
 
 

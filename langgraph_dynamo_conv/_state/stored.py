@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from sys import getsizeof
 
 from langgraph_dynamo_conv._format.items import CheckpointItem, item_fingerprint
-from langgraph_dynamo_conv._format.tree import Tree, content_digest, leaves
-from langgraph_dynamo_conv._state.message_digests import MessagesDigest
+from langgraph_dynamo_conv._format.tree import Tree, content_digest, memory_apart, to_python
+from langgraph_dynamo_conv._state.message_digests import MESSAGES_DIGEST_BYTES, MessagesDigest
+from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv.errors import CorruptDataError
 
 CHAIN_ITEMS = 31
@@ -25,8 +27,8 @@ LINEAGE = 40
 _BEGINNING = 3
 """Entries in the lineage of a namespace's second checkpoint."""
 
-_LEAF_BYTES = 120
-"""What a leaf takes in memory beside its bytes."""
+_OBJECT_BYTES = 320
+"""What a checkpoint takes in memory besides what it refers to: the object, its `fingerprint` and its `content`."""
 
 
 @dataclass(frozen=True)
@@ -92,11 +94,34 @@ class StoredCheckpoint:
                 key=str(child.key),
             )
 
-    @cached_property
-    def weight(self) -> int:
-        """About how many bytes of memory it holds."""
-        sizes = [leaf.size for leaf in leaves(self.tree)]
-        return sum(sizes) + _LEAF_BYTES * len(sizes)
+    def memory_apart(self, other: StoredCheckpoint | None = None) -> tuple[int, int]:
+        """Bytes of memory that it holds and another checkpoint does not, and the reverse: of a step, what is new in it.
+
+        Digests count, so they are taken now if they have not been: what is built on it needs them anyway.
+        """
+        assert self.content
+        others: Tree = other.tree if other is not None else {}
+        one, two = memory_apart(self.tree, others)
+        one += self._own_bytes(other) + _keys_bytes(self.tree, others)
+        return one, two + other._own_bytes(self) + _keys_bytes(others, self.tree) if other is not None else 0
+
+    def _own_bytes(self, other: StoredCheckpoint | None) -> int:
+        """The same of what is not in its tree."""
+        lineage, segments = (other.lineage, other.segments) if other is not None else ((), None)
+        ids = len(set(self.lineage).difference(lineage)) * getsizeof(self.checkpoint_id)
+        digests = getsizeof(self.message_digests) + len(self.message_digests) * MESSAGES_DIGEST_BYTES
+        of_segments = 0 if self.segments is segments else getsizeof(self.segments) + sum(map(getsizeof, self.segments))
+        return _OBJECT_BYTES + getsizeof(self.lineage) + ids + digests + of_segments
+
+
+def _keys_bytes(tree: Tree, beside: Tree) -> int:
+    """Bytes of the keys of values that are dicts: these are a conversation's own, unlike the names of channels."""
+    others = {channel: node for channel, node in beside.get("channel_values", {}).items() if type(node) is dict}
+    return sum(
+        sum(map(getsizeof, node.keys() - others.get(channel, {}).keys()))
+        for channel, node in tree.get("channel_values", {}).items()
+        if type(node) is dict and node is not others.get(channel)
+    )
 
 
 def stored_full(
@@ -140,3 +165,15 @@ def stored_change(
         full_check_at=full_check_at if full_check_at is not None else parent.full_check_at,
         expires_at=item.times.expires_at,
     )
+
+
+def replayed_channels(stored: StoredCheckpoint, serializer: Serializer) -> set[str]:
+    """`DeltaChannel`s whose value is not in the checkpoint, by the counters that LangGraph keeps in its metadata."""
+    values: Tree = stored.tree["channel_values"]
+    return counted_channels(stored, serializer) - set(values)
+
+
+def counted_channels(stored: StoredCheckpoint, serializer: Serializer) -> set[str]:
+    """`DeltaChannel`s that were written to since their value was last stored, by these counters."""
+    counters = stored.tree["metadata"].get("counters_since_delta_snapshot")
+    return set() if counters is None else set(to_python(counters, serializer.loads, {}))

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from langgraph_dynamo_conv._format.arguments import check_count, check_methods, check_words
+from langgraph_dynamo_conv._arguments import check_count, check_methods, check_words
 from langgraph_dynamo_conv._format.keys import bucket_prefix
 from langgraph_dynamo_conv._format.limits import BUCKET_BYTES
 from langgraph_dynamo_conv._storage.client import LazyClient, new_client

@@ -15,6 +15,9 @@ from langgraph_dynamo_conv._storage.forks import renew_in_children
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
+ENTRY_BYTES = 160
+"""What an entry takes in memory besides its key and its value."""
+
 
 class Recent(Generic[K, V]):
     """Values by key, of a limited weight together. Safe to share between threads.
@@ -35,6 +38,11 @@ class Recent(Generic[K, V]):
     def renew(self) -> None:
         """In a forked child: with a lock that is free, since the thread that may have held it is not there."""
         self._lock = threading.Lock()
+
+    @property
+    def weight(self) -> int:
+        """What all values weigh."""
+        return self._weight
 
     def __contains__(self, key: K) -> bool:
         """Whether there is a value. Asking is not use."""

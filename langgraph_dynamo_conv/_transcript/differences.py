@@ -71,6 +71,9 @@ def difference(
         origin: Names messages without ids, together with their places.
         before: How many elements, not given, both lists open with.
     """
+    if not old:  # all of it came
+        came = _elements(new, range(len(new)), load)
+        return [Said(named(one.message, f"{origin}.{before + one.place}")) for one in came]
     keys = list(map(key, old)), list(map(key, new))
     match: list[int | None] = [None] * len(new)
     for start, place, count in SequenceMatcher(None, *keys, autojunk=False).get_matching_blocks():

@@ -31,6 +31,20 @@ _MARKER_CHARACTERS = 30
 _CHARACTERS_PER_ELEMENT = 8
 
 
+Sizes = Mapping[int, tuple[Message, int]]
+"""Messages that were counted, each with its size, by `id`: a message that does not change stays one object."""
+
+
+def sizes_of(messages: Sequence[Message], known: Sizes) -> Sizes:
+    """The size of each message, counted only where it is not known."""
+    return {id(one): known.get(id(one)) or (one, size_of(one)) for one in messages}
+
+
+def total_size(messages: Sequence[Message], sizes: Sizes) -> int:
+    """`size_of(messages)`, of messages whose sizes are known."""
+    return size_of([]) + sum(1 + sizes[id(one)][1] for one in messages)
+
+
 def title_of(said: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None, limit: int = 80) -> str:
     """A title from the first message of the user that has text: one line of at most `limit` characters.
 

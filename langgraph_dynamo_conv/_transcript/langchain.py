@@ -59,7 +59,7 @@ def adopted_call_ids(messages: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 def call_ids(message: Mapping[str, Any]) -> list[str]:
     """For each call of a stored message the id under which its result comes; "" without one."""
-    return [call["id"] if isinstance(call.get("id"), str) else "" for call in _stored_calls(message)]
+    return [call["id"] if isinstance(call.get("id"), str) else "" for call in _calls_of_answer(message)]
 
 
 def _with_bases(messages: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], str]]:
@@ -183,7 +183,11 @@ def _content(message: Mapping[str, Any]) -> str:
 
 
 def _stored_calls(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [_documented_call(call) for call in calls_in(message)] if speaker_of(message) == "assistant" else []
+    return [_documented_call(call) for call in _calls_of_answer(message)]
+
+
+def _calls_of_answer(message: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    return calls_in(message) if speaker_of(message) == "assistant" else ()
 
 
 def _documented_call(call: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from importlib.resources import files
 from itertools import pairwise
 from typing import Any
 
-from langgraph_dynamo_conv._format.arguments import check_count
+from langgraph_dynamo_conv._arguments import check_count
 from langgraph_dynamo_conv._format.limits import MAX_ITEM_BYTES
 from langgraph_dynamo_conv.cli.prices import Prices
 

@@ -18,10 +18,11 @@ ITEM_OVERHEAD = 100
 KINDS = {
     "row": "conversation rows",
     "c": "checkpoints",
+    "v": "revisions",
     "w": "task writes",
     "s": "segments",
     "m": "older messages",
-    "b": "parts of large values",
+    "p": "parts of large values",
     "r": "run pointers",
     "other": "other items",
 }

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
+from langgraph_dynamo_conv._arguments import check_choice, check_flag
 from langgraph_dynamo_conv._calls.runtime import Options, Runtime, Shared, checked_serde, table_of
-from langgraph_dynamo_conv._format.arguments import check_choice, check_flag
 from langgraph_dynamo_conv._format.keys import Scope, check_user_id
 from langgraph_dynamo_conv._storage.bucket import bucket_of
 from langgraph_dynamo_conv.conversations import _changing, _export, _listing
@@ -331,7 +331,7 @@ class Conversations:
         Raises:
             ConversationNotFoundError: There is no such conversation.
 
-        Cost: one Query for each MB, and once more the parts of its large values.
+        Cost: one Query for each MB, and once more the parts of its large values; three for each call of a subgraph.
         """
         return Verifier(self._runtime, self._runtime.directory.scope_of(conversation_id, user_id)).run()
 

@@ -11,7 +11,7 @@ import re
 from datetime import datetime, timezone
 from typing import Any
 
-from langgraph_dynamo_conv._format.arguments import shown
+from langgraph_dynamo_conv._arguments import shown
 from langgraph_dynamo_conv._rows.row import iso
 
 _LONGEST_CURSOR = 4096

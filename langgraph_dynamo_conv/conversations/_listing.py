@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
-from langgraph_dynamo_conv._format.arguments import check_count, check_flag, check_words, shown
+from langgraph_dynamo_conv._arguments import check_count, check_flag, check_words, shown
 from langgraph_dynamo_conv._format.items import AttributeMap
 from langgraph_dynamo_conv._format.keys import PK, SK
 from langgraph_dynamo_conv._rows.row import STATUSES, Row, live

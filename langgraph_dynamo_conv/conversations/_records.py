@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
-from langgraph_dynamo_conv._format.arguments import check_choice
+from langgraph_dynamo_conv._arguments import check_choice
 from langgraph_dynamo_conv._format.attributes import clean_text, plain, storable
 from langgraph_dynamo_conv._rows.reading import time_of
 from langgraph_dynamo_conv._rows.row import Row

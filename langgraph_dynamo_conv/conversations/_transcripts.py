@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from langgraph_dynamo_conv._arguments import check_count
 from langgraph_dynamo_conv._calls.runtime import Runtime
-from langgraph_dynamo_conv._format.arguments import check_count
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._rows.row import Row, Transcript
 from langgraph_dynamo_conv._transcript.langchain import has_ids, public_ids

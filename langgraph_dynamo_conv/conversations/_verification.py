@@ -11,7 +11,7 @@ from typing import Any
 
 from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._checkpoints.blobs import missing_refs
-from langgraph_dynamo_conv._checkpoints.removal import link_of
+from langgraph_dynamo_conv._checkpoints.writes import Write
 from langgraph_dynamo_conv._format.items import (
     CHANGE,
     EXPIRES_AT,
@@ -21,7 +21,9 @@ from langgraph_dynamo_conv._format.items import (
     blob_refs,
     blob_refs_of_row,
     bytes_of,
+    is_revision,
     key_of,
+    link_of,
     number_of,
 )
 from langgraph_dynamo_conv._format.keys import SK, Key, Scope, is_pointer, parse_sk
@@ -97,6 +99,7 @@ class Verifier:
         self._checkpoints = 0
         self._messages = 0
         self._values: set[str] = set()
+        self._referring: dict[tuple[str, ...], list[tuple[Key, Write]]] = defaultdict(list)
         self._forgotten: tuple[ForgottenTurn, ...] = ()
 
     def run(self) -> Verification:
@@ -106,10 +109,10 @@ class Verifier:
             self._check(key_of(item), partial(self._older, item))
         for item in self._all("w"):
             self._check(key_of(item), partial(self._writes, item))
-        for item in self._all("b"):
+        for item in self._all("p"):
             self._check(key_of(item), partial(self._blob, item))
         segments = self._segments()
-        for ns, items in groupby(self._all("c"), key=lambda item: parse_sk(item[SK]["S"]).parts[0]):
+        for ns, items in groupby(self._checkpoint_items(), key=lambda item: parse_sk(item[SK]["S"]).parts[0]):
             self._namespace(list(items), segments.get(ns, {}))
         damage = sorted(self._damage, key=lambda one: (one.key, one.problem))
         return Verification(self._items, self._checkpoints, self._messages, tuple(damage), self._forgotten)
@@ -121,6 +124,13 @@ class Verifier:
                 if not self._is_past(item):
                     self._items += 1
                     yield item
+
+    def _checkpoint_items(self) -> Iterator[AttributeMap]:
+        for item in self._all("c"):
+            if is_revision(item):
+                self._check(key_of(item), partial(bytes_of, item))
+            else:
+                yield item
 
     def _is_past(self, item: AttributeMap) -> bool:
         """Whether an item has expired; one whose time can't be read is damaged, and has not."""
@@ -159,6 +169,8 @@ class Verifier:
         record = WritesItem.from_attributes(item)
         for write in self._runtime.writes.decoded(self._scope, [record]):
             self._fetch(missing_refs(write.node))
+            if write.built_on:
+                self._referring[tuple(parse_sk(key_of(item).sk).parts[:2])].append((key_of(item), write))
 
     def _blob(self, item: AttributeMap) -> None:
         """A part, or the pointer to an object, which has no name while the object is being stored."""
@@ -224,12 +236,14 @@ class Verifier:
         namespace = self._scope.namespace(record.namespace())
         stored = self._runtime.checkpoints.replay(namespace, [record], segments, before)[-1]
         self._fetch(missing_refs(stored.tree))
+        for key, write in self._referring.pop(tuple(parse_sk(record.key.sk).parts[:2]), []):
+            self._check(key, partial(write.whole, stored))
         if builders[record.checkpoint_id]:
             stored_by_id[record.checkpoint_id] = stored
 
     def _fetch(self, refs: Iterable[BlobRef], fetch: Callable[[Scope, list[BlobRef]], object] | None = None) -> None:
         """Read large values, each once, and one at a time: together they can be larger than memory."""
-        fetch = fetch or self._runtime.blobs.fetch
+        fetch = fetch or self._runtime.blobs.fetch_stored
         for ref in refs:
             if ref.digest not in self._values:
                 self._values.add(ref.digest)

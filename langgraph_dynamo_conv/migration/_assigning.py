@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from langgraph_dynamo_conv._format.arguments import check_mapping, check_name, shown
+from langgraph_dynamo_conv._arguments import check_mapping, check_name, shown
 from langgraph_dynamo_conv._format.keys import check_user_id
 from langgraph_dynamo_conv._visible import one_line
 

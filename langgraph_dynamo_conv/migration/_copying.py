@@ -16,9 +16,9 @@ from typing import Any, Literal, cast
 
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointMetadata
 
+from langgraph_dynamo_conv._arguments import check_flag, check_function, check_positive
 from langgraph_dynamo_conv._calls.config import config_for
 from langgraph_dynamo_conv._calls.runtime import Runtime
-from langgraph_dynamo_conv._format.arguments import check_flag, check_function, check_positive
 from langgraph_dynamo_conv._format.keys import Scope, check_each, check_text
 from langgraph_dynamo_conv._state.serializer import serializer_of
 from langgraph_dynamo_conv.migration._assigning import Assign, UnassignedError

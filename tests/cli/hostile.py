@@ -179,7 +179,7 @@ def texts_in(value: Any) -> Iterator[str]:
 def items_of_others(user_id: str) -> Iterator[dict[str, Any]]:
     """Items under keys that no program of ours makes."""
     thread_id = str(uuid.uuid4())
-    for kind in ("", *(f"#{kind}#" for kind in "cwsmb")):
+    for kind in ("", *(f"#{kind}#" for kind in "cwsmp")):
         parts = "#".join([HOSTILE.replace("#", "")] * {"": 0, "#w#": 3, "#s#": 3, "#m#": 1}.get(kind, 2))
         key = f"{Scope(thread_id, user_id).row().sk}{kind}{parts}"
         yield {"conversation_id": {"S": thread_id}, "user_id": {"S": key}, HOSTILE: {"S": HOSTILE}}

@@ -85,7 +85,7 @@ class TestBoto3Client:
                 client.put_item(TableName=NAME, Item=item(), ConditionExpression="attribute_not_exists(user_id)")
 
         assert log.operations == ["PutItem", "GetItem", "PutItem"]
-        assert [(one.table_units, one.index_units) for one in log.requests] == [(1.0, 1.0), (1.0, 0.0), (0.0, 0.0)]
+        assert [(one.table_units, one.index_units) for one in log.requests] == [(1.0, 1.0), (1.0, 0.0), (1.0, 0.0)]
         assert [one.error for one in log.requests] == [None, None, "ConditionalCheckFailedException"]
         assert all(one.request_bytes and one.response_bytes for one in log.requests)
 

@@ -52,6 +52,11 @@ def trim(state: Any) -> dict[str, Any]:
     return {"messages": [RemoveMessage(str(message.id)) for message in state["messages"][:-MESSAGES_OF_A_TURN]]}
 
 
+def repeat(state: Any) -> dict[str, Any]:
+    """Give back all that was said."""
+    return {"messages": state["messages"]}
+
+
 def route(state: Any) -> str:
     return "tools" if getattr(state["messages"][-1], "tool_calls", None) else "end"
 
@@ -87,6 +92,7 @@ CHATS = {
     "trimming": builder(end=trim),
     "interrupt": builder(tools=tools_after_asking),
     "interrupt in a subgraph": around(builder(tools=tools_after_asking)),
+    "repeating": builder(end=repeat),
 }
 """Graphs whose conversations read alike."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from langgraph_dynamo_conv._checkpoints.removal import GRACE_SECONDS
+from langgraph_dynamo_conv._history.removal import GRACE_SECONDS
 from langgraph_dynamo_conv.errors import ConversationNotFoundError, DynamoConvError
 from tests.factories import items_of, sort_keys
 from tests.faults.failing import THOROUGH, Deliver, FailingClient, Fault, error_500, throttled, unsent

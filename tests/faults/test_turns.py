@@ -20,6 +20,7 @@ from tests.faults.graphs import (
     take_turn,
     transcript,
 )
+from tests.thresholds import cut_out_small_strings, refer_to_small_values
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from langgraph_dynamo_conv import DynamoDBConversationSaver
     from tests.conftest import MakeSaver
     from tests.engines import Engine
+
+SHARE = 6
+"""Of the requests of a turn in which everything is referred to, and which has many; `THOROUGH` has all of them."""
 
 SMALL_ROW = 512
 """Bytes of a row that holds about one turn, so that messages leave it all the time."""
@@ -138,6 +142,26 @@ def test_any_one_request_of_a_turn_may_fail_in_every_graph(
     for first in range(1, trial.count() + 1):
         for number, fault in enumerate(faults_at(first)):
             trial.run(fault, first, 1, resume_warm=(first + number) % 2 == 0)
+
+
+@pytest.mark.engine("memory")
+@pytest.mark.parametrize("two_workers", [False, True], ids=["new savers", "two workers"])
+@pytest.mark.parametrize("chat", ["subgraph", "interrupt in a subgraph", "repeating"])
+@pytest.mark.parametrize("large", [refer_to_small_values, cut_out_small_strings])
+def test_any_one_request_may_fail_where_what_is_stored_refers_to_what_is_there(
+    make_saver: MakeSaver,
+    failing: FailingClient,
+    monkeypatch: pytest.MonkeyPatch,
+    chat: str,
+    large: Any,
+    two_workers: bool,
+) -> None:
+    large(monkeypatch)
+    trial = Trial(make_saver, failing, 2, chat, two_workers=two_workers)
+    for first in range(1, trial.count() + 1):
+        for number, fault in enumerate(faults_at(first)):
+            if THOROUGH or (first + number) % SHARE == two_workers:
+                trial.run(fault, first, 1, resume_warm=(first + number) % (2 * SHARE) >= SHARE)
 
 
 @pytest.mark.engine("memory")

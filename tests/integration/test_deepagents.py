@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain_core.messages import HumanMessage
@@ -11,9 +11,14 @@ from langchain_core.runnables import RunnableConfig
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from tests.conftest import MakeSaver
+from tests.costs.flat_shapes import FILES_EDITED
 from tests.integration.agents import tool_agent
 from tests.integration.models import TOOLS, chat_model
 from tests.integration.transcripts import TableReader, transcript
+from tests.requests_log import WRITES, RequestLog
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 if sys.version_info >= (3, 11):
     from deepagents import create_deep_agent
@@ -59,3 +64,20 @@ if sys.version_info >= (3, 11):
             "Answer to: details 1",
             [("details", "1", "Details of 1.")],
         )
+
+    @pytest.mark.engine("dynamodb-local")
+    def test_a_deep_agent_with_200_files_reads_at_most_12_units_in_every_turn(
+        make_saver: MakeSaver, client: DynamoDBClient
+    ):
+        saver = make_saver()
+        turn = FILES_EDITED.begin(saver, saver.new_conversation("alice"))
+        turns = []
+        for _ in range(20):
+            with RequestLog(client) as log:
+                turn()
+            asked = [one for one in log.requests if one.operation not in WRITES]
+            turns.append((sum(max(one.units, 1) for one in asked), len(asked)))
+
+        print("\nreads of each turn, units as billed and requests:", turns)
+        assert max(units for units, _ in turns[2:]) <= 12
+        assert max(requests for _, requests in turns[2:]) <= 10

@@ -124,6 +124,7 @@ def every_item() -> World:
         world.now += 2400  # at the third step, what it builds on would expire too early
         for thread, saver in savers.items():
             _step(saver, thread, number)
+    savers[THREAD].put_writes(config(THREAD, 3), [("late", 1)], "late")  # which leaves a revision
     _subgraphs(savers[THREAD])
     _waiting(world.saver(WAITING))
     world.put(_foreign())
@@ -151,7 +152,7 @@ def _subgraphs(saver: DynamoDBConversationSaver) -> None:
     put(saver, 2, {"messages": [HumanMessage("hello", id="1")]}, at=config(FRAMES))
     put(saver, 3, {"inner": [1]}, at=config(FRAMES, ns=LONG))
     put(saver, 4, {"inner": large}, parent=3, at=config(FRAMES, ns=LONG))
-    saver.put_writes(config(FRAMES, 4, ns=LONG), [("a", one) for one in large], "task")
+    saver.put_writes(config(FRAMES, 4, ns=LONG), [("a", one) for one in (*large, *range(70))], "task")
 
 
 def _waiting(saver: DynamoDBConversationSaver) -> None:

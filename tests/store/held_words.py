@@ -22,7 +22,7 @@ def keys_with(client: DynamoDBClient, table_name: str, word: str) -> list[str]:
     for item in items_of(client, table_name):
         key = key_of(item)
         parsed = parse_sk(key.sk)
-        if parsed.kind == "b":
+        if parsed.kind == "p":
             name = f"{key.pk} / {parsed.parts[0]}"
             parts[name] = parts.get(name, b"") + item["d"]["B"]
         elif any(word.encode() in data for data in _held({"M": item}, key.sk)):

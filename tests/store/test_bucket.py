@@ -72,7 +72,7 @@ class TestStoring:
 
         assert len(bucket.keys) == 1
         assert len(bucket.data(bucket.keys[0])) < 1.01 * MB
-        (pointer,) = [item for item in items_of(client, table_name) if "#b#" in item["user_id"]["S"]]
+        (pointer,) = [item for item in items_of(client, table_name) if "#p#" in item["user_id"]["S"]]
         assert pointer["user_id"]["S"].endswith("#s3")
         assert bytes(pointer["d"]["B"]).decode() == bucket.keys[0]
         assert stored_bytes(items_of(client, table_name)) < 2000
@@ -453,7 +453,7 @@ class TestRemoving:
         clock.now += HOUR + 1
         saver.prune(["thread"])
 
-        assert len(bucket.keys) == len(sort_keys(items_of(client, table_name), "b")) == 2
+        assert len(bucket.keys) == len(sort_keys(items_of(client, table_name), "p")) == 2
         assert values_of(make_s3_saver()) == {"document": noise(MB, 4)}
         assert read(make_s3_saver()).pending_writes == [("task", "document", noise(500_000, 4))]
 

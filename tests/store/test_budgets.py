@@ -1,4 +1,4 @@
-"""The cost promises, counted on DynamoDB Local by the capacity that it reports. No time is measured."""
+"""The cost promises, counted on DynamoDB Local as AWS bills them (`tests/billing.py`). No time is measured."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ The sequences are the same every time, unless `DIFFERENTIAL_EXAMPLES` asks for s
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,9 +18,13 @@ from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.memory import InMemorySaver
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
+from langgraph_dynamo_conv._checkpoints.loading import Checkpoints
+from langgraph_dynamo_conv._checkpoints.writes import Write
+from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from tests.conftest import Report
 from tests.engines import Engine, create_table
 from tests.factories import USER, checkpoint_id, config, noise
+from tests.thresholds import refer_to_small_values
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -37,10 +41,12 @@ Place = tuple[str, str]
 """Thread and namespace."""
 
 THREADS = ("one", "two")
-NAMESPACES = ("", "node:1", "a|b:2#%", "long" * 60)
+NAMESPACES = ("", "node:1", "node:1|inner:2#%", "long" * 60)
 CHANNELS = ("messages", "items", "named", "scalar", "gone")
 WRITE_CHANNELS = (*CHANNELS, "__error__", "__interrupt__", "__resume__", "__scheduled__")
 WARM, OTHER, COLD = range(3)
+WHOLE = "the whole list and one more"
+"""Stands for what an agent writes that gives back all that is in the state."""
 
 places = st.tuples(st.sampled_from(THREADS), st.sampled_from(NAMESPACES[:1] * 3 + NAMESPACES[1:]))
 savers = st.sampled_from([WARM, WARM, OTHER, COLD])
@@ -77,15 +83,16 @@ edits = st.lists(
 CALLS: dict[str, tuple[int, dict[str, st.SearchStrategy[Any]]]] = {
     "step": (8, {"changes": edits, "has_run": st.booleans()}),
     "many_steps": (2, {"changes": edits, "count": st.integers(2, 30)}),
+    "call": (3, {"around": st.integers(0, 1)}),
     "fork": (3, {"which": numbers, "changes": edits}),
     "put_again": (2, {"which": numbers, "changes": st.just([]) | edits}),
     "write": (
-        4,
+        10,
         {
-            "which": numbers,
+            "which": st.just(1) | numbers,  # the newest as often as any
             "task": st.sampled_from(["t1", "t2", "task#%/é"]),
             "path": st.sampled_from(["", "~__pregel_pull, a", "~__pregel_push, 10", "~__pregel_push, 9"]),
-            "writes": st.lists(st.tuples(st.sampled_from(WRITE_CHANNELS), values), max_size=14),
+            "writes": st.lists(st.tuples(st.sampled_from(WRITE_CHANNELS), values | st.just(WHOLE)), max_size=14),
         },
     ),
     "get_newest": (2, {}),
@@ -204,6 +211,21 @@ class Differential(RuleBasedStateMachine):
         for number in range(count):
             self.step(place, changes[number % len(changes) :][:1] if changes else [], by)
 
+    def call(self, place: Place, around: int, by: int) -> None:
+        """The first checkpoint of a subgraph that is given what its caller has."""
+        if place[1] == "":
+            return
+        root = place[0], ""
+        if root not in self.live:
+            self.step(root, [], by)
+        enclosing = [(place[0], ns) for ns in ("", "node:1")[: 1 + around] if ns != place[1]]
+        callers = {at[1]: self.live[at][0] for at in enclosing if at in self.live}
+        nearest = max(callers, key=len)
+        state, _ = self._state_of((place[0], nearest), callers[nearest])
+        parents = {ns: checkpoint_id(number) for ns, number in callers.items()}
+        self.count += 1
+        self._put(place, self.count, None, state, {}, [], by, {"parents": parents})
+
     def fork(self, place: Place, which: int, changes: list[Any], by: int) -> None:
         """A child of any old checkpoint."""
         if known := sorted(self.parents[place]):
@@ -222,7 +244,13 @@ class Differential(RuleBasedStateMachine):
     def write(self, place: Place, which: int, task: str, path: str, writes: list[Any], by: int) -> None:
         """Task writes, also on the checkpoint that comes next."""
         known = [*self.parents[place], self.count + 1]
-        at = self._config(place, known[-1 - which % len(known)])
+        number = known[-1 - which % len(known)]
+        at = self._config(place, number)
+        state = self._state_of(place, number)[0] if number in self.parents[place] else new_state()
+        held = [*state["messages"], *state["items"], *state["named"].values()]
+        writes = [(channel, [*held, "more"] if value == WHOLE else value) for channel, value in writes]
+        if self.last_writer.get(place, by) != by:
+            self.savers[by].get_tuple(self._config(place))  # as LangGraph does before a run
         for saver in (self.memory, self.savers[by]):
             saver.put_writes(at, writes, task, path)
         self._count()
@@ -339,7 +367,7 @@ class Differential(RuleBasedStateMachine):
 
 
 def new_state() -> dict[str, Any]:
-    return {"messages": [], "items": [], "named": {}, "scalar": None}
+    return {"messages": [f"message {number}" for number in range(8)], "items": [], "named": {}, "scalar": None}
 
 
 def seen(found: CheckpointTuple | None) -> Any:
@@ -401,6 +429,32 @@ def test_random_calls_give_the_answers_of_the_in_memory_saver(
 ) -> None:
     examples = EXAMPLES // PARTS
     assert run(client, examples, part, report, engine) >= FEWEST_STEPS * examples
+
+
+@pytest.mark.engine("memory")
+@pytest.mark.timeout(0 if WANTED else 300)
+@pytest.mark.parametrize("part", range(PARTS, 2 * PARTS))
+def test_they_do_where_small_values_are_referred_to_and_packed_as_large_ones_are(
+    part: int, client: DynamoDBClient, report: Report, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refer_to_small_values(monkeypatch)
+    references = Counter[str]()
+
+    def counted(self: Write, stored: StoredCheckpoint, whole: Any = Write.whole) -> Write:
+        references["writes"] += bool(self.built_on)
+        return whole(self, stored)  # type: ignore[no-any-return]
+
+    def seen_caller(self: Checkpoints, *arguments: Any, caller: Any = Checkpoints.caller) -> Any:
+        found = caller(self, *arguments)
+        references["callers"] += found is not None
+        return found
+
+    monkeypatch.setattr(Write, "whole", counted)
+    monkeypatch.setattr(Checkpoints, "caller", seen_caller)
+    examples = EXAMPLES // PARTS
+    assert run(client, examples, part, report, engine) >= FEWEST_STEPS * examples
+    report(f"of these references: {dict(references)}")
+    assert min(references["writes"], references["callers"]) > 0
 
 
 @pytest.mark.engine("dynamodb-local")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from langgraph_dynamo_conv import DynamoDBConversationSaver
     from tests.conftest import MakeSaver
 
-STATE_KINDS = ("c", "w", "s", "b")
+STATE_KINDS = ("c", "w", "s", "p")
 
 
 def encrypted(key: bytes = b"0123456789abcdef") -> EncryptedSerializer:

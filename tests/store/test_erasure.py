@@ -466,7 +466,7 @@ async def test_the_async_calls_do_the_same(make_saver: MakeSaver) -> None:
 
 
 @pytest.mark.engine("dynamodb-local")
-@pytest.mark.parametrize(("turns", "most"), [(5, (14, 12, 8)), (100, (40, 200, 90))])
+@pytest.mark.parametrize(("turns", "most"), [(5, (14, 12, 10)), (100, (40, 200, 90))])
 def test_what_an_edit_costs(
     make_saver: MakeSaver,
     client: DynamoDBClient,

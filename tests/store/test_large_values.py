@@ -76,7 +76,7 @@ def test_a_large_value_is_stored_once_over_many_checkpoints(
     for number in range(1, 61):
         put(saver, number, {"document": value, "items": [number, value], "step": number}, parent=number - 1 or None)
 
-    assert len(sort_keys(items_of(client, table_name), "b")) == 3
+    assert len(sort_keys(items_of(client, table_name), "p")) == 3
     assert stored_bytes(items_of(client, table_name)) < 1.1 * MB
     assert values_of(make_saver())["items"] == [60, value]
 
@@ -104,7 +104,7 @@ def test_parts_are_written_before_the_checkpoint_that_refers_to_them(
     written = [request.table_key[1] for request in log.requests if request.operation == "PutItem" and request.table_key]
     assert "#c#" in written[-1]
     assert all("#c#" not in key for key in written[:-1])
-    assert {key.split("#")[1] for key in written} == {"b", "c", "s"}
+    assert {key.split("#")[1] for key in written} == {"c", "p", "s"}
 
 
 def test_what_compresses_well_is_not_made_a_value(
@@ -112,7 +112,7 @@ def test_what_compresses_well_is_not_made_a_value(
 ) -> None:
     put(make_saver(), 1, {"document": "word " * 200_000})
 
-    assert sort_keys(items_of(client, table_name), "b") == []
+    assert sort_keys(items_of(client, table_name), "p") == []
     assert values_of(make_saver())["document"] == "word " * 200_000
 
 
@@ -125,7 +125,7 @@ def test_an_encrypted_value_comes_back_and_is_stored_once(
         put(saver, number, {"document": value, "step": number}, parent=number - 1 or None)
 
     assert values_of(make_saver(serde=serde))["document"] == value
-    assert stored_bytes(items_of(client, table_name), "b") < 1.01 * MB
+    assert stored_bytes(items_of(client, table_name), "p") < 1.01 * MB
 
 
 def test_a_large_value_that_left_the_state_comes_back_with_an_old_checkpoint(make_saver: MakeSaver) -> None:
@@ -162,7 +162,7 @@ def test_large_metadata_comes_back(make_saver: MakeSaver, characters: int) -> No
 
 def test_a_missing_part_is_damage(make_saver: MakeSaver, client: DynamoDBClient, table_name: str) -> None:
     put(make_saver(), 1, {"document": noise(MB)})
-    part = sort_keys(items_of(client, table_name), "b")[1]
+    part = sort_keys(items_of(client, table_name), "p")[1]
     client.delete_item(TableName=table_name, Key={"conversation_id": {"S": "thread"}, "user_id": {"S": part}})
 
     with pytest.raises(CorruptDataError, match="parts of a value are missing or damaged"):

@@ -96,8 +96,8 @@ def test_a_large_value_that_stays_is_not_sent_again_when_the_state_is_rewritten(
 
     kinds = [item["k"]["S"] for item in items_of(client, table_name) if "k" in item]
     assert kinds.count("f") > 1
-    sent = [request for request in log.requests if request.table_key and "#b#" in request.table_key[1]]
-    assert len(sent) == len(sort_keys(items_of(client, table_name), "b")) == 9
+    sent = [request for request in log.requests if request.table_key and "#p#" in request.table_key[1]]
+    assert len(sent) == len(sort_keys(items_of(client, table_name), "p")) == 9
 
 
 class AtOnce:
@@ -131,9 +131,9 @@ class AtOnce:
 @pytest.mark.engine("memory")
 def test_parts_are_written_and_read_many_at_a_time(make_saver: MakeSaver, client: DynamoDBClient) -> None:
     value = noise(6 * MB)
-    with AtOnce(client, "PutItem", b"#b#"):
+    with AtOnce(client, "PutItem", b"#p#"):
         put(make_saver(), 1, {"document": value})
-    with AtOnce(client, "Query", b"#b#"):
+    with AtOnce(client, "Query", b"#p#"):
         assert values_of(make_saver())["document"] == value
 
 

@@ -113,7 +113,7 @@ WRITTEN: dict[str, str] = {
     "c": "k d v p r n u l expires_at",
     "w": "w x b t u expires_at",
     "s": "d t expires_at",
-    "b": "d t expires_at",
+    "p": "d t expires_at",
     "m": "messages sealed count version incarnation blobs expires_at",
     "r": "t expires_at",
 }
@@ -121,8 +121,8 @@ WRITTEN: dict[str, str] = {
 
 KINDS = [
     *((THREAD, kind) for kind in ("row", *WRITTEN)),
-    *((FRAMES, kind) for kind in ("row", *"cwb")),
-    *((SEALED, kind) for kind in ("row", *"cwsbm")),
+    *((FRAMES, kind) for kind in ("row", *"cwp")),
+    *((SEALED, kind) for kind in ("row", *"cwspm")),
     *((WAITING, kind) for kind in ("row", *"cw")),
     (FOREIGN, "row"),
 ]

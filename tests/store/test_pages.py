@@ -174,7 +174,7 @@ def test_a_large_message_is_stored_whole_once(make_saver: MakeSaver, table: Tabl
     ask(graph, config, *range(6))
     assert words(saver, config) == said(*range(6))
     assert max(len(message["content"]) for message in table.row(config)["messages"]) < 4000
-    assert len(table.items(config, "#b#")) <= 12  # each answer once for the state, once as the transcript shows it
+    assert len(table.items(config, "#p#")) <= 12  # each answer once for the state, once as the transcript shows it
 
 
 @pytest.mark.engine("memory", "dynamodb-local")

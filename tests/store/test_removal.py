@@ -66,7 +66,7 @@ def test_a_deleted_conversation_leaves_nothing_of_its_user(
     kinds = {
         item["user_id"]["S"].split("#")[1:2][0] for item in items_of(client, table_name) if "#" in item["user_id"]["S"]
     }
-    assert kinds == {"b", "c", "m", "r", "s", "w"}
+    assert kinds == {"c", "m", "p", "r", "s", "w"}
     saver.delete_thread("one")
 
     assert "alice" not in repr(items_of(client, table_name))
@@ -180,7 +180,7 @@ def test_a_pruned_conversation_goes_on(make_saver: MakeSaver) -> None:
     assert read(make_saver(), config(number=31)).parent_config == config(number=30)
 
 
-@pytest.mark.parametrize("kind", ["s", "b"])
+@pytest.mark.parametrize("kind", ["s", "p"])
 def test_segments_and_parts_are_swept_only_when_they_are_old(
     make_saver: MakeSaver, client: DynamoDBClient, table_name: str, kind: str
 ) -> None:
@@ -260,7 +260,7 @@ def test_pruning_leaves_of_many_writes_what_is_replayed(
     assert [{(task, channel) for task, channel, _ in writes} for writes in old] == [{("many", "log")}] * 2
     assert len(read(saver).pending_writes or []) == 1 + 2 + 120 + 120
     items = items_of(client, table_name)
-    assert (len(sort_keys(items, "w")), len(sort_keys(items, "b"))) == (4, parts)
+    assert (len(sort_keys(items, "w")), len(sort_keys(items, "p"))) == (4, parts)
 
 
 def test_pruning_leaves_other_conversations_and_users(make_saver: MakeSaver) -> None:

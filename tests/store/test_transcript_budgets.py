@@ -154,7 +154,7 @@ def test_a_run_of_60_tool_calls_stores_what_leaves_the_row_once(
     (turn,) = chat.play(1)
     report(figures(f"{CALLS} calls in one answer, {schema.__name__}", [turn]))
 
-    pages, blobs = turn.writes("#m#"), [one for one in turn.writes("#b#") if one not in turn.writes("#s#")]
+    pages, blobs = turn.writes("#m#"), [one for one in turn.writes("#p#") if one not in turn.writes("#s#")]
     assert len({one.table_key for one in pages}) == len(pages)
     (answer,) = saver.conversations.get(config["configurable"]["thread_id"], "alice", limit=1).messages
     assert len(answer.tool_calls) == CALLS

@@ -289,7 +289,7 @@ def test_a_large_write_and_the_state_that_holds_it_share_its_bytes(
     saver.put_writes(config(number=1), [("a", [value])], "task")
     put(saver, 2, {"a": [value]}, parent=1)
 
-    assert len(sort_keys(items_of(client, table_name), "b")) == 2
+    assert len(sort_keys(items_of(client, table_name), "p")) == 2
     assert read(saver).checkpoint["channel_values"] == {"a": [value]}
 
 
@@ -318,7 +318,7 @@ def test_a_damaged_bundle_is_an_error_that_names_it(
     saver: DynamoDBConversationSaver, client: DynamoDBClient, table_name: str, size: int
 ) -> None:
     saver.put_writes(config(number=1), [("a", noise(size, number)) for number in range(100)], "task")
-    kind = "w" if size == 1 else "b"
+    kind = "w" if size == 1 else "p"
     item = next(item for item in items_of(client, table_name) if f"#{kind}#" in item["user_id"]["S"])
     name = "b0" if size == 1 else "d"
     client.put_item(TableName=table_name, Item={**item, name: {"B": item[name]["B"][:-1]}})

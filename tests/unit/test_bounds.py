@@ -24,11 +24,12 @@ from langgraph.graph.message import add_messages
 from typing_extensions import TypedDict
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-from langgraph_dynamo_conv._checkpoints.store import CHAIN_PAGE
+from langgraph_dynamo_conv._checkpoints.loading import CHAIN_PAGE
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._state.full import CHAIN_BYTES, SMALL_SEGMENT_BYTES, SMALL_SEGMENTS
 from tests.conftest import Report
+from tests.costs import flat_shapes
 from tests.factories import USER, checkpoint_id, config
 from tests.memory_engine.bare import BareTable, Counts
 from tests.reference_chat import Prose
@@ -321,6 +322,44 @@ def play_graph(make: Callable[[Prose], Any], turns: int) -> tuple[list[Counts], 
         return played, graph.get_state(config("thread")).values["messages"]
 
 
+OTHER_SHAPES = {
+    "an image in each turn": flat_shapes.images_of(40_000),
+    "a subgraph that shares `messages`": flat_shapes.SUBGRAPH,
+    "the functional API with `previous`": flat_shapes.PREVIOUS,
+}
+
+MOST_READ_BYTES = 96 * 1024
+"""What a turn reads in a process that has seen the one before: what came since, and a chain that was stored anew."""
+
+
+@pytest.mark.parametrize("name", OTHER_SHAPES)
+def test_a_turn_refers_to_what_is_stored_already(name: str, report: Report) -> None:
+    table = BareTable()
+    with DynamoDBConversationSaver("table", client=table.client()) as saver:
+        turn, played = OTHER_SHAPES[name].begin(saver, config("thread")), []
+        for _ in range(TURNS):
+            table.clear()
+            turn()
+            played.append(table.counts)
+    window = min(200, TURNS // 4)
+    early, late = (
+        sum(one.written_bytes - one.written["s"] for one in played[first : first + window]) / window
+        for first in (window // 2, TURNS - window)
+    )
+    segments, others = (sum(one.written[kind] for one in played) for kind in ("s", "c"))
+    most_read, most_reads = max(one.read_bytes for one in played), max(one.reads for one in played)
+    report(
+        f"{name}: {early / 1024:.2f} KB written in an early turn, {late / 1024:.2f} in a late one, with transcript, "
+        f"and {segments / TURNS / 1024:.2f} of segments; a turn reads at most {most_read / 1024:.0f} KB with "
+        f"{most_reads} requests"
+    )
+
+    assert late <= 1.15 * early
+    assert segments <= 1.5 * others  # segments that are merged are written anew
+    assert most_read <= MOST_READ_BYTES
+    assert most_reads <= 12
+
+
 MOST_REPLAYED_BYTES = 256 * 1024
 """Checkpoints and writes of the updates after which a `DeltaChannel` is stored whole; and as many read in vain."""
 
@@ -331,10 +370,10 @@ def test_a_graph_costs_the_same_in_every_turn(name: str, report: Report) -> None
     played, messages = play_graph(GRAPHS[name], turns)
     window = min(200, turns // 4)
     early, late = (
-        sum(turn.written_bytes - turn.written["b"] for turn in played[first : first + window]) / window
+        sum(turn.written_bytes - turn.written["p"] for turn in played[first : first + window]) / window
         for first in (window // 2, turns - window)
     )
-    stored_whole = [turn.written["b"] for turn in played if turn.written["b"]]
+    stored_whole = [turn.written["p"] for turn in played if turn.written["p"]]
     state_bytes = len(Codec().frame(SERDE.dumps_typed(messages)[1], context=""))
     report(
         f"{name}: {early / 1024:.2f} KB written in an early turn, {late / 1024:.2f} in a late one, with transcript; "

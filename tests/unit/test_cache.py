@@ -16,15 +16,13 @@ def place(thread: str, user: str, ns: str = "") -> Namespace:
     return Scope(thread, user).namespace(ns)
 
 
-def stored(checkpoint_id: str, size: int = 880) -> StoredCheckpoint:
-    """A checkpoint of that size, 120 bytes of which are counted for its one leaf."""
-    made = StoredCheckpoint(checkpoint_id, None, {"leaf": Leaf("msgpack", b"x" * size)})
-    assert made.weight == size + 120
-    return made
+def stored(checkpoint_id: str, size: int = 40_000) -> StoredCheckpoint:
+    """A checkpoint of somewhat more than that size."""
+    return StoredCheckpoint(checkpoint_id, None, {"leaf": Leaf("msgpack", b"x" * size)})
 
 
 def test_a_checkpoint_is_found_by_place_and_checkpoint():
-    cache = CheckpointCache(10_000)
+    cache = CheckpointCache(500_000)
     cache.put(A, one := stored("1"))
 
     assert cache.get(A, "1") is one
@@ -35,7 +33,7 @@ def test_a_checkpoint_is_found_by_place_and_checkpoint():
 
 
 def test_the_newest_is_that_with_the_greatest_id_whenever_it_came():
-    cache = CheckpointCache(10_000)
+    cache = CheckpointCache(500_000)
     cache.put(A, stored("2"))
     cache.put(A, stored("1"))
 
@@ -43,7 +41,7 @@ def test_the_newest_is_that_with_the_greatest_id_whenever_it_came():
 
 
 def test_a_namespace_keeps_two_checkpoints():
-    cache = CheckpointCache(10_000)
+    cache = CheckpointCache(500_000)
     for number in "123":
         cache.put(A, stored(number))
 
@@ -51,7 +49,7 @@ def test_a_namespace_keeps_two_checkpoints():
 
 
 def test_a_checkpoint_replaces_that_of_the_same_checkpoint():
-    cache = CheckpointCache(10_000)
+    cache = CheckpointCache(500_000)
     cache.put(A, stored("1"))
     cache.put(A, stored("2"))
     cache.put(A, newer := stored("2"))
@@ -61,7 +59,7 @@ def test_a_checkpoint_replaces_that_of_the_same_checkpoint():
 
 
 def test_the_least_recently_used_namespace_goes_first():
-    cache = CheckpointCache(2500)
+    cache = CheckpointCache(110_000)
     cache.put(A, stored("1"))
     cache.put(B, stored("1"))
     cache.newest(A)
@@ -73,7 +71,7 @@ def test_the_least_recently_used_namespace_goes_first():
 
 
 def test_asking_for_a_checkpoint_is_use_too():
-    cache = CheckpointCache(2500)
+    cache = CheckpointCache(110_000)
     cache.put(A, stored("1"))
     cache.put(B, stored("1"))
     cache.get(A, "1")
@@ -84,7 +82,7 @@ def test_asking_for_a_checkpoint_is_use_too():
 
 
 def test_bytes_are_counted_right_over_many_puts_and_forgets():
-    cache = CheckpointCache(3000)
+    cache = CheckpointCache(130_000)
     for number in range(100):
         cache.put(A, stored(str(number % 3)))
         cache.put(B, stored(str(number % 2)))
@@ -98,16 +96,16 @@ def test_bytes_are_counted_right_over_many_puts_and_forgets():
 
 
 def test_what_is_larger_than_the_cache_is_not_kept():
-    cache = CheckpointCache(999)
+    cache = CheckpointCache(40_000)
     cache.put(A, stored("1"))
 
     assert cache.newest(A) is None
 
 
 def test_an_older_one_goes_when_one_too_large_replaces_it():
-    cache = CheckpointCache(2000)
+    cache = CheckpointCache(90_000)
     cache.put(A, stored("1"))
-    cache.put(A, stored("1", 5000))
+    cache.put(A, stored("1", 200_000))
 
     assert cache.get(A, "1") is None
 
@@ -120,7 +118,7 @@ def test_a_cache_of_no_bytes_keeps_nothing():
 
 
 def test_a_conversation_is_forgotten_with_all_its_namespaces_and_users():
-    cache = CheckpointCache(100_000)
+    cache = CheckpointCache(1_000_000)
     places = [place("a", "u"), place("a", "u", "sub"), place("a", "v"), place("b", "u")]
     for one in places:
         cache.put(one, stored("1"))
@@ -130,7 +128,7 @@ def test_a_conversation_is_forgotten_with_all_its_namespaces_and_users():
 
 
 def test_one_users_share_is_forgotten_alone():
-    cache = CheckpointCache(100_000)
+    cache = CheckpointCache(1_000_000)
     places = [place("a", "u"), place("a", "u", "sub"), place("a", "v")]
     for one in places:
         cache.put(one, stored("1"))
@@ -140,7 +138,7 @@ def test_one_users_share_is_forgotten_alone():
 
 
 def test_threads_share_a_cache():
-    cache = CheckpointCache(5000)
+    cache = CheckpointCache(200_000)
     failed: list[BaseException] = []
 
     def work(number: int) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from langgraph_dynamo_conv._format.changes import UNCHANGED, apply, common_head, decode, difference, encode
-from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Node, SegmentRef, grow, leaves, to_python
+from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Node, Pieces, SegmentRef, Slice, grow, leaves, to_python
 from tests.factories import generated
 
 serde = JsonPlusSerializer()
@@ -212,7 +212,7 @@ def test_a_dict_with_another_key_than_strings_is_one_leaf():
 
 
 def test_a_leaf_without_bytes_is_compared_by_its_digest():
-    whole = Leaf("msgpack", b"large", BlobRef("00", 5, 1))
+    whole = Leaf("msgpack", b"large", Pieces((BlobRef("00", 5, 1),)))
     thin = whole.thinned()
 
     assert thin.data is None
@@ -249,10 +249,14 @@ def test_a_run_ends_where_the_order_or_the_segment_changes():
     assert [leaf.at for leaf in decode(encoded, ["s", "t"])] == at
 
 
+BLOBS = st.builds(BlobRef, st.sampled_from(["ab", "cd"]), st.integers(1, 9), st.integers(0, 2))
 PLACES = st.one_of(
     st.none(),
     st.builds(SegmentRef, st.sampled_from("st"), st.integers(0, 5)),
-    st.builds(BlobRef, st.sampled_from(["ab", "cd"]), st.integers(1, 9), st.integers(0, 2)),
+    st.lists(
+        st.binary(max_size=3) | st.builds(BlobRef, st.sampled_from(["ab", "cd"]), st.integers(1, 9), st.integers(0, 2)),
+        max_size=3,
+    ).map(lambda parts: Pieces(tuple(parts))),
 )
 
 
@@ -297,9 +301,10 @@ def test_a_change_of_a_list_stores_only_the_elements_that_the_list_lacked(old, n
 
 
 def test_a_value_reference_keeps_its_type_and_place():
-    leaf = decode(stored(encode(Leaf("bytes", b"x", BlobRef("ab", 9, 2)))), [])
+    place = Pieces((b"front", BlobRef("ab", 9, 2), b"back", Slice(BlobRef("cd", 8, 1), 3, 4)))
+    leaf = decode(stored(encode(Leaf("bytes", b"x", place))), [])
 
-    assert (leaf.typ, leaf.data, leaf.at) == ("bytes", None, BlobRef("ab", 9, 2))
+    assert (leaf.typ, leaf.data, leaf.at) == ("bytes", None, place)
 
 
 MALFORMED = [

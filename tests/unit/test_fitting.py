@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from langgraph_dynamo_conv._format.attributes import size_of
-from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE, newest_exchange, shorten, title_of
+from langgraph_dynamo_conv._transcript.fitting import (
+    DEFAULT_TITLE,
+    newest_exchange,
+    shorten,
+    sizes_of,
+    title_of,
+    total_size,
+)
 from langgraph_dynamo_conv._transcript.folding import fold
 
 NOW = "2026-01-02T03:05:00.000Z"
@@ -147,3 +154,21 @@ def test_a_shortened_message_fits(text, lines, max_bytes):
     message = {"role": "assistant", "content": text, "timestamp": NOW}
     message["tool_calls"] = [{"tool": "a", "args": {}, "result": lines}]
     assert size_of(shorten(message, max_bytes)) <= max_bytes
+
+
+# Sizes
+
+
+def test_a_message_is_counted_once_while_it_stays_the_same_object():
+    said, reply = {"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Good evening"}
+    counted = {place: (message, size + 1000) for place, (message, size) in sizes_of([said], {}).items()}
+
+    assert total_size([said, reply], sizes_of([said, reply], counted)) == size_of([said, reply]) + 1000
+
+
+def test_another_object_is_counted_whatever_it_equals():
+    said = {"role": "user", "content": "Hello"}
+    counted = {place: (message, 0) for place, (message, _) in sizes_of([said], {}).items()}
+    copied = dict(said)
+
+    assert total_size([copied], sizes_of([copied], counted)) == size_of([copied])

@@ -16,6 +16,7 @@ from langgraph_dynamo_conv._format.changes import apply
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import CHANGE, FULL, CheckpointItem
 from langgraph_dynamo_conv._format.keys import Scope
+from langgraph_dynamo_conv._format.pool import Pool
 from langgraph_dynamo_conv._format.tree import Leaf, Node, SegmentRef, content_digest, grow, to_python
 from langgraph_dynamo_conv._state import full
 from langgraph_dynamo_conv._state.full import decode_full, encode_segment, fill, full_pays, plan_full
@@ -79,7 +80,7 @@ class Stored:
         fill(tree, {segment: self._segment(segment) for segment in sizes})
         for built_on, change in changed:
             assert built_on == content_digest(tree)
-            tree = apply(tree, change)  # type: ignore[assignment]
+            tree = apply(tree, change, Pool(tree))  # type: ignore[assignment,arg-type]
         return value_of(tree)
 
     def chain_length(self) -> int:
@@ -363,10 +364,10 @@ def test_a_payload_that_is_no_state_is_an_error(payload):
         decode_full(payload)
 
 
-def test_a_stored_checkpoint_weighs_at_least_its_bytes():
+def test_a_stored_checkpoint_takes_at_least_its_bytes_of_memory():
     known = StoredCheckpoint("1", None, tree_of({"items": ["x" * 1000] * 10}))
 
-    assert 10_000 < known.weight < 20_000
+    assert 10_000 < known.memory_apart()[0] < 20_000
 
 
 def test_lineage_remembers_the_newest_ancestors():

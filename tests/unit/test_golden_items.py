@@ -97,7 +97,7 @@ def dumped(items: list[dict[str, Any]]) -> str:
 def opened(item: dict[str, Any]) -> dict[str, Any]:
     """An item with its frames expanded: how well zstd compresses is not part of the format."""
     sk, kind = item["user_id"]["S"], item["user_id"]["S"].split("#")[1]
-    contexts = {name: f"{sk}/{name}" if kind == "w" else "value" if kind == "b" else sk for name in item}
+    contexts = {name: f"{sk}/{name}" if kind == "w" else "value" if kind == "p" else sk for name in item}
     return {
         name: Codec().unframe(bytes(value["B"]), context=contexts[name]) if "B" in value else value
         for name, value in item.items()
@@ -192,7 +192,7 @@ def test_today_writes_the_golden_items(make_saver: MakeSaver, client: DynamoDBCl
 
     assert set(written) == of_write
     for key in sorted(of_write):
-        if "#b#" not in key[1]:  # a part of a frame, compared where it is put together
+        if "#p#" not in key[1]:  # a part of a frame, compared where it is put together
             assert opened(written[key]) == opened(expected[key])
 
 
@@ -213,10 +213,10 @@ def test_a_golden_frame_of_a_newer_version_is_refused(
 
 def test_the_golden_file_has_every_kind_of_item() -> None:
     kinds = {item["user_id"]["S"].split("#")[1] for item in golden_items()}
-    frames = [item["d"]["B"] for item in golden_items() if "d" in item and "#b#" not in item["user_id"]["S"]]
+    frames = [item["d"]["B"] for item in golden_items() if "d" in item and "#p#" not in item["user_id"]["S"]]
     payloads = [ormsgpack.packb(item["k"]["S"]) for item in golden_items() if "k" in item]
 
-    assert kinds == {"b", "c", "r", "s", "w"}
+    assert kinds == {"c", "p", "r", "s", "w"}
     assert {frame[0] for frame in frames} == {1}
     assert {frame[1] for frame in frames} >= {2, 3}
     assert len(set(payloads)) == 2

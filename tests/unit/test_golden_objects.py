@@ -103,7 +103,7 @@ def test_today_writes_the_golden_objects(
     assert {key: bucket.data(key) for key in bucket.keys} == golden()["objects"]
     assert set(written) == set(expected)
     for sk, item in expected.items():
-        assert written[sk] == item if "#b#" in sk else opened(written[sk]) == opened(item)
+        assert written[sk] == item if "#p#" in sk else opened(written[sk]) == opened(item)
 
 
 def test_a_reference_to_an_object_has_no_parts() -> None:

@@ -73,7 +73,7 @@ def test_keys_parse_to_what_they_were_built_from(user, ns, checkpoint_id, task):
             (component(ns), checkpoint_id, "03.abc"),
         ),
         "m": (scope.messages(12), ("0000000012",)),
-        "b": (scope.part("0f" * 16, 7), ("0f" * 16, "00007")),
+        "p": (scope.part("0f" * 16, 7), ("0f" * 16, "00007")),
         "r": (scope.run("run"), ("thread",)),
     }
 

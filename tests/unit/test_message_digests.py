@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, leaves
+from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Pieces, leaves
 from langgraph_dynamo_conv._state.checkpoint_tree import CheckpointTree, sections_of
 from langgraph_dynamo_conv._state.message_digests import MessagesDigest, digest_messages
 from langgraph_dynamo_conv._state.serializer import serializer_of
@@ -202,7 +202,7 @@ def test_a_mark_of_more_messages_than_there_are_knows_none() -> None:
 
 
 def test_messages_beside_a_value_that_is_stored_apart_are_taken_over_as_they_are() -> None:
-    apart = Leaf("msgpack", None, BlobRef("00", 1, 1))
+    apart = Leaf("msgpack", None, Pieces((BlobRef("00", 1, 1),)))
     before = stored({"messages": chat(2)})
     before.tree["channel_values"]["messages"][1] = apart
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.checkpoint.base.id import uuid6
 
-from langgraph_dynamo_conv._checkpoints.removal import Link, leaves_first, link_of
-from langgraph_dynamo_conv._format.items import key_attributes
+from langgraph_dynamo_conv._format.items import Link, key_attributes, link_of
 from langgraph_dynamo_conv._format.keys import Key
+from langgraph_dynamo_conv._state.chain import leaves_first
 from langgraph_dynamo_conv._state.order import made_at
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-from langgraph_dynamo_conv._checkpoints.store import CHAIN_PAGE
+from langgraph_dynamo_conv._checkpoints.loading import CHAIN_PAGE
 from tests.factories import USER, config, noise, put, read
 from tests.memory_engine.bare import BareTable
 

@@ -12,7 +12,7 @@ from langgraph.checkpoint.base import CheckpointTuple
 from pydantic import BaseModel
 
 from langgraph_dynamo_conv._calls.config import config_for
-from langgraph_dynamo_conv._format.items import key_of
+from langgraph_dynamo_conv._format.items import is_revision, key_of
 from langgraph_dynamo_conv._format.keys import Scope, check_checkpoint_id, check_user_id, component, parse_sk
 from langgraph_dynamo_conv._visible import one_line
 from langgraph_dynamo_conv.cli.app import ConversationArgument, Run, UserOption, YesOption, command
@@ -197,7 +197,8 @@ def _prune(run: Run, scope: Scope) -> dict[str, Any]:
 
 
 def _count(run: Run, scope: Scope) -> int:
-    return sum(map(len, run.table.query(scope.thread_id, scope.prefix("c"), keys_only=True)))
+    pages = run.table.query(scope.thread_id, scope.prefix("c"), keys_only=True)
+    return sum(not is_revision(item) for page in pages for item in page)
 
 
 def _row(graph: str, node: Node | None) -> list[str]:

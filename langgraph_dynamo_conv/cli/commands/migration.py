@@ -15,7 +15,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from langgraph_dynamo_conv._format.arguments import check_name, check_positive
+from langgraph_dynamo_conv._arguments import check_name, check_positive
 from langgraph_dynamo_conv._visible import one_line
 from langgraph_dynamo_conv.cli.app import Run, command
 from langgraph_dynamo_conv.cli.output import Exit, console_of, table_of

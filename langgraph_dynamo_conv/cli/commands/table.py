@@ -13,7 +13,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from rich.table import Table as Grid
 
 from langgraph_dynamo_conv import provision
-from langgraph_dynamo_conv._format.arguments import shown
+from langgraph_dynamo_conv._arguments import shown
 from langgraph_dynamo_conv._visible import one_line
 from langgraph_dynamo_conv.cli import infrastructure
 from langgraph_dynamo_conv.cli.app import Run, SharedOptions, command

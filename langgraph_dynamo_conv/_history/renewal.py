@@ -19,9 +19,7 @@ from typing import Any
 from langgraph_dynamo_conv._checkpoints.blobs import all_refs
 from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
 from langgraph_dynamo_conv._checkpoints.ended import EndedConversations
-from langgraph_dynamo_conv._checkpoints.history import ancestry, replayed_channels
-from langgraph_dynamo_conv._checkpoints.removal import Removal
-from langgraph_dynamo_conv._checkpoints.store import CHAIN_PAGE, Checkpoints
+from langgraph_dynamo_conv._checkpoints.loading import CHAIN_PAGE, Checkpoints
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
 from langgraph_dynamo_conv._format.items import (
     EXPIRES_AT,
@@ -32,16 +30,21 @@ from langgraph_dynamo_conv._format.items import (
     WritesItem,
     blob_refs,
     blob_refs_of_row,
+    checkpoints_of,
+    is_revision,
     key_of,
     number_of,
 )
 from langgraph_dynamo_conv._format.keys import PK, Key, Namespace, Scope, after_prefix, parse_sk
 from langgraph_dynamo_conv._format.tree import BlobRef
+from langgraph_dynamo_conv._history.ancestry import ancestry
+from langgraph_dynamo_conv._history.removal import Removal
 from langgraph_dynamo_conv._state.chain import orphans
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.order import CLOCKS_DIFFER_SECONDS, seconds_behind
+from langgraph_dynamo_conv._state.planning import Caller
 from langgraph_dynamo_conv._state.serializer import Serializer
-from langgraph_dynamo_conv._state.stored import StoredCheckpoint
+from langgraph_dynamo_conv._state.stored import StoredCheckpoint, replayed_channels
 from langgraph_dynamo_conv._storage.failures import ConditionFailed
 from langgraph_dynamo_conv._storage.table import Table
 
@@ -72,8 +75,14 @@ class Renewal:
         self._expiry = expiry
         self._ended = ended
 
-    def times(self, namespace: Namespace, checkpoint_id: str, parent: StoredCheckpoint | None) -> Times:
-        """The times of a checkpoint that is about to be stored.
+    def times(
+        self,
+        namespace: Namespace,
+        checkpoint_id: str,
+        parent: StoredCheckpoint | None,
+        caller: Caller | None = None,
+    ) -> Times:
+        """The times of a checkpoint that is about to be stored, on its parent or, without one, on its caller's state.
 
         Cost: nothing, but once in a slack's time a read of the conversation's checkpoints and one UpdateItem for each
         item that it needs, 1 write unit for each KB of it.
@@ -81,7 +90,9 @@ class Renewal:
         if parent is None:
             if namespace.ns == "" and self._ended.pop_ended(namespace.scope):
                 self._removal.clear(namespace.scope, checkpoint_id)
-            return self._expiry.fresh()
+            if caller is None:
+                return self._expiry.fresh()
+            namespace, parent = namespace.scope.namespace(caller.origin.ns), caller.stored
         if parent.expires_at is None and not self._expiry.is_on:
             return NEVER
         if not self._expiry.is_due(parent.expires_at):
@@ -98,7 +109,7 @@ class Renewal:
     def _renew(self, namespace: Namespace, checkpoint_id: str, times: Times) -> None:
         scope = namespace.scope
         needs = _Needs(scope)
-        for head, head_id in self._heads(namespace, checkpoint_id):
+        for head, head_id in self._heads(namespace, checkpoint_id, needs):
             self._add_checkpoints(needs, head, head_id)
             self._add_writes(needs, head)
         for page in self._table.query(scope.thread_id, scope.prefix("m")):
@@ -113,28 +124,32 @@ class Renewal:
         self._cache.forget(scope.thread_id, scope.user_id)
         self._ended.note_expiry(namespace, checkpoint_id, times.expires_at)
 
-    def _heads(self, namespace: Namespace, checkpoint_id: str) -> list[tuple[Namespace, str]]:
-        """Namespace and id of the newest checkpoints that are needed, and of this one."""
+    def _heads(self, namespace: Namespace, checkpoint_id: str, needs: _Needs) -> list[tuple[Namespace, str]]:
+        """Namespace and id of the newest checkpoints that are needed, and of this one; revisions are needed too."""
         scope = namespace.scope
-        there: dict[str, list[CheckpointItem]] = {}
+        there: list[CheckpointItem] = []
         for page in self._table.query(scope.thread_id, scope.prefix("c")):
-            for item in map(CheckpointItem.from_attributes, page):
-                if not self._expiry.is_past(item.times.expires_at):
-                    there.setdefault(item.namespace(), []).append(replace(item, frame=None))
+            needs.others |= {key_of(item) for item in page if is_revision(item)}
+            items = checkpoints_of(page)
+            there += [replace(item, frame=None) for item in items if not self._expiry.is_past(item.times.expires_at)]
+        left = orphans(there)
         newest: dict[str, str] = {}
-        for ns, items in there.items():
-            if whole := {item.checkpoint_id for item in items} - orphans(items):
-                newest[ns] = max(whole)
+        for item in there:
+            if item.key not in left:
+                newest[item.namespace()] = max(item.checkpoint_id, newest.get(item.namespace(), ""))
         root = newest.get("", "")
         needed = {(ns, head) for ns, head in newest.items() if _OF_A_TASK not in ns or not _is_before(head, root)}
         return [(scope.namespace(ns), head) for ns, head in sorted(needed | {(namespace.ns, checkpoint_id)})]
 
-    def _add_checkpoints(self, needs: _Needs, namespace: Namespace, head: str) -> None:
-        needs.heads.add(namespace.checkpoint(head))
+    def _add_checkpoints(self, needs: _Needs, namespace: Namespace, head: str, *, is_head: bool = True) -> None:
+        if is_head:
+            needs.heads.add(namespace.checkpoint(head))
         replayed: set[str] | None = None
         segments: dict[str, Any] = {}
         for item, pages in ancestry(self._checkpoints, namespace, head, CHAIN_PAGE):
             chain = pages.chain(item)
+            if (origin := chain[0].origin) is not None:
+                self._add_checkpoints(needs, namespace.scope.namespace(origin.ns), origin.checkpoint_id, is_head=False)
             stored = self._checkpoints.replay(namespace, chain, segments)[-1]
             needs.add_chain(namespace, chain, stored)
             values = stored.tree["channel_values"].keys()

@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from functools import partial
 
 from langgraph_dynamo_conv._checkpoints.blobs import Blobs
-from langgraph_dynamo_conv._checkpoints.removal import items_of, kind_of, leaves_first, link_of, run_pointers
-from langgraph_dynamo_conv._format.items import AttributeMap, key_attributes, key_of, stamp
+from langgraph_dynamo_conv._format.items import AttributeMap, key_attributes, key_of, link_of, stamp
 from langgraph_dynamo_conv._format.keys import PK, Scope, is_pointer
+from langgraph_dynamo_conv._history.removal import items_of, kind_of, run_pointers
+from langgraph_dynamo_conv._state.chain import leaves_first
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._storage.table import Table
 

@@ -7,36 +7,39 @@ checkpoint as it was, or not at all. What a checkpoint needs goes after it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import groupby
-from typing import NamedTuple
 
 from langgraph_dynamo_conv._checkpoints.blobs import Blobs, all_refs
 from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
-from langgraph_dynamo_conv._checkpoints.history import ancestry, replayed_channels
-from langgraph_dynamo_conv._checkpoints.store import CHAIN_PAGE, Checkpoints
+from langgraph_dynamo_conv._checkpoints.loading import CHAIN_PAGE, Checkpoints
+from langgraph_dynamo_conv._checkpoints.store import CheckpointStore
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
 from langgraph_dynamo_conv._format.items import (
     CHANGE,
     REMOVED,
     AttributeMap,
     CheckpointItem,
+    Link,
     WritesItem,
     blob_refs,
     blob_refs_of_row,
+    checkpoints_of,
     key_of,
+    link_of,
     number_of,
 )
 from langgraph_dynamo_conv._format.keys import PK, SK, Key, Namespace, Scope, parse_sk
 from langgraph_dynamo_conv._format.tree import BlobRef
-from langgraph_dynamo_conv._state.chain import CheckpointPages, orphans
+from langgraph_dynamo_conv._history.ancestry import ancestry
+from langgraph_dynamo_conv._history.subgraph_calls import SubgraphCalls
+from langgraph_dynamo_conv._state.chain import CheckpointPages, leaves_first, orphans
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.order import Trail, made_at
 from langgraph_dynamo_conv._state.serializer import Serializer
-from langgraph_dynamo_conv._state.stored import StoredCheckpoint
+from langgraph_dynamo_conv._state.stored import StoredCheckpoint, replayed_channels
 from langgraph_dynamo_conv._storage.failures import ConditionFailed
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
@@ -58,12 +61,14 @@ class Removal:
         writes: TaskWrites,
         expiry: Expiry,
         channel: str,
+        store: CheckpointStore,
     ) -> None:
         self._table = table
         self._serializer = serializer
         self._channel = channel
         self._cache = cache
         self._checkpoints = checkpoints
+        self._store = store
         self._blobs = blobs
         self._writes = writes
         self._clock = expiry.clock
@@ -127,8 +132,8 @@ class Removal:
 
     def delete_run(self, scope: Scope, run_id: str) -> None:
         """The checkpoints and writes of a run in one conversation. What builds on them is stored anew first."""
-        for namespace, items in self._by_namespace(scope):
-            self._delete_some(namespace, items, {item.checkpoint_id for item in items if item.run_id == run_id})
+        groups = list(self._by_namespace(scope))
+        self._delete_some(groups, {item.key for _, items in groups for item in items if item.run_id == run_id})
         self.forget(scope.thread_id, scope.user_id)
 
     def check_kept(self, namespace: Namespace, stored: StoredCheckpoint, seen: Collection[str]) -> None:
@@ -149,10 +154,9 @@ class Removal:
             return
         scope = namespace.scope
         if self._checkpoints.has_row(scope):  # the run alone was deleted, or the conversation has begun anew
-            for each, items in self._by_namespace(scope):
-                of_run = left if each == namespace else ()
-                gone = orphans(items) | {item.checkpoint_id for item in items if item.checkpoint_id in of_run}
-                self._delete_some(each, items, gone)
+            groups = list(self._by_namespace(scope))
+            gone = orphans(item for _, items in groups for item in items)
+            self._delete_some(groups, gone | {namespace.checkpoint(checkpoint_id) for checkpoint_id in left})
             self.forget(scope.thread_id, scope.user_id)
         else:
             self.delete(scope.thread_id, scope.user_id)
@@ -173,25 +177,47 @@ class Removal:
                 return set()
         return found or {stored.checkpoint_id}
 
-    def _delete_some(self, namespace: Namespace, items: list[CheckpointItem], gone: set[str]) -> None:
-        """Delete some checkpoints; what builds on them is stored anew first, on the nearest parent that stays."""
+    def _delete_some(self, groups: list[tuple[Namespace, list[CheckpointItem]]], gone: set[Key]) -> None:
+        """Delete some checkpoints; what builds on them, or refers to them, is stored anew first."""
+        for namespace, items in groups:
+            for item in items:
+                if item.key not in gone and item.origin is not None and _origin_key(item) in gone:
+                    self._store.rewrite_full(namespace, item, item.parent_id)
+        for namespace, items in groups:
+            self._delete_some_of(namespace, items, {item.checkpoint_id for item in items if item.key in gone})
+
+    def _delete_some_of(self, namespace: Namespace, items: list[CheckpointItem], gone: set[str]) -> None:
+        """Delete some checkpoints of a namespace; their children get the nearest parent that stays."""
         parents = {item.checkpoint_id: item.parent_id for item in items}
         for item in items:
             if item.parent_id in gone and item.checkpoint_id not in gone:
                 kept = item.parent_id
                 while kept in gone:
                     kept = parents[kept] or REMOVED
-                self._checkpoints.rewrite_full(namespace, item, kept)
+                self._store.rewrite_full(namespace, item, kept)
         if gone:
             self._delete_checkpoints(namespace, items, gone)
+        if gone and len(gone) < len(items):
+            self._checkpoints.revisions.change(namespace)
 
     def keep_latest(self, thread_id: str, user_id: str | None) -> None:
-        """Of each namespace only the newest checkpoint, and what a `DeltaChannel` of it still replays."""
+        """Of each namespace only the newest checkpoint, and what a `DeltaChannel` of it still replays; of calls of
+        subgraphs that are over, nothing."""
         for scope in self.scopes(thread_id, user_id):
-            groups = list(self._by_namespace(scope))
-            kept = [stored for namespace, items in groups for stored in self._keep_latest_of(namespace, items[::-1])]
+            groups = dict(self._by_namespace(scope))
+            items = [item for group in groups.values() for item in group]
+            left = orphans(items)
+            long_ago = self._clock() - GRACE_SECONDS
+            calls = SubgraphCalls(groups, left, self._checkpoints, self._writes, self._serializer, long_ago)
+            for namespace in calls.over():
+                group = groups.pop(namespace)
+                self._delete_checkpoints(namespace, group, {item.checkpoint_id for item in group})
+            kept: list[StoredCheckpoint] = []
+            # sub-graphs first: they refer to what goes with their callers
+            for namespace in sorted(groups, key=lambda one: one.ns, reverse=True):
+                orphaned = {item.checkpoint_id for item in groups[namespace] if item.key in left}
+                kept += self._keep_latest_of(namespace, groups[namespace][::-1], orphaned)
             ids = {stored.checkpoint_id for stored in kept}
-            items = [item for _, group in groups for item in group]
             needed = {item.run_id for item in items if item.checkpoint_id in ids}
             gone = {item.run_id for item in items if item.run_id} - needed
             self._delete_all(scope.run(run_id) for run_id in gone if run_id)
@@ -206,12 +232,19 @@ class Removal:
     def _by_namespace(self, scope: Scope) -> Iterator[tuple[Namespace, list[CheckpointItem]]]:
         """The checkpoints of a conversation, oldest first in each namespace; all are read before the first is given."""
         pages = self._table.query(scope.thread_id, scope.prefix("c"))
-        items = [CheckpointItem.from_attributes(item) for page in pages for item in page]
+        items = [item for page in pages for item in checkpoints_of(page)]
         return ((scope.namespace(ns), list(group)) for ns, group in groupby(items, key=CheckpointItem.namespace))
 
-    def _keep_latest_of(self, namespace: Namespace, items: list[CheckpointItem]) -> list[StoredCheckpoint]:
-        """Keep the first of a namespace's items (newest first), and of its ancestors what it replays; gives these."""
-        left = orphans(items[::-1])
+    def _keep_latest_of(
+        self, namespace: Namespace, items: list[CheckpointItem], left: set[str]
+    ) -> list[StoredCheckpoint]:
+        """Keep the first of a namespace's items (newest first), and of its ancestors what it replays; gives these.
+
+        Args:
+            namespace: The namespace.
+            items: Its checkpoints.
+            left: Ids of those that are orphans.
+        """
         whole = [item for item in items if item.checkpoint_id not in left]
         if not whole:
             self._delete_checkpoints(namespace, items, left)
@@ -235,7 +268,7 @@ class Removal:
             replayed -= kept[-1].tree["channel_values"].keys()
         if any(map(self._has_words, kept[1:], needed)):
             kept = self._without_words(namespace, [by_id[stored.checkpoint_id] for stored in kept], needed)
-        elif kept[-1].parent_id:
+        elif kept[-1].parent_id or by_id[kept[-1].checkpoint_id].origin is not None:
             kept[-1:] = self._rewritten(namespace, by_id[kept[-1].checkpoint_id], REMOVED)
         self._delete_checkpoints(namespace, items, left | by_id.keys() - {stored.checkpoint_id for stored in kept})
         return kept
@@ -258,6 +291,7 @@ class Removal:
         kept = self._rewritten(namespace, items[0], parents[0])
         for item, parent_id, channels in zip(items[1:], parents[1:], needed, strict=True):
             goes = partial(self._is_dropped, needed=channels)
+            self._store.free_writes(namespace, item.checkpoint_id)
             kept += self._rewritten(namespace, item, parent_id, goes)
             self._writes.drop(namespace, item.checkpoint_id, goes)
         return kept
@@ -269,7 +303,7 @@ class Removal:
         parent_id: str,
         goes: Callable[[str], bool] | None = None,
     ) -> list[StoredCheckpoint]:
-        self._checkpoints.rewrite_full(namespace, item, parent_id, goes)
+        self._store.rewrite_full(namespace, item, parent_id, goes)
         rewritten = self._checkpoints.get(namespace, item.checkpoint_id)
         return [rewritten] if rewritten is not None else []
 
@@ -295,18 +329,18 @@ class Removal:
 
         def is_needed(item: AttributeMap) -> bool:
             kind, parts = parse_sk(item[SK]["S"]).kind, parse_sk(item[SK]["S"]).parts
-            return parts[0] in blobs if kind == "b" else "#".join(parts[1:]) in segments
+            return parts[0] in blobs if kind == "p" else "#".join(parts[1:]) in segments
 
-        for kind in ("s", "b"):
+        for kind in ("s", "p"):
             for page in self._table.query(scope.thread_id, scope.prefix(kind)):
-                old = [item for item in page if _written_at(item) < oldest]
+                old = [item for item in page if number_of(item, "t") < oldest]
                 self._delete_all(key_of(item) for item in old if not is_needed(item))
 
     def _referred_blobs(self, scope: Scope) -> set[str]:
         """Digests of the blobs that items themselves refer to: frames, large messages, and values of task writes."""
         refs: list[BlobRef] = []
         for page in self._table.query(scope.thread_id, scope.prefix("c")):
-            refs += [item.blob for item in map(CheckpointItem.from_attributes, page) if item.blob]
+            refs += [item.blob for item in checkpoints_of(page) if item.blob]
         for page in self._table.query(scope.thread_id, scope.prefix("m")):
             refs += [ref for item in page for ref in blob_refs(item)]
         refs += blob_refs_of_row(self._table.get(scope.row()) or {})
@@ -326,33 +360,11 @@ class Removal:
         self._table.all_of(partial(self._blobs.delete, key) for key in keys)
 
 
-class Link(NamedTuple):
-    """A checkpoint's key, and that of the checkpoint it builds on, if it does."""
-
-    key: Key
-    parent: Key | None
-
-
-def link_of(item: AttributeMap) -> Link:
-    """The link of a checkpoint item, also of a damaged one."""
-    key = key_of(item)
-    parent_id = item.get("p", {}).get("S")
-    if item.get("k") != {"S": CHANGE} or parent_id is None:
-        return Link(key, None)
-    return Link(key, Key(key.pk, f"{key.sk.rpartition('#')[0]}#{parent_id}"))
-
-
-def leaves_first(links: Iterable[Link]) -> Iterator[list[Key]]:
-    """Keys in groups, each checkpoint in a later group than those that build on it."""
-    parents = dict(links)
-    waiting = Counter(parent for parent in parents.values() if parent is not None and parent in parents)
-    group = [key for key in parents if key not in waiting]
-    while group:
-        yield group
-        freed = [parent for key in group if (parent := parents.pop(key)) is not None and parent in waiting]
-        waiting.subtract(freed)
-        group = [key for key in dict.fromkeys(freed) if not waiting[key]]
-    yield list(parents)  # only a damaged chain has a ring
+def _origin_key(item: CheckpointItem) -> Key | None:
+    """The key of the checkpoint in another namespace that one refers to."""
+    user_id = parse_sk(item.key.sk).user_id
+    origin = item.origin
+    return Scope(item.key.pk, user_id).namespace(origin.ns).checkpoint(origin.checkpoint_id) if origin else None
 
 
 def items_of(table: Table, thread_id: str, user_id: str | None) -> Iterator[list[AttributeMap]]:
@@ -378,14 +390,9 @@ def run_pointers(items: Iterable[AttributeMap]) -> Iterator[Key]:
             yield Scope(item[PK]["S"], parse_sk(item[SK]["S"]).user_id).run(run_id)
 
 
-def _written_at(item: AttributeMap) -> int:
-    """When a segment or a part was written, in epoch seconds."""
-    return number_of(item, "t")
-
-
 def _is_left(item: AttributeMap, before: str, long_ago: float) -> bool:
     """Whether an item was there before the checkpoint `before`."""
     parsed = parse_sk(item[SK]["S"])
-    if parsed.kind == "b":
-        return _written_at(item) < long_ago
+    if parsed.kind == "p":
+        return number_of(item, "t") < long_ago
     return parsed.kind in ("c", "w", "s") and parsed.parts[1] < before

@@ -1,0 +1,143 @@
+"""Steps of a run refer to each other however slow the table is: LangGraph stores a step once the one before is stored,
+and what a task of it does may come first."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.types import Command, Send, interrupt
+
+from langgraph_dynamo_conv._storage.underway import Underway
+from tests.costs.flat_shapes import Topics
+from tests.factories import items_of
+
+if TYPE_CHECKING:
+    from tests.conftest import MakeSaver
+
+pytestmark = pytest.mark.engine("memory")
+
+CALLS = 12
+"""Sub-graphs at once: more than threads that store steps."""
+
+NETWORK_SECONDS = 0.03
+
+
+def invoke(graph: Any, given: Any, config: Any, **options: Any) -> Any:
+    return graph.invoke(given, config, **options)
+
+
+def ainvoke(graph: Any, given: Any, config: Any, **options: Any) -> Any:
+    return asyncio.run(graph.ainvoke(given, config, **options))
+
+
+each_way = pytest.mark.parametrize("run", [invoke, ainvoke], ids=["sync", "async"])
+
+
+def slow(saver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each item take some time to be stored."""
+    table = saver._runtime.table
+
+    def later(call: Any, *arguments: Any, **more: Any) -> Any:
+        time.sleep(NETWORK_SECONDS)
+        return call(*arguments, **more)
+
+    for name in ("put", "update"):
+        monkeypatch.setattr(table, name, partial(later, getattr(table, name)))
+
+
+def supervisor(prose: Topics, calls: int, *, asks: bool = False) -> StateGraph[Any]:
+    """A graph that hands all its messages to so many agents at once, and repeats them itself."""
+
+    def answer(_: MessagesState) -> dict[str, Any]:
+        return {"messages": [AIMessage(interrupt("well?") if asks else prose.text(100), id=prose.uuid())]}
+
+    agent = StateGraph(MessagesState).add_node("answer", answer).add_edge(START, "answer").compile()
+
+    def repeat(state: MessagesState) -> dict[str, Any]:
+        return {"messages": state["messages"]}
+
+    def hand_out(state: MessagesState) -> list[Any]:
+        return ["repeat", *(Send("agent", state) for _ in range(calls))]
+
+    builder = StateGraph(MessagesState).add_node("agent", agent).add_node("repeat", repeat)
+    return builder.add_conditional_edges(START, hand_out, ["agent", "repeat"])
+
+
+def said(prose: Topics) -> dict[str, Any]:
+    return {"messages": [HumanMessage(prose.text(4000), id=prose.uuid()) for _ in range(3)]}
+
+
+def begun(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first checkpoints of agents."""
+    return [item for item in items if "agent" in item["user_id"]["S"] and item.get("k") == {"S": "f"}]
+
+
+@each_way
+def test_what_a_task_does_is_a_change_of_what_its_graph_has(
+    make_saver: MakeSaver, client: Any, table_name: str, monkeypatch: pytest.MonkeyPatch, run: Any
+) -> None:
+    prose, saver = Topics(), make_saver()
+    slow(saver, monkeypatch)
+    config = saver.new_conversation("alice")
+    graph = supervisor(prose, CALLS).compile(checkpointer=saver)
+    for _ in range(2):
+        run(graph, said(prose), config)
+
+    items = items_of(client, table_name)
+    called = begun(items)
+    writes = [item for item in items if "#w##" in item["user_id"]["S"]]
+    assert len(called) == 2 * CALLS
+    assert all("o" in item for item in called)
+    assert max(len(item["d"]["B"]) for item in called) < 1000
+    assert max(len(value["B"]) for item in writes for value in item.values() if "B" in value) < 1000
+
+
+@each_way
+def test_a_sub_graph_that_asks_at_the_end_of_a_run_refers_to_what_the_run_began_with(
+    make_saver: MakeSaver, client: Any, table_name: str, run: Any
+) -> None:
+    prose, saver = Topics(), make_saver()
+    config = saver.new_conversation("alice")
+    run(supervisor(prose, 1).compile(checkpointer=saver), said(prose), config, durability="exit")
+    asking = supervisor(prose, 1, asks=True)
+    run(asking.compile(checkpointer=saver), said(prose), config, durability="exit")
+
+    called = begun(items_of(client, table_name))
+    assert called
+    assert all("o" in item for item in called)
+    answer = run(asking.compile(checkpointer=make_saver()), Command(resume="yes"), config, durability="exit")
+    assert answer["messages"][-1].content == "yes"
+
+
+@each_way
+def test_a_run_waits_for_nothing_that_will_not_come(make_saver: MakeSaver, run: Any) -> None:
+    """A process that goes on where another stopped, and one that keeps nothing in memory."""
+    prose, config = Topics(), make_saver().new_conversation("alice")
+    asking = supervisor(prose, 2, asks=True)
+    run(asking.compile(checkpointer=make_saver()), said(prose), config)
+    graph = asking.compile(checkpointer=make_saver(cache_bytes=0))
+    began = time.monotonic()
+    pending = graph.get_state(config).interrupts
+    run(graph, Command(resume={one.id: "yes" for one in pending}), config)
+    assert time.monotonic() - began < 2
+
+
+def test_what_never_comes_is_waited_for_a_second() -> None:
+    underway: Underway[str] = Underway()
+    began = time.monotonic()
+    underway.until_done("a")
+    asyncio.run(underway.auntil_done("a"))
+    assert 1.8 < time.monotonic() - began < 4
+
+    with underway.doing("a"):
+        pass
+    began = time.monotonic()
+    underway.until_done("a")
+    asyncio.run(underway.auntil_done("a"))
+    assert time.monotonic() - began < 0.5
