@@ -122,7 +122,7 @@ def test_a_short_run_writes_figures_plots_and_page(engine: Engine, tmp_path: Pat
     assert {run.contender for run in results.runs if run.failure} <= {"aws"}
     assert {run.workload for run in results.runs} == set(BY_KEY)
     page = (tmp_path / "docs" / "benchmarks.md").read_text()
-    assert "| first turn of a cold process |" in page
+    assert "| first turn of a cold process: requests |" in page
     pictures = {path.name for path in (tmp_path / "docs" / "images").iterdir()}
     assert pictures == {f"{name}.{kind}" for name in ("cost-per-turn", "bytes-stored") for kind in ("svg", "png")}
 

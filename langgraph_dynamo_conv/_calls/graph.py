@@ -207,9 +207,12 @@ def put_writes(
 ) -> None:
     """Store one task's writes, once what they may refer to is stored; the row follows an interrupt or a failure of the
     root."""
-    if (written_on := _written_on(target)) is not None:
+    if (written_on := _written_on(target)) is None:
+        _put_writes(runtime, target, writes, task_id, task_path)
+        return
+    with runtime.shared.writing.doing(written_on):
         runtime.shared.underway.until_done(written_on)
-    _put_writes(runtime, target, writes, task_id, task_path)
+        _put_writes(runtime, target, writes, task_id, task_path)
 
 
 async def aput_writes(

@@ -32,7 +32,7 @@ from langgraph_dynamo_conv._format.items import (
 from langgraph_dynamo_conv._format.keys import Key, Namespace, Scope, after_prefix, component, component_text
 from langgraph_dynamo_conv._format.limits import INLINE_FRAME_BYTES, MAX_WRITES_PER_UPDATE
 from langgraph_dynamo_conv._format.pool import Pool, has_references, pays
-from langgraph_dynamo_conv._format.tree import BlobRef, Node, grow_channel, leaves, to_python
+from langgraph_dynamo_conv._format.tree import BlobRef, Node, channel_value, grow_channel, leaves
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
@@ -182,7 +182,7 @@ class TaskWrites:
         """`pending_writes` as LangGraph takes them."""
         blobs = self._blobs.fetch(scope, [ref for write in writes for ref in missing_refs(write.node)])
         loads = self._serializer.loads
-        return [(write.task_id, write.channel, to_python(write.node, loads, blobs)) for write in writes]
+        return [(write.task_id, write.channel, channel_value(write.node, loads, blobs)) for write in writes]
 
     def _placed(
         self,

@@ -7,12 +7,17 @@ taken apart, and only those of exactly these two types: a subclass could not be 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import chain
 from operator import is_
 from sys import getsizeof
 from typing import Any, NamedTuple, TypeAlias, cast
+
+from langgraph.types import Send
+
+from langgraph_dynamo_conv._format.limits import WRITE_UNIT_BYTES
 
 
 class SegmentRef(NamedTuple):
@@ -135,6 +140,9 @@ class Leaf:
         return thin
 
 
+_WITHOUT_ARGUMENT = "\0"
+"""The key of what is left of a `Send` that is taken apart. A value that has it itself is not taken apart."""
+
 _NUMBERS = frozenset({int, float, bool, complex})
 
 Node: TypeAlias = "Leaf | list[Any] | dict[str, Any]"
@@ -153,7 +161,7 @@ Loads = Callable[[tuple[str, bytes]], Any]
 
 def grow(value: Any, dumps: Dumps, depth: int) -> Node:
     """A value as a tree, taken apart at most `depth` levels deep. Raises what `dumps` raises."""
-    if depth > 0 and type(value) is dict and set(map(type, value)) <= {str}:
+    if depth > 0 and _has_names(value):
         return {key: grow(item, dumps, depth - 1) for key, item in value.items()}
     if depth > 0 and type(value) is list:
         return [Leaf(*dumps(item)) for item in value]
@@ -163,11 +171,62 @@ def grow(value: Any, dumps: Dumps, depth: int) -> Node:
 def grow_channel(value: Any, dumps: Dumps) -> Node:
     """A channel's value as a tree: a list, or a dict and the lists in it, such as an input that has messages.
 
-    A list of numbers in a dict stays one leaf: apart, they would take more than they save.
+    A list of numbers in a dict stays one leaf: apart, they would take more than they save. A `Send` with a large dict
+    is taken apart too, since many agents send their whole state: into itself without its argument, and that.
     """
-    if type(value) is dict and set(map(type, value)) <= {str}:
-        return {key: grow(item, dumps, 0 if _has_numbers(item) else 1) for key, item in value.items()}
-    return grow(value, dumps, 1)
+    if type(value) is Send or (type(value) is list and Send in set(map(type, value))):
+        return _grow_sends(value, dumps)
+    if _has_names(value) and _WITHOUT_ARGUMENT not in value:
+        return _grow_named(value, dumps, 0)
+    return grow(value, dumps, int(type(value) is list))
+
+
+def _grow_named(value: Any, dumps: Dumps, depth: int) -> Node:
+    """A tree of dicts within so many dicts, and of the lists in them."""
+    if depth >= 0 and _has_names(value):
+        return {key: _grow_named(item, dumps, depth - 1) for key, item in value.items()}
+    return grow(value, dumps, 0 if _has_numbers(value) else 1)
+
+
+def _grow_sends(value: Any, dumps: Dumps) -> Node:
+    """A `Send`, or a list in which some are: {no argument: leaf or leaves, place: the argument of the one there}."""
+    values = value if type(value) is list else [value]
+    whole = [Leaf(*dumps(one)) for one in values]
+    apart = [
+        type(one) is Send and _has_names(one.arg) and leaf.size >= WRITE_UNIT_BYTES
+        for one, leaf in zip(values, whole, strict=True)
+    ]
+    shells = [
+        Leaf(*dumps(_without_argument(one))) if is_apart else leaf
+        for one, leaf, is_apart in zip(values, whole, apart, strict=True)
+    ]
+    node: Node = shells if type(value) is list else shells[0]
+    if not any(apart):
+        return node
+    places = (place for place, is_apart in enumerate(apart) if is_apart)
+    return {_WITHOUT_ARGUMENT: node, **{str(place): _grow_named(values[place].arg, dumps, 1) for place in places}}
+
+
+def _without_argument(send: Send) -> Send:
+    shell = copy(send)
+    shell.arg = None
+    return shell
+
+
+def channel_value(node: Node, loads: Loads, values: Mapping[str, bytes]) -> Any:
+    """The value of a channel's tree, the inverse of `grow_channel`. Arguments are those of `to_python`."""
+    if type(node) is not dict or _WITHOUT_ARGUMENT not in node:
+        return to_python(node, loads, values)
+    parts = to_python(node, loads, values)
+    sends = parts.pop(_WITHOUT_ARGUMENT)
+    for place, argument in parts.items():
+        (sends if type(sends) is list else [sends])[int(place)].arg = argument
+    return sends
+
+
+def _has_names(value: Any) -> bool:
+    """Whether this is a dict that can be taken apart."""
+    return type(value) is dict and set(map(type, value)) <= {str}
 
 
 def _has_numbers(value: Any) -> bool:

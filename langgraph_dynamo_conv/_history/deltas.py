@@ -17,7 +17,7 @@ from langgraph_dynamo_conv._checkpoints.revisions import NewestPages
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites, Write
 from langgraph_dynamo_conv._format.items import CheckpointItem, item_fingerprint
 from langgraph_dynamo_conv._format.keys import Namespace, Scope
-from langgraph_dynamo_conv._format.tree import Node, to_python
+from langgraph_dynamo_conv._format.tree import Node, channel_value
 from langgraph_dynamo_conv._history.ancestry import Walk, ancestry
 from langgraph_dynamo_conv._state.chain import CheckpointPages
 from langgraph_dynamo_conv._state.expiry import Expiry
@@ -109,8 +109,8 @@ class Deltas:
             self._known.note_unguarded(namespace, checkpoint_id, names)
 
     def value(self, scope: Scope, node: Node) -> Any:
-        """The value of a tree, its blobs fetched."""
-        return to_python(node, self._serializer.loads, self._blobs.fetch(scope, missing_refs(node)))
+        """The value of a channel's tree, its blobs fetched."""
+        return channel_value(node, self._serializer.loads, self._blobs.fetch(scope, missing_refs(node)))
 
     def _are_plain(self, namespace: Namespace, channels: Collection[str]) -> bool:
         """Whether the newest checkpoint that this process knows has values of these, and none a `DeltaChannel`'s."""

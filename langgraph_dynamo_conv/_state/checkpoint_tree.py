@@ -12,7 +12,7 @@ from typing import Any, cast
 from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from langgraph_dynamo_conv._format.tree import Leaf, Node, Tree, grow, grow_channel, to_python
+from langgraph_dynamo_conv._format.tree import Leaf, Node, Tree, channel_value, grow, grow_channel, to_python
 from langgraph_dynamo_conv._state.message_digests import MessagesDigest, digest_messages
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
@@ -81,8 +81,9 @@ class CheckpointTree:
         if type(value) is not list or not value or not self._can_digest:
             return grow_channel(value, self._dumps)
         digest, unchanged = digest_messages(value, self._parent_digests.get(channel))
-        if digest is not None:
-            self.message_digests[channel] = digest
+        if digest is None:
+            return grow_channel(value, self._dumps)
+        self.message_digests[channel] = digest
         head = node[:unchanged] if type(node) is list else []
         return [*head, *(Leaf(*self._dumps(item)) for item in value[len(head) :])]
 
@@ -105,9 +106,17 @@ def checkpoint_of(stored: StoredCheckpoint, blobs: Mapping[str, bytes], serializ
         serializer: How bytes become values.
     """
     sections = {
-        name: to_python(node, serializer.loads, blobs) for name, node in stored.tree.items() if name != "metadata"
+        name: _values_of(node, serializer, blobs)
+        if name == "channel_values"
+        else to_python(node, serializer.loads, blobs)
+        for name, node in stored.tree.items()
+        if name != "metadata"
     }
     return cast("Checkpoint", {"id": stored.checkpoint_id, **sections})
+
+
+def _values_of(nodes: Tree, serializer: Serializer, blobs: Mapping[str, bytes]) -> dict[str, Any]:
+    return {channel: channel_value(node, serializer.loads, blobs) for channel, node in nodes.items()}
 
 
 def metadata_of(stored: StoredCheckpoint, serializer: Serializer) -> CheckpointMetadata:

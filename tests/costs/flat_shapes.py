@@ -18,6 +18,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from langgraph.func import entrypoint, task
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.graph.message import add_messages
+from langgraph.types import Send
 
 from tests.integration.agents import DeltaState
 from tests.reference_chat import Prose, chat_graph, user_message
@@ -122,6 +123,20 @@ def function(prose: Prose) -> Compiles:
     return Compiles(lambda checkpointer: entrypoint(checkpointer=checkpointer)(chat))
 
 
+def sent(prose: Prose) -> StateGraph[Any]:
+    """An agent that sends its whole state to what answers, as prebuilt agents send it to their tools."""
+
+    def answer(call: dict[str, Any]) -> dict[str, Any]:
+        assert call["state"]["messages"]
+        return {"messages": [AIMessage(prose.text(350), id=f"lc_run--{prose.uuid()}")]}
+
+    def send(state: MessagesState) -> list[Send]:
+        return [Send("answer", {"tool_call": {"name": name, "args": {}}, "state": state}) for name in ("one", "two")]
+
+    builder = StateGraph(MessagesState).add_node("listen", lambda _: {}).add_node("answer", answer)
+    return builder.add_edge(START, "listen").add_conditional_edges("listen", send, ["answer"])
+
+
 def retrieving(prose: Prose) -> StateGraph[Any]:
     """Retrieval: other documents in every turn."""
 
@@ -177,6 +192,7 @@ REFERENCE = Shape(chat_graph, said)
 IMAGES = images_of(IMAGE_BYTES)
 SUBGRAPH = Shape(supervised, said)
 PREVIOUS = Shape(function, lambda prose, turn: said(prose, turn)["messages"])
+SENT = Shape(sent, said)
 RETRIEVAL = Shape(retrieving, said)
 DELTA = Shape(lambda prose: chat_graph(prose, DeltaState), said)
 FILES_EDITED = Shape(editing, files_first)

@@ -326,6 +326,7 @@ OTHER_SHAPES = {
     "an image in each turn": flat_shapes.images_of(40_000),
     "a subgraph that shares `messages`": flat_shapes.SUBGRAPH,
     "the functional API with `previous`": flat_shapes.PREVIOUS,
+    "an agent that sends its state": flat_shapes.SENT,
 }
 
 MOST_READ_BYTES = 96 * 1024

@@ -7,9 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.types import Send, TimeoutPolicy
 
 from langgraph_dynamo_conv._format.changes import UNCHANGED, apply, common_head, decode, difference, encode
-from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Node, Pieces, SegmentRef, Slice, grow, leaves, to_python
+from langgraph_dynamo_conv._format.pool import Pool
+from langgraph_dynamo_conv._format.tree import (
+    BlobRef,
+    Leaf,
+    Node,
+    Pieces,
+    SegmentRef,
+    Slice,
+    StateRef,
+    channel_value,
+    grow,
+    grow_channel,
+    leaves,
+    to_python,
+)
 from tests.factories import generated
 
 serde = JsonPlusSerializer()
@@ -204,6 +219,55 @@ def test_values_of_a_subclass_are_not_taken_apart():
 
     assert isinstance(node["a"], Leaf)
     assert isinstance(node["b"], Leaf)
+
+
+LONG = "a state " * 200
+WITH_STATE = {"call": {"name": "look", "args": [1, 2]}, "state": {"messages": [LONG, "short"], "turn": 3}}
+ARGUMENTS = [
+    None,
+    "text",
+    LONG,
+    [LONG],
+    WITH_STATE,
+    {**WITH_STATE, 1: LONG},
+    {"\0": LONG},
+    {"a": {"\0": LONG}},
+    {"numbers": [1.5] * 300},
+    {"a": {"b": {"c": [LONG, [LONG]]}}},
+]
+
+
+@pytest.mark.parametrize("timeout", [None, 2.5, TimeoutPolicy(run_timeout=9, idle_timeout=4)], ids=repr)
+def test_a_send_gives_back_node_argument_and_timeout(timeout):
+    sends = [Send("node", argument, timeout=timeout) for argument in ARGUMENTS]
+    for value in (*sends, sends, [1, *sends, LONG], [sends], {"a": sends}):
+        original = repr(value)
+        node = grow_channel(value, serde.dumps_typed)
+        assert decode(encode(node), ()) is not None
+        assert repr(value) == original
+        back = channel_value(decode(encode(node), ()), serde.loads_typed, {})
+        assert (back, repr(back)) == (value, repr(value))
+
+
+@pytest.mark.parametrize(
+    "value", [{"\0": [LONG]}, {"\0": LONG, "0": LONG}, {"0": LONG}, ["\0"]], ids=["one", "two", "only places", "list"]
+)
+def test_a_value_that_looks_like_a_send_taken_apart_comes_back_as_it_is(value):
+    assert channel_value(grow_channel(value, serde.dumps_typed), serde.loads_typed, {}) == value
+
+
+def test_what_a_send_has_in_common_with_the_state_is_a_reference():
+    messages = [f"{number} {LONG}" for number in range(50)]
+    state = {"channel_values": {"messages": grow_channel(messages, serde.dumps_typed)}}
+    for value in (Send("node", {"state": {"messages": messages}}), [Send("node", {"messages": messages})] * 2):
+        referring = Pool(state).referring(grow_channel(value, serde.dumps_typed))
+        assert sum(leaf.size for leaf in leaves(referring)) < 200
+        assert sum(isinstance(leaf.at, StateRef) for leaf in leaves(referring)) % 50 == 0
+        assert channel_value(Pool(state).resolved(referring), serde.loads_typed, {}) == value
+
+
+def test_a_small_send_is_one_leaf():
+    assert isinstance(grow_channel(Send("node", {"subject": "cats"}), serde.dumps_typed), Leaf)
 
 
 def test_a_dict_with_another_key_than_strings_is_one_leaf():
