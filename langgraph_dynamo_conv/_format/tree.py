@@ -15,7 +15,7 @@ from operator import is_
 from sys import getsizeof
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from langgraph.types import Send
+from langgraph.checkpoint.serde.types import SendProtocol
 
 from langgraph_dynamo_conv._format.limits import WRITE_UNIT_BYTES
 
@@ -174,7 +174,7 @@ def grow_channel(value: Any, dumps: Dumps) -> Node:
     A list of numbers in a dict stays one leaf: apart, they would take more than they save. A `Send` with a large dict
     is taken apart too, since many agents send their whole state: into itself without its argument, and that.
     """
-    if type(value) is Send or (type(value) is list and Send in set(map(type, value))):
+    if _is_send(type(value)) or (type(value) is list and any(map(_is_send, set(map(type, value))))):
         return _grow_sends(value, dumps)
     if _has_names(value) and _WITHOUT_ARGUMENT not in value:
         return _grow_named(value, dumps, 0)
@@ -193,7 +193,7 @@ def _grow_sends(value: Any, dumps: Dumps) -> Node:
     values = value if type(value) is list else [value]
     whole = [Leaf(*dumps(one)) for one in values]
     apart = [
-        type(one) is Send and _has_names(one.arg) and leaf.size >= WRITE_UNIT_BYTES
+        _is_send(type(one)) and _has_names(one.arg) and leaf.size >= WRITE_UNIT_BYTES
         for one, leaf in zip(values, whole, strict=True)
     ]
     shells = [
@@ -207,7 +207,12 @@ def _grow_sends(value: Any, dumps: Dumps) -> Node:
     return {_WITHOUT_ARGUMENT: node, **{str(place): _grow_named(values[place].arg, dumps, 1) for place in places}}
 
 
-def _without_argument(send: Send) -> Send:
+def _is_send(kind: type) -> bool:
+    """Whether this is `langgraph.types.Send`, whose module takes long to import."""
+    return kind.__name__ == "Send" and kind.__module__ == "langgraph.types"
+
+
+def _without_argument(send: SendProtocol) -> SendProtocol:
     shell = copy(send)
     shell.arg = None
     return shell
