@@ -13,6 +13,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, Send, interrupt
 
+from langgraph_dynamo_conv._storage import underway as underway_module
 from langgraph_dynamo_conv._storage.underway import Underway
 from tests.costs.flat_shapes import Topics
 from tests.factories import items_of
@@ -128,12 +129,14 @@ def test_a_run_waits_for_nothing_that_will_not_come(make_saver: MakeSaver, run: 
     assert time.monotonic() - began < 2
 
 
-def test_what_never_comes_is_waited_for_a_second() -> None:
+def test_what_never_comes_is_waited_for_some_time_and_then_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(underway_module, "_MOST_SECONDS", 0.5)
     underway: Underway[str] = Underway()
     began = time.monotonic()
     underway.until_done("a")
     asyncio.run(underway.auntil_done("a"))
-    assert 1.8 < time.monotonic() - began < 4
+    assert 0.9 < time.monotonic() - began < 4
+    assert underway._awaited == {}
 
     with underway.doing("a"):
         pass
