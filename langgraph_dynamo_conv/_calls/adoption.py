@@ -75,7 +75,9 @@ def append(runtime: Runtime, scope: Scope, message: Message) -> StoredCheckpoint
     if any(message_id == getattr(one, "id", None) for stored_value in values for one in flat(stored_value)):
         return loaded.stored
     if value is None:  # under a task's id that a repetition has too
-        runtime.store_writes(namespace, loaded.stored.checkpoint_id, message_id, "", [(channel, new)])
+        runtime.store_writes(
+            namespace, loaded.stored.checkpoint_id, message_id, "", runtime.writes.grown([(channel, new)])
+        )
     else:
         checkpoint["channel_values"][channel] = _extended(value, new)
     return store_after(runtime, namespace, loaded.stored, checkpoint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -19,10 +20,12 @@ from langgraph.checkpoint.base import (
 
 from langgraph_dynamo_conv._arguments import check_choice, check_count, check_mapping
 from langgraph_dynamo_conv._calls import adoption
+from langgraph_dynamo_conv._calls.arrivals import Place
 from langgraph_dynamo_conv._calls.config import Target, config_for, config_of_state, configurable_of
 from langgraph_dynamo_conv._calls.row_failures import surviving_an_unreadable_row, surviving_the_row
 from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._checkpoints.loading import Loaded
+from langgraph_dynamo_conv._checkpoints.writes import GrownWrites, may_refer
 from langgraph_dynamo_conv._format.items import Origin
 from langgraph_dynamo_conv._format.keys import (
     Namespace,
@@ -34,7 +37,7 @@ from langgraph_dynamo_conv._format.keys import (
 )
 from langgraph_dynamo_conv._history.listing import HistoryQuery
 from langgraph_dynamo_conv._rows.starts import RunStart
-from langgraph_dynamo_conv._state.checkpoint_tree import checkpoint_of, metadata_of, sections_of
+from langgraph_dynamo_conv._state.checkpoint_tree import CheckpointTree, checkpoint_of, metadata_of, sections_of
 from langgraph_dynamo_conv._state.order import seconds_behind
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
@@ -60,8 +63,8 @@ def get_tuple(runtime: Runtime, target: Target) -> CheckpointTuple | None:
         found = _tuple_of(runtime, namespace, loaded)
     elif namespace.ns == "" and (row_seen is None or scope not in known_rows or known_rows.get(scope) is not None):
         found = adoption.offered(runtime, scope, target.checkpoint_id)
-    if found is not None:
-        runtime.shared.underway.note_done((namespace, found.checkpoint["id"]))
+    if target.run is not None:
+        runtime.shared.arrivals.note(namespace, found.checkpoint["id"] if found is not None else "")
     if namespace.ns == "" and target.run is not None:
         step = found.metadata.get("step") if found is not None else None
         checkpoint_id = found.checkpoint["id"] if found is not None else None
@@ -103,27 +106,56 @@ def put(
     runtime: Runtime, target: Target, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata
 ) -> RunnableConfig:
     """Store one checkpoint, once that which it may refer to is stored; the row follows once it is stored itself."""
-    if (caller := _caller(target, metadata)) is not None:
-        runtime.shared.underway.until_done(caller)
-    return _put(runtime, target, config, checkpoint, metadata)
+    with _storing(runtime, target):
+        state = None
+        if (caller := _to_come(runtime, _caller(target, metadata))) is not None:
+            state = _state(runtime, config, checkpoint, metadata)
+            runtime.shared.arrivals.wait(caller)
+        return _put(runtime, target, config, checkpoint, metadata, state)
 
 
 async def aput(
     runtime: Runtime, target: Target, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata
 ) -> RunnableConfig:
     """The same for an event loop."""
-    if (caller := _caller(target, metadata)) is not None:
-        await runtime.shared.underway.auntil_done(caller)
-    return await runtime.step(partial(_put, runtime, target, config, checkpoint, metadata))
+    with _storing(runtime, target):
+        state = None
+        if (caller := _to_come(runtime, _caller(target, metadata))) is not None:
+            state = await runtime.step(partial(_state, runtime, config, checkpoint, metadata))
+            await runtime.shared.arrivals.await_(caller)
+        return await runtime.step(partial(_put, runtime, target, config, checkpoint, metadata, state))
+
+
+def _storing(runtime: Runtime, target: Target) -> AbstractContextManager[None]:
+    """Let nobody wait for the next checkpoints if this one can't be stored: LangGraph does not hand them over."""
+    if target.scope is None:
+        return nullcontext()
+    return runtime.shared.arrivals.storing(target.scope.namespace(target.ns or ""))
+
+
+def _sections(config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata) -> dict[str, Any]:
+    check_mapping("checkpoint", checkpoint)
+    check_mapping("metadata", metadata)
+    return sections_of(checkpoint, cast("dict[str, Any]", get_checkpoint_metadata(config, metadata)))
+
+
+def _state(
+    runtime: Runtime, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata
+) -> CheckpointTree:
+    """What is stored of a checkpoint without a parent, as its values are now."""
+    return CheckpointTree(_sections(config, checkpoint, metadata), runtime.serializer, None)
 
 
 def _put(
-    runtime: Runtime, target: Target, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata
+    runtime: Runtime,
+    target: Target,
+    config: RunnableConfig,
+    checkpoint: Checkpoint,
+    metadata: CheckpointMetadata,
+    state: CheckpointTree | None,
 ) -> RunnableConfig:
-    check_mapping("checkpoint", checkpoint)
-    check_mapping("metadata", metadata)
-    merged = cast("dict[str, Any]", get_checkpoint_metadata(config, metadata))
-    sections, checkpoint_id = sections_of(checkpoint, merged), check_checkpoint_id(checkpoint.get("id"))
+    sections = _sections(config, checkpoint, metadata)
+    checkpoint_id, merged = check_checkpoint_id(checkpoint.get("id")), sections["metadata"]
     scope = target.scope or _scope_by_index(runtime, target)
     if scope is None:
         raise ConversationNotFoundError(
@@ -145,32 +177,38 @@ def _put(
     origin = None if is_root else _origin_of(namespace.ns, merged.get("parents"))
     if origin is not None and target.is_stored_at_exit:
         origin = runtime.checkpoints.newest_seen(scope, origin)
-    stored = runtime.store_checkpoint(namespace, checkpoint_id, parent_id, parent, sections, run_id, origin=origin)
+    stored = runtime.store_checkpoint(
+        namespace, checkpoint_id, parent_id, parent, sections, run_id, state=state, origin=origin
+    )
     if is_root:
+        start = runtime.shared.starts.of(target.run)
+        is_out = start is not None and start.is_out_of_steps(merged.get("step"), config.get("recursion_limit"))
+        values, source = checkpoint["channel_values"], merged.get("source")
         with surviving_the_row(scope):
-            start = runtime.shared.starts.of(target.run)
-            is_out = start is not None and start.is_out_of_steps(merged.get("step"), config.get("recursion_limit"))
-            values, source = checkpoint["channel_values"], merged.get("source")
             row = runtime.row_updater.saved(scope, stored, parent, values, source, start, is_out)
             if row is not None:
                 runtime.titler.consider(row)
     return config_for(scope, namespace.ns, checkpoint_id)
 
 
-def _caller(target: Target, metadata: object) -> tuple[Namespace, str] | None:
-    """The checkpoint that a running graph has called a sub-graph from, whose first checkpoint comes: LangGraph may only
-    be about to store it, since one waits for the one before."""
+def _to_come(runtime: Runtime, place: Place | None) -> Place | None:
+    """A checkpoint if a running graph may only be about to store it; else None."""
+    return place if place is not None and runtime.shared.arrivals.comes(place) else None
+
+
+def _caller(target: Target, metadata: object) -> Place | None:
+    """The checkpoint that a running graph has called a sub-graph from, whose first checkpoint comes."""
     if target.scope is None or not target.ns or target.checkpoint_id is not None or not target.is_stored_at_once:
         return None
     origin = _origin_of(target.ns, metadata.get("parents") if isinstance(metadata, Mapping) else None)
-    return (target.scope.namespace(origin.ns), origin.checkpoint_id) if origin is not None else None
+    return Place(target.scope.namespace(origin.ns), origin.checkpoint_id) if origin is not None else None
 
 
-def _written_on(target: Target) -> tuple[Namespace, str] | None:
-    """The checkpoint that a task of a running graph writes on: LangGraph may only be about to store it too."""
+def _written_on(target: Target) -> Place | None:
+    """The checkpoint that a task of a running graph writes on."""
     if target.scope is None or target.checkpoint_id is None or not target.is_stored_at_once:
         return None
-    return target.scope.namespace(target.ns or ""), target.checkpoint_id
+    return Place(target.scope.namespace(target.ns or ""), target.checkpoint_id)
 
 
 def _origin_of(ns: str, parents: object) -> Origin | None:
@@ -207,39 +245,55 @@ def put_writes(
 ) -> None:
     """Store one task's writes, once what they may refer to is stored; the row follows an interrupt or a failure of the
     root."""
-    if (written_on := _written_on(target)) is None:
+    if (written_on := _to_come(runtime, _written_on(target))) is None:
         _put_writes(runtime, target, writes, task_id, task_path)
         return
     with runtime.shared.writing.doing(written_on):
-        runtime.shared.underway.until_done(written_on)
-        _put_writes(runtime, target, writes, task_id, task_path)
+        grown = _grown(runtime, target, writes)
+        if may_refer(grown):
+            runtime.shared.arrivals.wait(written_on)
+        _put_writes(runtime, target, writes, task_id, task_path, grown)
 
 
 async def aput_writes(
     runtime: Runtime, target: Target, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
 ) -> None:
     """The same for an event loop."""
-    if (written_on := _written_on(target)) is not None:
-        await runtime.shared.underway.auntil_done(written_on)
-    await runtime.step(partial(_put_writes, runtime, target, writes, task_id, task_path))
+    grown = None
+    if (written_on := _to_come(runtime, _written_on(target))) is not None:
+        grown = await runtime.step(partial(_grown, runtime, target, writes))
+        if may_refer(grown):
+            await runtime.shared.arrivals.await_(written_on)
+    await runtime.step(partial(_put_writes, runtime, target, writes, task_id, task_path, grown))
+
+
+def _grown(runtime: Runtime, target: Target, writes: Sequence[tuple[str, Any]]) -> GrownWrites:
+    """The writes as their values are now."""
+    if target.scope is None or target.checkpoint_id is None:
+        raise ValueError("put_writes needs a config with thread_id and checkpoint_id, as put gives it")
+    _check_writes(writes)
+    return runtime.writes.grown(writes)
 
 
 def _put_writes(
-    runtime: Runtime, target: Target, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
+    runtime: Runtime,
+    target: Target,
+    writes: Sequence[tuple[str, Any]],
+    task_id: str,
+    task_path: str,
+    grown: GrownWrites | None = None,
 ) -> None:
-    if target.scope is None or target.checkpoint_id is None:
-        raise ValueError("put_writes needs a config with thread_id and checkpoint_id, as put gives it")
-    scope, ns = target.scope, target.ns or ""
+    grown = grown if grown is not None else _grown(runtime, target, writes)
+    scope, ns, checkpoint_id = cast("Scope", target.scope), target.ns or "", cast("str", target.checkpoint_id)
     task_id, task_path = check_text("task_id", task_id), check_text("task_path", task_path)
-    _check_writes(writes)
     if ns == "":
-        runtime.row_updater.writes(scope, target.checkpoint_id, task_id, {channel for channel, _ in writes})
+        runtime.row_updater.writes(scope, checkpoint_id, task_id, {channel for channel, _ in writes})
     in_run = target.run is not None
-    runtime.store_writes(scope.namespace(ns), target.checkpoint_id, task_id, task_path, writes, in_run=in_run)
+    runtime.store_writes(scope.namespace(ns), checkpoint_id, task_id, task_path, grown, in_run=in_run)
     if ns == "":
         with surviving_the_row(scope):
             start = runtime.shared.starts.of(target.run)
-            runtime.row_updater.wrote(scope, target.checkpoint_id, task_id, writes, start)
+            runtime.row_updater.wrote(scope, checkpoint_id, task_id, writes, start)
 
 
 def delta_history(runtime: Runtime, target: Target, channels: Sequence[str]) -> dict[str, DeltaChannelHistory]:

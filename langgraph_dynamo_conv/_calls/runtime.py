@@ -7,7 +7,7 @@ import contextvars
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +25,7 @@ from langgraph_dynamo_conv._arguments import (
     check_words,
 )
 from langgraph_dynamo_conv._calls import runs
+from langgraph_dynamo_conv._calls.arrivals import Arrivals
 from langgraph_dynamo_conv._calls.directory import Directory
 from langgraph_dynamo_conv._calls.runs import Runs
 from langgraph_dynamo_conv._calls.titles import TitleFunction, Titler
@@ -35,7 +36,7 @@ from langgraph_dynamo_conv._checkpoints.ended import EndedConversations
 from langgraph_dynamo_conv._checkpoints.loading import Checkpoints
 from langgraph_dynamo_conv._checkpoints.replays import KnownDeltas
 from langgraph_dynamo_conv._checkpoints.store import CheckpointStore
-from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
+from langgraph_dynamo_conv._checkpoints.writes import GrownWrites, TaskWrites
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv._format.items import Origin
 from langgraph_dynamo_conv._format.keys import Namespace, Scope
@@ -161,6 +162,7 @@ class Shared:
         self.ended: Recent[Scope, bool] = Recent(ended.REMEMBERED)
         self.expiries: Recent[Namespace, tuple[str, int | None]] = Recent(ended.REMEMBERED)
         self.rows: KnownRows = Recent(rows.REMEMBERED)
+        self.arrivals = Arrivals()
         self.underway: Underway[tuple[Namespace, str]] = Underway()
         self.writing: Underway[tuple[Namespace, str]] = Underway()
         self.starts = RunStarts()
@@ -264,6 +266,7 @@ class Runtime:
         sections: Mapping[str, Any],
         run_id: str | None = None,
         *,
+        state: CheckpointTree | None = None,
         is_apart: bool = False,
         origin: Origin | None = None,
     ) -> StoredCheckpoint:
@@ -276,6 +279,7 @@ class Runtime:
             parent: What is known of the parent; None if there is none, or it is not there.
             sections: The rest of the checkpoint, as `sections_of` gave it.
             run_id: The run that made it, or None.
+            state: The tree of `sections` where there is no parent and it is made already, or None.
             is_apart: Whether it shares no stored bytes with its parent.
             origin: What a sub-graph was called from, or None.
 
@@ -285,9 +289,9 @@ class Runtime:
             caller = self._caller(namespace.scope, origin) if parent is None else None
             times = self.renewal.times(namespace, checkpoint_id, parent, caller)
             base = None if is_apart else parent
-            state = CheckpointTree(sections, self.serializer, base)
-            of_parent = parent_id, base, state
+            of_parent = parent_id, base, state or CheckpointTree(sections, self.serializer, base)
             stored = self.store.save(namespace, checkpoint_id, *of_parent, run_id, times, caller)
+        self.shared.arrivals.note(namespace, checkpoint_id)
         self.deltas.saved(namespace, stored)
         return stored
 
@@ -304,7 +308,7 @@ class Runtime:
         checkpoint_id: str,
         task_id: str,
         task_path: str,
-        writes: Sequence[tuple[str, Any]],
+        writes: GrownWrites,
         *,
         in_run: bool = False,
     ) -> None:
@@ -314,7 +318,7 @@ class Runtime:
         state = partial(self.checkpoints.settled, namespace, checkpoint_id)
         with self.shared.writing.doing((namespace, checkpoint_id)):
             self.writes.save(namespace, checkpoint_id, task_id, task_path, writes, state)
-        self.deltas.wrote(namespace, checkpoint_id, {channel for channel, _ in writes}, in_run=in_run)
+        self.deltas.wrote(namespace, checkpoint_id, {channel for channel, _ in writes.values()}, in_run=in_run)
 
     def forget(self, thread_id: str, user_id: str | None = None) -> None:
         """What was seen of a conversation, and of the runs that wrote to it, no longer counts."""

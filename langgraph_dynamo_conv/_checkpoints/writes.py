@@ -80,8 +80,16 @@ class Write(NamedTuple):
         return self._replace(node=Pool(stored.tree).resolved(self.node), built_on=b"")
 
 
+GrownWrites = dict[int, tuple[str, Node]]
+"""The writes of one call by their places in the task, the last to each special channel: channels and values."""
+
 PendingWrites = list[tuple[str, str, Any]]
 """`pending_writes` as LangGraph takes them: task id, channel, value."""
+
+
+def may_refer(writes: GrownWrites) -> bool:
+    """Whether what a task writes is worth a look for what its checkpoint has already."""
+    return pays(leaf for _, node in writes.values() for leaf in leaves(node))
 
 
 class TaskWrites:
@@ -93,13 +101,21 @@ class TaskWrites:
         self._blobs = blobs
         self._expiry = expiry
 
+    def grown(self, writes: Sequence[tuple[str, Any]]) -> GrownWrites:
+        """Channels and values as they are now, to be stored."""
+        dumps = self._serializer.dumps
+        return {
+            WRITES_IDX_MAP.get(channel, position): (channel, grow_channel(value, dumps))
+            for position, (channel, value) in enumerate(writes)
+        }
+
     def save(
         self,
         namespace: Namespace,
         checkpoint_id: str,
         task_id: str,
         task_path: str,
-        writes: Sequence[tuple[str, Any]],
+        writes: GrownWrites,
         state: Callable[[], StoredCheckpoint | None] = lambda: None,
     ) -> None:
         """Store a task's writes.
@@ -109,7 +125,7 @@ class TaskWrites:
             checkpoint_id: The checkpoint that they are on.
             task_id: The task.
             task_path: Its path.
-            writes: Channels and values.
+            writes: What `grown` gave.
             state: Gives what is known of the checkpoint: what the values have in common with it is not stored again.
 
         Cost: one UpdateItem, 1 write unit for each KB of what the task has written; before it, one PutItem for each
@@ -189,23 +205,19 @@ class TaskWrites:
         scope: Scope,
         task_id: str,
         path: str,
-        writes: Sequence[tuple[str, Any]],
+        writes: GrownWrites,
         state: Callable[[], StoredCheckpoint | None],
         pending: PendingBlobs,
     ) -> list[Write]:
-        """The writes of one call, the last to each special channel; blobs that they refer to are added to `pending`."""
-        nodes: dict[int, tuple[str, Node]] = {}
-        for position, (channel, value) in enumerate(writes):
-            node = grow_channel(value, self._serializer.dumps)
-            nodes[WRITES_IDX_MAP.get(channel, position)] = channel, node
-        stored = state() if pays(leaf for _, node in nodes.values() for leaf in leaves(node)) else None
+        """The writes of one call; blobs that they refer to are added to `pending`."""
+        stored = state() if may_refer(writes) else None
         pool = Pool(stored.tree) if stored is not None else None
-        referring = {str(index): pool.referring(node) if pool else node for index, (_, node) in nodes.items()}
+        referring = {str(index): pool.referring(node) if pool else node for index, (_, node) in writes.items()}
         content = stored.content if stored is not None else b""
         built_on = [content if has_references(node) else b"" for node in referring.values()]
         large = {index: node for index, node in referring.items() if is_large(node)}
         placed = {**referring, **self._blobs.place(large, scope, pending, packs=True)}
-        of_each = zip(nodes.items(), placed.values(), built_on, strict=True)
+        of_each = zip(writes.items(), placed.values(), built_on, strict=True)
         return [Write(path, task_id, index, channel, *stored) for (index, (channel, _)), *stored in of_each]
 
     def _store(self, scope: Scope, key: Key, writes: list[Write], pending: PendingBlobs, task: AttributeMap) -> None:

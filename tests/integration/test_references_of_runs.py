@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,10 +15,13 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, Send, interrupt
 
-from langgraph_dynamo_conv._storage import underway as underway_module
-from langgraph_dynamo_conv._storage.underway import Underway
+from langgraph_dynamo_conv._calls import arrivals as arrivals_module
+from langgraph_dynamo_conv._calls.arrivals import Arrivals, Place
+from langgraph_dynamo_conv._format.keys import Scope
+from langgraph_dynamo_conv.errors import RequestFailedError
 from tests.costs.flat_shapes import Topics
 from tests.factories import items_of
+from tests.integration.agents import DeltaState
 
 if TYPE_CHECKING:
     from tests.conftest import MakeSaver
@@ -116,31 +121,118 @@ def test_a_sub_graph_that_asks_at_the_end_of_a_run_refers_to_what_the_run_began_
     assert answer["messages"][-1].content == "yes"
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whoever waits in vain does so for longer than the test may take."""
+    monkeypatch.setattr(arrivals_module, "_MOST_SECONDS", 30.0)
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < 20
+
+
 @each_way
+@pytest.mark.usefixtures("impatient")
 def test_a_run_waits_for_nothing_that_will_not_come(make_saver: MakeSaver, run: Any) -> None:
     """A process that goes on where another stopped, and one that keeps nothing in memory."""
     prose, config = Topics(), make_saver().new_conversation("alice")
     asking = supervisor(prose, 2, asks=True)
     run(asking.compile(checkpointer=make_saver()), said(prose), config)
     graph = asking.compile(checkpointer=make_saver(cache_bytes=0))
-    began = time.monotonic()
     pending = graph.get_state(config).interrupts
     run(graph, Command(resume={one.id: "yes" for one in pending}), config)
-    assert time.monotonic() - began < 2
+
+
+@each_way
+@pytest.mark.usefixtures("impatient")
+def test_a_run_waits_for_nothing_that_is_stored_long_since(
+    make_saver: MakeSaver, monkeypatch: pytest.MonkeyPatch, run: Any
+) -> None:
+    """However many other conversations and sub-graphs this process has stored meanwhile."""
+    monkeypatch.setattr(arrivals_module, "_REMEMBERED", 8)
+    prose, saver = Topics(), make_saver()
+    chat = supervisor(prose, 1).compile(checkpointer=saver)
+
+    def think(_: MessagesState) -> dict[str, Any]:
+        for _other in range(20):
+            chat.invoke(said(prose), saver.new_conversation("bob"))
+        return {"messages": [AIMessage(prose.text(4000), id=prose.uuid())]}
+
+    slow_one = StateGraph(MessagesState).add_node("think", think).add_edge(START, "think")
+    run(slow_one.compile(checkpointer=saver), said(prose), saver.new_conversation("alice"))
+    run(supervisor(prose, 60).compile(checkpointer=saver), said(prose), saver.new_conversation("alice"))
+
+
+@each_way
+@pytest.mark.parametrize("nth", range(1, 8))
+@pytest.mark.usefixtures("impatient")
+def test_a_run_whose_checkpoint_cannot_be_stored_ends_at_once(
+    make_saver: MakeSaver, monkeypatch: pytest.MonkeyPatch, run: Any, nth: int
+) -> None:
+    prose, saver = Topics(), make_saver()
+    config = saver.new_conversation("alice")
+    slow(saver, monkeypatch)
+    table, puts = saver._runtime.table, count(1)
+    put = table.put
+
+    def failing(*arguments: Any, **more: Any) -> Any:
+        if next(puts) == nth:
+            raise RequestFailedError("refused", table="table")
+        return put(*arguments, **more)
+
+    monkeypatch.setattr(table, "put", failing)
+    with pytest.raises(RequestFailedError, match="refused"):
+        run(supervisor(prose, 2).compile(checkpointer=saver), said(prose), config)
+
+
+@each_way
+@pytest.mark.parametrize("schema", [MessagesState, DeltaState])
+def test_what_a_task_gave_back_is_stored_as_it_was(
+    make_saver: MakeSaver, monkeypatch: pytest.MonkeyPatch, schema: Any, run: Any
+) -> None:
+    """While its write waits, the next step changes the message in place."""
+    text = Topics().text(4000)
+
+    def give(_: Any) -> dict[str, Any]:
+        return {"messages": [AIMessage(text, id="given")]}
+
+    def change(state: Any) -> dict[str, Any]:
+        state["messages"][-1].content = "changed in place"
+        return {"messages": [AIMessage("second", id="second")]}
+
+    saver = make_saver()
+    slow(saver, monkeypatch)
+    builder = StateGraph(schema).add_node("give", give).add_node("change", change)
+    builder.add_edge(START, "give").add_edge("give", "change")
+    config = saver.new_conversation("alice")
+    run(builder.compile(checkpointer=saver), {"messages": [HumanMessage("hi", id="said")]}, config)
+
+    given = [
+        message.content
+        for saved in make_saver().list(config)
+        for _, channel, value in saved.pending_writes or ()
+        if channel == "messages"
+        for message in value
+        if message.id == "given"
+    ]
+    assert given == [text]
 
 
 def test_what_never_comes_is_waited_for_some_time_and_then_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(underway_module, "_MOST_SECONDS", 0.5)
-    underway: Underway[str] = Underway()
+    monkeypatch.setattr(arrivals_module, "_MOST_SECONDS", 0.5)
+    arrivals, namespace = Arrivals(), Scope("thread", "alice").namespace()
+    place = Place(namespace, "2")
+    assert not arrivals.comes(place)
+    arrivals.note(namespace, "1")
+    assert arrivals.comes(place)
     began = time.monotonic()
-    underway.until_done("a")
-    asyncio.run(underway.auntil_done("a"))
+    arrivals.wait(place)
+    asyncio.run(arrivals.await_(place))
     assert 0.9 < time.monotonic() - began < 4
-    assert underway._awaited == {}
+    assert arrivals._awaited == {}
 
-    with underway.doing("a"):
-        pass
+    arrivals.note(namespace, "3")
+    assert not arrivals.comes(place)
     began = time.monotonic()
-    underway.until_done("a")
-    asyncio.run(underway.auntil_done("a"))
+    arrivals.wait(place)
+    asyncio.run(arrivals.await_(place))
     assert time.monotonic() - began < 0.5
