@@ -70,7 +70,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-STEP_THREADS = 4
+STEP_THREADS = 3
 """Threads for the `a*` calls of a running graph. One thread runs Python at a time, and the event loop waits its turn
 among those that want to: with 32 of them it stood still several times as long, and no more turns were done."""
 

@@ -323,7 +323,7 @@ def play_graph(make: Callable[[Prose], Any], turns: int) -> tuple[list[Counts], 
 
 
 OTHER_SHAPES = {
-    "an image in each turn": flat_shapes.images_of(40_000),
+    "an image in each turn": flat_shapes.images_of(19_000),
     "a subgraph that shares `messages`": flat_shapes.SUBGRAPH,
     "the functional API with `previous`": flat_shapes.PREVIOUS,
     "an agent that sends its state": flat_shapes.SENT,
