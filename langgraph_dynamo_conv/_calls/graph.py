@@ -63,8 +63,6 @@ def get_tuple(runtime: Runtime, target: Target) -> CheckpointTuple | None:
         found = _tuple_of(runtime, namespace, loaded)
     elif namespace.ns == "" and (row_seen is None or scope not in known_rows or known_rows.get(scope) is not None):
         found = adoption.offered(runtime, scope, target.checkpoint_id)
-    if target.run is not None:
-        runtime.shared.arrivals.note(namespace, found.checkpoint["id"] if found is not None else "")
     if namespace.ns == "" and target.run is not None:
         step = found.metadata.get("step") if found is not None else None
         checkpoint_id = found.checkpoint["id"] if found is not None else None
@@ -106,7 +104,7 @@ def put(
     runtime: Runtime, target: Target, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata
 ) -> RunnableConfig:
     """Store one checkpoint, once that which it may refer to is stored; the row follows once it is stored itself."""
-    with _storing(runtime, target):
+    with _storing(runtime, target, checkpoint):
         state = None
         if (caller := _to_come(runtime, _caller(target, metadata))) is not None:
             state = _state(runtime, config, checkpoint, metadata)
@@ -118,7 +116,7 @@ async def aput(
     runtime: Runtime, target: Target, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata
 ) -> RunnableConfig:
     """The same for an event loop."""
-    with _storing(runtime, target):
+    with _storing(runtime, target, checkpoint):
         state = None
         if (caller := _to_come(runtime, _caller(target, metadata))) is not None:
             state = await runtime.step(partial(_state, runtime, config, checkpoint, metadata))
@@ -126,11 +124,12 @@ async def aput(
         return await runtime.step(partial(_put, runtime, target, config, checkpoint, metadata, state))
 
 
-def _storing(runtime: Runtime, target: Target) -> AbstractContextManager[None]:
-    """Let nobody wait for the next checkpoints if this one can't be stored: LangGraph does not hand them over."""
-    if target.scope is None:
+def _storing(runtime: Runtime, target: Target, checkpoint: object) -> AbstractContextManager[None]:
+    """Let others wait for this checkpoint and the next; not if it can't be stored: LangGraph hands no other over."""
+    checkpoint_id = checkpoint.get("id") if isinstance(checkpoint, Mapping) else None
+    if target.scope is None or not target.is_stored_at_once or not isinstance(checkpoint_id, str):
         return nullcontext()
-    return runtime.shared.arrivals.storing(target.scope.namespace(target.ns or ""))
+    return runtime.shared.arrivals.storing(Place(target.scope.namespace(target.ns or ""), checkpoint_id))
 
 
 def _sections(config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata) -> dict[str, Any]:
@@ -245,26 +244,32 @@ def put_writes(
 ) -> None:
     """Store one task's writes, once what they may refer to is stored; the row follows an interrupt or a failure of the
     root."""
-    if (written_on := _to_come(runtime, _written_on(target))) is None:
-        _put_writes(runtime, target, writes, task_id, task_path)
-        return
-    with runtime.shared.writing.doing(written_on):
-        grown = _grown(runtime, target, writes)
-        if may_refer(grown):
+    with _surviving(runtime, target):
+        grown, written_on = _grown(runtime, target, writes), _written_on(target)
+        if written_on is None or not may_refer(grown) or not runtime.shared.arrivals.comes(written_on):
+            _put_writes(runtime, target, writes, task_id, task_path, grown)
+            return
+        with runtime.shared.writing.doing(written_on):
             runtime.shared.arrivals.wait(written_on)
-        _put_writes(runtime, target, writes, task_id, task_path, grown)
+            _put_writes(runtime, target, writes, task_id, task_path, grown)
 
 
 async def aput_writes(
     runtime: Runtime, target: Target, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
 ) -> None:
-    """The same for an event loop."""
-    grown = None
-    if (written_on := _to_come(runtime, _written_on(target))) is not None:
-        grown = await runtime.step(partial(_grown, runtime, target, writes))
-        if may_refer(grown):
+    """The same for an event loop, on which bytes are taken of values before LangGraph's next step may change them."""
+    with _surviving(runtime, target):
+        grown, written_on = _grown(runtime, target, writes), _written_on(target)
+        if written_on is not None and may_refer(grown):
             await runtime.shared.arrivals.await_(written_on)
-    await runtime.step(partial(_put_writes, runtime, target, writes, task_id, task_path, grown))
+        await runtime.step(partial(_put_writes, runtime, target, writes, task_id, task_path, grown))
+
+
+def _surviving(runtime: Runtime, target: Target) -> AbstractContextManager[None]:
+    """Let nobody wait for the next checkpoints if a write can't be stored: LangGraph may hand none over."""
+    if target.scope is None or not target.is_stored_at_once:
+        return nullcontext()
+    return runtime.shared.arrivals.surviving(target.scope.namespace(target.ns or ""))
 
 
 def _grown(runtime: Runtime, target: Target, writes: Sequence[tuple[str, Any]]) -> GrownWrites:
@@ -281,9 +286,8 @@ def _put_writes(
     writes: Sequence[tuple[str, Any]],
     task_id: str,
     task_path: str,
-    grown: GrownWrites | None = None,
+    grown: GrownWrites,
 ) -> None:
-    grown = grown if grown is not None else _grown(runtime, target, writes)
     scope, ns, checkpoint_id = cast("Scope", target.scope), target.ns or "", cast("str", target.checkpoint_id)
     task_id, task_path = check_text("task_id", task_id), check_text("task_path", task_path)
     if ns == "":

@@ -25,7 +25,7 @@ from langgraph_dynamo_conv._arguments import (
     check_words,
 )
 from langgraph_dynamo_conv._calls import runs
-from langgraph_dynamo_conv._calls.arrivals import Arrivals
+from langgraph_dynamo_conv._calls.arrivals import Arrivals, Place
 from langgraph_dynamo_conv._calls.directory import Directory
 from langgraph_dynamo_conv._calls.runs import Runs
 from langgraph_dynamo_conv._calls.titles import TitleFunction, Titler
@@ -291,7 +291,7 @@ class Runtime:
             base = None if is_apart else parent
             of_parent = parent_id, base, state or CheckpointTree(sections, self.serializer, base)
             stored = self.store.save(namespace, checkpoint_id, *of_parent, run_id, times, caller)
-        self.shared.arrivals.note(namespace, checkpoint_id)
+        self.shared.arrivals.note_stored(Place(namespace, checkpoint_id))
         self.deltas.saved(namespace, stored)
         return stored
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -144,11 +146,8 @@ def test_a_run_waits_for_nothing_that_will_not_come(make_saver: MakeSaver, run: 
 
 @each_way
 @pytest.mark.usefixtures("impatient")
-def test_a_run_waits_for_nothing_that_is_stored_long_since(
-    make_saver: MakeSaver, monkeypatch: pytest.MonkeyPatch, run: Any
-) -> None:
+def test_a_run_waits_for_nothing_that_is_stored_long_since(make_saver: MakeSaver, run: Any) -> None:
     """However many other conversations and sub-graphs this process has stored meanwhile."""
-    monkeypatch.setattr(arrivals_module, "_REMEMBERED", 8)
     prose, saver = Topics(), make_saver()
     chat = supervisor(prose, 1).compile(checkpointer=saver)
 
@@ -217,22 +216,122 @@ def test_what_a_task_gave_back_is_stored_as_it_was(
     assert given == [text]
 
 
-def test_what_never_comes_is_waited_for_some_time_and_then_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arrivals_module, "_MOST_SECONDS", 0.5)
-    arrivals, namespace = Arrivals(), Scope("thread", "alice").namespace()
-    place = Place(namespace, "2")
-    assert not arrivals.comes(place)
-    arrivals.note(namespace, "1")
-    assert arrivals.comes(place)
-    began = time.monotonic()
-    arrivals.wait(place)
-    asyncio.run(arrivals.await_(place))
-    assert 0.9 < time.monotonic() - began < 4
-    assert arrivals._awaited == {}
+@pytest.fixture
+def place() -> Place:
+    return Place(Scope("thread", "alice").namespace(), "2")
 
-    arrivals.note(namespace, "3")
-    assert not arrivals.comes(place)
+
+def waited(arrivals: Arrivals, place: Place) -> float:
+    """Seconds of a wait in a thread and one on an event loop."""
     began = time.monotonic()
     arrivals.wait(place)
     asyncio.run(arrivals.await_(place))
-    assert time.monotonic() - began < 0.5
+    return time.monotonic() - began
+
+
+def test_what_is_not_being_stored_is_not_waited_for(place: Place) -> None:
+    arrivals = Arrivals()
+    assert waited(arrivals, place) < 0.4
+    with arrivals.storing(place._replace(checkpoint_id="3")):
+        assert waited(arrivals, place) < 0.4
+    arrivals = Arrivals()
+    with arrivals.storing(Place(Scope("thread", "bob").namespace(), "1")):
+        assert waited(arrivals, place) < 0.4
+    with arrivals.storing(place):
+        arrivals.note_stored(place)
+        assert waited(arrivals, place) < 0.4
+        assert arrivals.comes(place._replace(checkpoint_id="3"))
+    assert not arrivals.comes(place)
+    assert arrivals.comes(place._replace(checkpoint_id="3"))
+    time.sleep(0.3)
+    assert not arrivals.comes(place._replace(checkpoint_id="3"))
+
+
+def test_what_never_comes_is_waited_for_some_time_and_then_forgotten(
+    monkeypatch: pytest.MonkeyPatch, place: Place
+) -> None:
+    monkeypatch.setattr(arrivals_module, "_MOST_SECONDS", 0.6)
+    arrivals = Arrivals()
+    with arrivals.storing(place._replace(checkpoint_id="1")):
+        assert 1.1 < waited(arrivals, place) < 4
+        assert arrivals._waiting == {}
+
+    async def is_cancelled() -> None:
+        with arrivals.storing(place), suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(arrivals.await_(place), 0.1)
+
+    asyncio.run(is_cancelled())
+    assert arrivals._waiting == {}
+
+
+def test_who_waits_goes_on_when_the_checkpoint_is_stored_and_when_nothing_is_stored_any_more(
+    monkeypatch: pytest.MonkeyPatch, place: Place
+) -> None:
+    monkeypatch.setattr(arrivals_module, "_MOST_SECONDS", 60.0)
+    arrivals, before = Arrivals(), place._replace(checkpoint_id="1")
+    seconds = {}
+    for name in ("stored", "failed", "idle"):
+        with ThreadPoolExecutor() as threads, suppress(OSError), arrivals.storing(before):
+            waiting = threads.submit(waited, arrivals, place)
+            while not arrivals._waiting:
+                time.sleep(0.01)
+            if name == "stored":
+                arrivals.note_stored(place)
+            if name == "failed":
+                raise OSError
+        seconds[name] = waiting.result()
+    assert max(seconds.values()) < 10
+
+
+@each_way
+@pytest.mark.parametrize("inner", ["sync", "async"])
+@pytest.mark.usefixtures("impatient")
+def test_a_sub_graph_of_a_run_that_stores_at_its_end_does_not_wait(make_saver: MakeSaver, run: Any, inner: Any) -> None:
+    prose = Topics()
+    leaf = StateGraph(MessagesState).add_node("leaf", lambda _: said(prose)).add_edge(START, "leaf").compile()
+    call = StateGraph(MessagesState).add_node("call", lambda state: leaf.invoke(state, durability=inner))
+    graph, config = call.add_edge(START, "call").compile(checkpointer=make_saver()), make_saver().new_conversation("a")
+    for _ in range(3):
+        run(graph, said(prose), config, durability="async")
+        run(graph, said(prose), config, durability="exit")
+
+
+@each_way
+@pytest.mark.parametrize("schema", [MessagesState, DeltaState])
+@pytest.mark.usefixtures("impatient")
+def test_a_command_that_begins_a_conversation_waits_for_nothing(make_saver: MakeSaver, schema: Any, run: Any) -> None:
+    prose, saver = Topics(), make_saver()
+    answer = StateGraph(schema).add_node("answer", lambda _: said(prose)).add_edge(START, "answer")
+    graph, config = answer.compile(checkpointer=saver), saver.new_conversation("alice")
+    for turns in (1, 2):
+        state = run(graph, Command(update=said(prose), goto="answer"), config)
+        assert len(state["messages"]) == len(graph.get_state(config).values["messages"]) >= 6 * turns
+
+
+@each_way
+@pytest.mark.parametrize("schema", [MessagesState, DeltaState])
+@pytest.mark.parametrize("nth", range(1, 5))
+@pytest.mark.usefixtures("impatient")
+def test_a_run_whose_write_cannot_be_stored_ends_at_once(
+    make_saver: MakeSaver, monkeypatch: pytest.MonkeyPatch, run: Any, schema: Any, nth: int
+) -> None:
+    prose, saver = Topics(), make_saver()
+    leaf = StateGraph(schema).add_node("leaf", lambda _: said(prose)).add_edge(START, "leaf").compile()
+    builder = StateGraph(schema).add_node("listen", lambda _: said(prose)).add_node("leaf", leaf)
+    builder = builder.add_edge(START, "listen").add_edge("listen", "leaf")
+    graph, config = builder.compile(checkpointer=saver), saver.new_conversation("alice")
+    run(graph, said(prose), config)
+    save, calls = saver._runtime.writes.save, count(1)
+
+    def failing(*arguments: Any, **more: Any) -> None:
+        if next(calls) == nth:
+            raise RequestFailedError("refused", table="table")
+        save(*arguments, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(saver._runtime.writes, "save", failing)
+        slow(saver, patched)
+        with pytest.raises(RequestFailedError, match="refused"):
+            run(graph, said(prose), config)
+    run(graph, None, config)
+    assert graph.get_state(config).next == ()
