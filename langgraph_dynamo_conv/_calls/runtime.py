@@ -72,7 +72,7 @@ T = TypeVar("T")
 
 STEP_THREADS = 3
 """Threads for the `a*` calls of a running graph. One thread runs Python at a time, and the event loop waits its turn
-among those that want to: with 32 of them it stood still several times as long, and no more turns were done."""
+among those that want to. docs/performance.md, "The event loop", has what 2, 3, 4 and 32 of them do."""
 
 
 def table_of(
