@@ -313,7 +313,7 @@ class Runtime:
         in_run: bool = False,
     ) -> None:
         """Store a task's writes, while the checkpoint that they are on lives on with them. See `TaskWrites.save`, and
-        `History.wrote`."""
+        `Deltas.wrote`."""
         self.renewal.before_writes(namespace, checkpoint_id)
         state = partial(self.checkpoints.settled, namespace, checkpoint_id)
         with self.shared.writing.doing((namespace, checkpoint_id)):

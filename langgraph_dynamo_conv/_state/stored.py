@@ -62,11 +62,6 @@ class StoredCheckpoint:
     message_digests: Mapping[str, MessagesDigest] = field(default_factory=dict)
 
     @property
-    def is_full(self) -> bool:
-        """Whether it is stored full, and not as a change."""
-        return not self.chain_items
-
-    @property
     def has_just_begun(self) -> bool:
         """Whether it is the first checkpoint of a namespace, or the second."""
         return self.lineage[:1] == ("",) and len(self.lineage) <= _BEGINNING
