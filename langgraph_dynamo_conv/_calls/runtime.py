@@ -45,7 +45,7 @@ from langgraph_dynamo_conv._history.deltas import Deltas
 from langgraph_dynamo_conv._history.listing import History
 from langgraph_dynamo_conv._history.removal import Removal
 from langgraph_dynamo_conv._history.renewal import Renewal
-from langgraph_dynamo_conv._rows import rows, updates
+from langgraph_dynamo_conv._rows import updates
 from langgraph_dynamo_conv._rows.erasing import Erasing
 from langgraph_dynamo_conv._rows.large_messages import LargeMessages
 from langgraph_dynamo_conv._rows.pages import Pages
@@ -161,7 +161,7 @@ class Shared:
         self.blobs: KnownBlobs = Recent(blobs.REMEMBERED)
         self.ended: Recent[Scope, bool] = Recent(ended.REMEMBERED)
         self.expiries: Recent[Namespace, tuple[str, int | None]] = Recent(ended.REMEMBERED)
-        self.rows: KnownRows = Recent(rows.REMEMBERED)
+        self.rows = KnownRows()
         self.arrivals = Arrivals()
         self.underway: Underway[tuple[Namespace, str]] = Underway()
         self.writing: Underway[tuple[Namespace, str]] = Underway()

@@ -44,6 +44,7 @@ from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._storage.failures import ConditionFailed
 from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._storage.table import Table
+from langgraph_dynamo_conv._storage.underway import Underway
 from langgraph_dynamo_conv._transcript.fitting import DEFAULT_TITLE
 from langgraph_dynamo_conv._transcript.folding import Message
 from langgraph_dynamo_conv._transcript.growing import Grown, before_fork, grow
@@ -52,11 +53,16 @@ from langgraph_dynamo_conv.errors import ConflictError, CorruptDataError
 
 _TRIES = 8
 
-REMEMBERED = 512
+_REMEMBERED = 512
 """Rows that a process remembers."""
 
-KnownRows = Recent[Scope, "Row | None"]
-"""Rows as this process last saw them."""
+
+class KnownRows(Recent[Scope, "Row | None"]):
+    """Rows as this process last saw them, None where there was none; and which it writes, one thread at a time."""
+
+    def __init__(self) -> None:
+        super().__init__(_REMEMBERED)
+        self.written: Underway[Scope] = Underway()
 
 
 class Rows:
@@ -69,7 +75,7 @@ class Rows:
         large: The messages that are too large for a row.
         expiry: How long conversations live.
         limits: How many bytes of messages a row holds.
-        known: Rows as this process last saw them; None where it saw that there was none.
+        known: What the process knows of rows.
         now: The time as rows hold it; the clock's if None.
     """
 
@@ -182,13 +188,7 @@ class Rows:
     def write(
         self, scope: Scope, planned: Callable[[Row | None], RowPlan | None], overtaken: Callable[[], None]
     ) -> None:
-        """Write what is planned for the row as it is, planned again if another writer was faster. See `change`.
-
-        Args:
-            scope: Conversation and user.
-            planned: Gives the plan, or None to leave the row alone; it may raise `StaleRow`.
-            overtaken: See `apply`.
-        """
+        """As `change`, where `planned` gives a plan, or None to leave the row alone; it may raise `StaleRow`."""
         self._commit(scope, planned, overtaken)
 
     def mark(self, scope: Scope, *, is_run: bool) -> bool:
@@ -270,21 +270,22 @@ class Rows:
         overtaken: Callable[[], None] = lambda: None,
     ) -> tuple[Row | None, bool]:
         """Write what is planned for the row as it is; gives the row, and whether it then shows all of the state."""
-        row = self.known(scope) if scope in self._known else self.get(scope)
-        for _ in range(_TRIES):
-            try:
-                plan = planned(row)
-                if plan is None:
-                    return row, True
-                if row is not None and plan.cut:
-                    self._pages.cut(row, plan.cut)
-                return self._write(row, plan), plan.is_complete
-            except ConditionFailed as refused:
-                self._deleted_expired(scope, refused)
-                row = self.get(scope)
-                overtaken()
-            except StaleRow:
-                row = self.get(scope)
+        with self._known.written.alone(scope):  # two at once would refuse one, which is billed
+            row = self.known(scope) if scope in self._known else self.get(scope)
+            for _ in range(_TRIES):
+                try:
+                    plan = planned(row)
+                    if plan is None:
+                        return row, True
+                    if row is not None and plan.cut:
+                        self._pages.cut(row, plan.cut)
+                    return self._write(row, plan), plan.is_complete
+                except ConditionFailed as refused:
+                    self._deleted_expired(scope, refused)
+                    row = self.get(scope)
+                    overtaken()
+                except StaleRow:
+                    row = self.get(scope)
         raise self._conflict(scope, "UpdateItem")
 
     def _conflict(self, scope: Scope, operation: str) -> ConflictError:

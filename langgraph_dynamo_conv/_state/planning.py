@@ -178,9 +178,9 @@ def plan_full_checkpoint(
         caller = None
     full = plan_full({**tree, "channel_values": referring}, sizes, new_segment_id)
     payload = full.payload if caller is None else [*full.payload, caller.stored.content]
-    frame = codec.pack(payload, namespace.checkpoint(checkpoint_id).sk)
+    frame = codec.pack(payload, namespace.checkpoint(checkpoint_id).sk, is_lasting=True)
     segment_frames = {
-        segment: codec.pack(encode_segment(batch), namespace.segment(segment).sk)
+        segment: codec.pack(encode_segment(batch), namespace.segment(segment).sk, is_lasting=True)
         for segment, batch in full.segments.items()
     }
     new_bytes = sum(len(frame) + _ROUNDED_UP_BYTES for frame in segment_frames.values())

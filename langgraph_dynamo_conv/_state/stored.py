@@ -17,7 +17,7 @@ from langgraph_dynamo_conv._state.message_digests import MESSAGES_DIGEST_BYTES, 
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv.errors import CorruptDataError
 
-CHAIN_ITEMS = 31
+CHAIN_ITEMS = 30
 RECHECK_ITEMS = 8
 """No chain is stored anew before it has so many items; where that does not pay yet, it is looked at so many later."""
 

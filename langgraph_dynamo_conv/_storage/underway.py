@@ -1,4 +1,4 @@
-"""What this process is doing right now, by key: whoever can use the outcome waits for it.
+"""What this process is doing right now, by key: whoever can use the outcome, or would be in its way, waits for it.
 
 What is being done is with a thread already, and waits at most for what a run does before it, so no ring of waiting
 threads can form.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Generic, TypeVar
 
 from langgraph_dynamo_conv._storage.forks import renew_in_children
@@ -29,21 +29,31 @@ class Underway(Generic[K]):
     def renew(self) -> None:
         """In a forked child: the parent's threads are not there."""
         self._changed = threading.Condition()
-        self._keys: list[K] = []
+        self._done_by: list[tuple[K, int]] = []
 
     @contextmanager
     def doing(self, key: K) -> Iterator[None]:
         """Let others wait until the block has ended, however it ends."""
         with self._changed:
-            self._keys.append(key)
+            self._done_by.append(mine := (key, threading.get_ident()))
         try:
             yield
         finally:
             with self._changed:
-                self._keys.remove(key)
+                self._done_by.remove(mine)
                 self._changed.notify_all()
 
+    @contextmanager
+    def alone(self, key: K) -> Iterator[None]:
+        """The same once no other thread does this, or after 5 s."""
+        with ExitStack() as block:
+            with self._changed:  # held until it is noted, so that of two that wait one begins
+                self.wait(key)
+                block.enter_context(self.doing(key))
+            yield
+
     def wait(self, key: K) -> None:
-        """Wait until nobody does this, or 5 s."""
+        """Wait until no other thread does this, or 5 s."""
+        me = threading.get_ident()
         with self._changed:
-            self._changed.wait_for(lambda: key not in self._keys, _MOST_SECONDS)
+            self._changed.wait_for(lambda: all(one != key or who == me for one, who in self._done_by), _MOST_SECONDS)

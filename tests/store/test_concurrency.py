@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,11 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
+from langgraph_dynamo_conv._storage.underway import Underway
 from tests.conftest import MakeSaver
 from tests.engines import Engine
 from tests.factories import USER, checkpoint, checkpoint_id, config, items_of, noise, put, read, values_of
+from tests.requests_log import RequestLog
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -135,6 +138,33 @@ def test_tasks_of_one_step_write_at_once(make_saver: MakeSaver) -> None:
         for write in (("a", number), ("b", noise(50_000, number)))
     ]
     assert read(make_saver()).pending_writes == expected
+
+
+@pytest.mark.engine("dynamodb-local")
+def test_threads_of_one_process_refuse_each_other_no_write_of_a_row(
+    make_saver: MakeSaver, client: DynamoDBClient
+) -> None:
+    saver = make_saver()
+    conversation = saver.conversations.create(USER).conversation_id
+    saver.conversations.get(conversation, USER)
+    with RequestLog(client) as log:
+        at_once(THREADS, lambda number: saver.conversations.rename(conversation, USER, f"title {number}"))
+
+    assert [request.error for request in log.requests] == [None] * THREADS
+    assert log.operations == ["UpdateItem"] * THREADS
+
+
+def test_a_thread_that_writes_a_row_does_not_wait_for_itself_and_for_others_a_few_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    underway: Underway[str] = Underway()
+    with underway.alone("row"), underway.alone("row"), ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr("langgraph_dynamo_conv._storage.underway._MOST_SECONDS", 0.2)
+        began = time.monotonic()
+        pool.submit(underway.wait, "another row").result()
+        assert time.monotonic() - began < 0.2
+        pool.submit(underway.wait, "row").result()
+        assert time.monotonic() - began >= 0.2
 
 
 def test_the_first_of_equal_writes_at_once_stays(make_saver: MakeSaver) -> None:
