@@ -30,8 +30,6 @@ _WORTH_COMPRESSING_BYTES = 48
 _SMALL_BYTES = 64 * 1024
 """Up to here the dictionary helps and a slow level is cheap."""
 _SMALL_LEVEL = 9
-_LASTING_LEVEL = 12
-"""3 % smaller than the level before in twice its time (2.5 ms for 30 KB): for what is written once in some turns."""
 _LARGE_LEVEL = 3
 _MAX_PLAIN_BYTES = 1 << 32
 
@@ -49,10 +47,8 @@ class _Compressors(threading.local):
 
     def __init__(self) -> None:
         dictionary = zstandard.ZstdCompressionDict(DICTIONARY, dict_type=zstandard.DICT_TYPE_FULLDICT)
-        self.lasting = zstandard.ZstdCompressor(level=_LASTING_LEVEL, dict_data=dictionary, write_dict_id=False)
-        precomputed = zstandard.ZstdCompressionDict(DICTIONARY, dict_type=zstandard.DICT_TYPE_FULLDICT)
-        precomputed.precompute_compress(level=_SMALL_LEVEL)
-        self.small = zstandard.ZstdCompressor(dict_data=precomputed, write_dict_id=False)
+        dictionary.precompute_compress(level=_SMALL_LEVEL)
+        self.small = zstandard.ZstdCompressor(dict_data=dictionary, write_dict_id=False)
         self.large = zstandard.ZstdCompressor(level=_LARGE_LEVEL)
         self.expand = {
             _ZSTD: zstandard.ZstdDecompressor(),
@@ -81,26 +77,25 @@ class Codec:
         codec.accepts_plaintext = encryptor is None or accept_plaintext
         return codec
 
-    def pack(self, value: Any, context: str, *, is_lasting: bool = False) -> bytes:
-        """A value that msgpack has types for, as a frame. See `frame`."""
-        return self.frame(ormsgpack.packb(value), context, is_lasting=is_lasting)
+    def pack(self, value: Any, context: str) -> bytes:
+        """A value that msgpack has types for, as a frame."""
+        return self.frame(ormsgpack.packb(value), context)
 
     def unpack(self, frame: bytes, context: str) -> Any:
         """The value of a frame that `pack` gave. Raises what `unframe` does."""
         return ormsgpack.unpackb(self.unframe(frame, context))
 
-    def frame(self, payload: bytes, context: str, *, is_lasting: bool = False) -> bytes:
+    def frame(self, payload: bytes, context: str) -> bytes:
         """Payload to stored bytes.
 
         Args:
             payload: Any bytes.
             context: The sort key under which the frame is stored, or a name that stands for it.
-            is_lasting: Whether it is worth more time to make it smaller.
 
         Returns:
             At most `len(payload) + 6` bytes, unless encrypted.
         """
-        codec, body = self._compressed(payload, is_lasting=is_lasting)
+        codec, body = self._compressed(payload)
         if self.encryptor is not None:
             encrypted = self.encryptor.dumps_typed(bytes([codec]) + body)
             codec, body = _ENCRYPTED, ormsgpack.packb(list(encrypted))
@@ -129,12 +124,11 @@ class Codec:
         if not self.accepts_plaintext:
             raise CorruptDataError(_NOT_ENCRYPTED.format(context), key=context)
 
-    def _compressed(self, payload: bytes, *, is_lasting: bool) -> tuple[int, bytes]:
+    def _compressed(self, payload: bytes) -> tuple[int, bytes]:
         if len(payload) < _WORTH_COMPRESSING_BYTES:
             return _RAW, payload
-        small, of_thread = len(payload) <= _SMALL_BYTES, self._compressors
-        of_small = of_thread.lasting if is_lasting else of_thread.small
-        compressed = (of_small if small else of_thread.large).compress(payload)
+        small = len(payload) <= _SMALL_BYTES
+        compressed = (self._compressors.small if small else self._compressors.large).compress(payload)
         if len(compressed) >= len(payload):
             return _RAW, payload
         return (_ZSTD_DICT if small else _ZSTD), compressed

@@ -51,12 +51,12 @@ class FullPlan:
 
 
 def full_pays(chain_bytes: int, full_bytes: int) -> bool:
-    """Whether writing a full checkpoint of that size is worth it after a chain of that size: a tenth larger, at least.
+    """Whether writing a full checkpoint of that size is worth it after a chain of that size.
 
-    All full checkpoints together then cost a tenth less than all changes together, so what is written stays linear in
+    All full checkpoints together then never cost more than all changes together, so what is written stays linear in
     what was changed. The merging of small segments is not counted: it happens to a leaf once.
     """
-    return 10 * chain_bytes >= 11 * full_bytes or chain_bytes >= CHAIN_BYTES
+    return chain_bytes >= full_bytes or chain_bytes >= CHAIN_BYTES
 
 
 def plan_full(tree: dict[str, Any], sizes: Mapping[str, int], new_segment_id: Any) -> FullPlan:

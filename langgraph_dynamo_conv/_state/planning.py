@@ -8,7 +8,7 @@ otherwise, and when the chain of changes has cost as much as a full one would.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
 
@@ -53,7 +53,6 @@ class CheckpointPlan:
         segment_frames: New segments that are stored before it, by id.
         segments: Serialized bytes of every segment that a full one refers to.
         ancestors: What is known of its lineage; None if that is its parent's id at most.
-        full_check_at: See `StoredCheckpoint`.
         full_bytes: What storing it full takes, each new segment as the request that it is. Small segments that are
             merged on the way do not count.
         origin: The checkpoint of another namespace that a full one refers to, or None.
@@ -68,7 +67,6 @@ class CheckpointPlan:
     segment_frames: Mapping[str, bytes] = field(default_factory=dict)
     segments: Mapping[str, int] = field(default_factory=dict)
     ancestors: tuple[str, ...] | None = None
-    full_check_at: int = CHAIN_ITEMS
     full_bytes: int = 0
     origin: Origin | None = None
 
@@ -96,7 +94,7 @@ class CheckpointPlan:
         """What is known of the checkpoint once its item is stored."""
         tree = with_leaves(self.tree, Leaf.thinned, self.changed.tree if self.changed is not None else None)
         if self.changed is not None:
-            return stored_change(item, tree, self.changed, self.full_check_at)
+            return stored_change(item, tree, self.changed)
         return stored_full(item, tree, self.segments, self.ancestors)
 
 
@@ -130,16 +128,17 @@ def plan_checkpoint(
     if not linear:
         return plan_full_one(difference.tree, parent.segments)
     frame = codec.pack([parent.content, difference.change], namespace.checkpoint(checkpoint_id).sk)
-    change = CheckpointPlan(
-        namespace, checkpoint_id, parent_id, difference.tree, frame, parent, full_check_at=parent.full_check_at
-    )
+    change = CheckpointPlan(namespace, checkpoint_id, parent_id, difference.tree, frame, parent)
     chain_items, chain_bytes = parent.chain_items + 1, parent.chain_bytes + len(frame)
-    if chain_items < parent.full_check_at and chain_bytes < CHAIN_BYTES:
+    if not is_looked_at(chain_items) and chain_bytes < CHAIN_BYTES:
         return change
     full = plan_full_one(difference.tree, parent.segments, ancestors=parent.lineage)
-    if full_pays(chain_bytes, full.full_bytes):
-        return full
-    return replace(change, full_check_at=chain_items + RECHECK_ITEMS)
+    return full if full_pays(chain_bytes, full.full_bytes) else change
+
+
+def is_looked_at(chain_items: int) -> bool:
+    """Whether a chain of so many items may be ended by a full checkpoint: the same in every process."""
+    return chain_items >= CHAIN_ITEMS and (chain_items - CHAIN_ITEMS) % RECHECK_ITEMS == 0
 
 
 def plan_full_checkpoint(
@@ -178,9 +177,9 @@ def plan_full_checkpoint(
         caller = None
     full = plan_full({**tree, "channel_values": referring}, sizes, new_segment_id)
     payload = full.payload if caller is None else [*full.payload, caller.stored.content]
-    frame = codec.pack(payload, namespace.checkpoint(checkpoint_id).sk, is_lasting=True)
+    frame = codec.pack(payload, namespace.checkpoint(checkpoint_id).sk)
     segment_frames = {
-        segment: codec.pack(encode_segment(batch), namespace.segment(segment).sk, is_lasting=True)
+        segment: codec.pack(encode_segment(batch), namespace.segment(segment).sk)
         for segment, batch in full.segments.items()
     }
     new_bytes = sum(len(frame) + _ROUNDED_UP_BYTES for frame in segment_frames.values())

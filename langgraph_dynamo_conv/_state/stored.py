@@ -17,7 +17,7 @@ from langgraph_dynamo_conv._state.message_digests import MESSAGES_DIGEST_BYTES, 
 from langgraph_dynamo_conv._state.serializer import Serializer
 from langgraph_dynamo_conv.errors import CorruptDataError
 
-CHAIN_ITEMS = 30
+CHAIN_ITEMS = 31
 RECHECK_ITEMS = 8
 """No chain is stored anew before it has so many items; where that does not pay yet, it is looked at so many later."""
 
@@ -44,7 +44,6 @@ class StoredCheckpoint:
         chain_bytes: The bytes of these changes.
         lineage: Ids of its newest ancestors and itself, oldest first; opens with "" where it goes back to the first.
         fingerprint: Tells whether the stored item is still the one seen.
-        full_check_at: `chain_items` at which a full checkpoint is considered next.
         expires_at: When DynamoDB may delete the item, or None. What it builds on may not go before.
         message_digests: Digests of the messages that were serialized for the tree, by channel.
     """
@@ -57,7 +56,6 @@ class StoredCheckpoint:
     chain_bytes: int = 0
     lineage: tuple[str, ...] = ()
     fingerprint: bytes = b""
-    full_check_at: int = CHAIN_ITEMS
     expires_at: int | None = None
     message_digests: Mapping[str, MessagesDigest] = field(default_factory=dict)
 
@@ -144,9 +142,7 @@ def stored_full(
     )
 
 
-def stored_change(
-    item: CheckpointItem, tree: Tree, parent: StoredCheckpoint, full_check_at: int | None = None
-) -> StoredCheckpoint:
+def stored_change(item: CheckpointItem, tree: Tree, parent: StoredCheckpoint) -> StoredCheckpoint:
     """A checkpoint that is stored as a change against `parent`."""
     return StoredCheckpoint(
         item.checkpoint_id,
@@ -157,7 +153,6 @@ def stored_change(
         chain_bytes=parent.chain_bytes + (item.blob.size if item.blob else len(item.frame or b"")),
         lineage=(*parent.lineage, item.checkpoint_id)[-LINEAGE:],
         fingerprint=item_fingerprint(item),
-        full_check_at=full_check_at if full_check_at is not None else parent.full_check_at,
         expires_at=item.times.expires_at,
     )
 
