@@ -85,12 +85,13 @@ TEST_NEEDS = {
     "tests/integration": Needs(groups=("test", "integration")),
     "tests/cli": Needs(("cli",)),
     "tests/migration": Needs(("cli",), ("test", "peers")),
+    "tests/server": Needs(groups=("test", "server")),
     "tests/examples": Needs(("example",), ("test", "lambda")),
     "tests/upstream": Needs(groups=("test", "peers", "upstream"), langgraph_tests=True),
 }
 """By folder; other tests need all of it."""
 
-ALL_GROUPS = ("test", "integration", "benchmark", "lambda", "peers", "upstream", "docs")
+ALL_GROUPS = ("test", "integration", "benchmark", "lambda", "peers", "server", "upstream", "docs")
 ALL_NEEDS = Needs(("cli", "example"), ALL_GROUPS, langgraph_tests=True)
 
 COVERAGE = 98

@@ -30,6 +30,7 @@ ORDER = (
     "provision",
     "conversations",
     "saver",
+    "server",
     "migration",
     "__init__",
     "cli",

@@ -27,6 +27,7 @@ PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "examples/README.md": "examples/agent.md",
     "examples/lambda/README.md": "examples/lambda.md",
+    "examples/langgraph_server/README.md": "examples/langgraph_server.md",
 }
 """Documents outside docs/, by their paths in the repository, and their pages."""
 

@@ -26,11 +26,13 @@ def main() -> None:
 
 def turn(client: SyncLangGraphClient, thread_id: str, text: str) -> None:
     """Say something, approve what the agent asks for, and print its answer."""
-    state: Any = client.runs.wait(thread_id, "assistant", input={"messages": [{"role": "user", "content": text}]})
+    said: Any = {"messages": [{"role": "user", "content": text}]}
+    state: Any = client.runs.wait(thread_id, "assistant", input=said)
     while waiting := state.get("__interrupt__"):
         requests = waiting[0]["value"]["action_requests"]
-        decisions: Any = [{"type": "approve" if is_approved(request) else "reject"} for request in requests]
-        state = client.runs.wait(thread_id, "assistant", command={"resume": {"decisions": decisions}})
+        decisions = [{"type": "approve" if is_approved(request) else "reject"} for request in requests]
+        answers: Any = {"decisions": decisions}
+        state = client.runs.wait(thread_id, "assistant", command={"resume": answers})
     print(f"assistant: {state['messages'][-1]['content']}")
 
 

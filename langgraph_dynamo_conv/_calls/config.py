@@ -25,7 +25,11 @@ _NO_USER = (
 )
 
 
-_CLAIMED, _AUTHENTICATED = "user_id", "langgraph_auth_user_id"
+CLAIMED, AUTHENTICATED = "user_id", "langgraph_auth_user_id"
+"""Where a config names its user: whom the program or a client says, and whom LangGraph's server has authenticated."""
+
+OF_REQUEST = frozenset({AUTHENTICATED, "langgraph_auth_user", "langgraph_auth_permissions", "langgraph_request_id"})
+"""What LangGraph's server tells of a request in its config: no part of a checkpoint's metadata."""
 
 _ANOTHER_USER = (
     "the config's `user_id` is not the user whom LangGraph's server has authenticated (`langgraph_auth_user_id`): what "
@@ -119,7 +123,7 @@ def user_of(configurable: Mapping[str, Any], default_user_id: str | None) -> str
         UserRequiredError: There is none, or the config has one that is None.
         ValueError: The two differ, or it is no user id.
     """
-    claimed, authenticated = (_named(configurable, name) for name in (_CLAIMED, _AUTHENTICATED))
+    claimed, authenticated = (_named(configurable, name) for name in (CLAIMED, AUTHENTICATED))
     if authenticated == "":  # LangGraph's server without authentication gives an empty one
         authenticated = None
     if authenticated is not None and claimed is not None and claimed != authenticated:
@@ -130,6 +134,12 @@ def user_of(configurable: Mapping[str, Any], default_user_id: str | None) -> str
     if user_id is None:
         raise UserRequiredError(_NO_USER)
     return check_user_id(user_id)
+
+
+def names_user(configurable: Mapping[str, Any]) -> bool:
+    """Whether a config says whose it is, be it None."""
+    is_owned = isinstance(configurable.get("thread_id"), OwnedThreadId)
+    return is_owned or CLAIMED in configurable or bool(configurable.get(AUTHENTICATED))
 
 
 def _named(configurable: Mapping[str, Any], name: str) -> Any:

@@ -53,7 +53,7 @@ class Directory:
         if user_id is not None:
             return Scope.checked(conversation_id, user_id)
         conversation_id = check_thread_id(conversation_id)
-        users = self._users_of(conversation_id)
+        users = self.users_of(conversation_id)
         if len(users) > 1:
             raise ValueError("several users have a conversation of this id: say which with user_id")
         if not users:
@@ -86,7 +86,7 @@ class Directory:
             key=str(scope.row()),
         )
 
-    def _users_of(self, thread_id: str) -> list[str]:
+    def users_of(self, thread_id: str) -> list[str]:
         """The users who have a row in a conversation: almost always one. Cost: three Queries of an item at most."""
         users: list[str] = []
         first = _FIRST

@@ -21,7 +21,7 @@ from langgraph.checkpoint.base import (
 from langgraph_dynamo_conv._arguments import check_choice, check_count, check_mapping
 from langgraph_dynamo_conv._calls import adoption
 from langgraph_dynamo_conv._calls.arrivals import Place
-from langgraph_dynamo_conv._calls.config import Target, config_for, config_of_state, configurable_of
+from langgraph_dynamo_conv._calls.config import OF_REQUEST, Target, config_for, config_of_state, configurable_of
 from langgraph_dynamo_conv._calls.row_failures import surviving_an_unreadable_row, surviving_the_row
 from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._checkpoints.loading import Loaded
@@ -135,7 +135,8 @@ def _storing(runtime: Runtime, target: Target, checkpoint: object) -> AbstractCo
 def _sections(config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata) -> dict[str, Any]:
     check_mapping("checkpoint", checkpoint)
     check_mapping("metadata", metadata)
-    return sections_of(checkpoint, cast("dict[str, Any]", get_checkpoint_metadata(config, metadata)))
+    merged = cast("dict[str, Any]", get_checkpoint_metadata(config, metadata))
+    return sections_of(checkpoint, {name: value for name, value in merged.items() if name not in OF_REQUEST})
 
 
 def _state(
