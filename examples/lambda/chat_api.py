@@ -16,10 +16,12 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from chat_service import ChatService, Turn
-from problems import Problem, bad_request, problem_of
+from problems import CONTENT_TYPE, Problem, bad_request, not_found, problem_of, wrong_form
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
 MAX_BODY_BYTES = 64 * 1024
@@ -129,13 +131,21 @@ class ChatApi:
         return self._api.current_event.path_parameters.get("conversation_id", routed)
 
     def _explained(self, error: Exception) -> Answer:
-        problem, request_id = problem_of(error), str(self._api.context.get("request_id"))
+        problem, request_id = _problem_of(error), str(self._api.context.get("request_id"))
         facts = {"problem": problem.kind, "status": int(problem.status), "request_id": request_id}
         if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.error("failed", exc_info=error, extra=facts)
         else:
             logger.info("refused", extra=facts | {"error": type(error.__cause__ or error).__name__})
-        return problem.response(request_id)
+        headers: dict[str, str | list[str]] = {**problem.headers()}
+        return Response(int(problem.status), CONTENT_TYPE, json.dumps(problem.body(request_id=request_id)), headers)
+
+
+def _problem_of(error: Exception) -> Problem:
+    """The router's own errors, and all others."""
+    if isinstance(error, NotFoundError):
+        return not_found()
+    return wrong_form(error.errors()) if isinstance(error, RequestValidationError) else problem_of(error)
 
 
 def user_of(event: Event) -> str:
