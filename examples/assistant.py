@@ -23,7 +23,7 @@ from library import FileLibrary
 from offline_model import OfflineFileModel
 
 PROMPT = (
-    "You are the assistant of a file library. Answer from the tools' results only, briefly and in plain text."
+    "You are the assistant of a file library. Answer from the tools' results only, briefly and in {form}."
     ' Keep the numbers of listed files: people refer to them ("the first one").'
     " It is {now:%A, %Y-%m-%d %H:%M} UTC."
 )
@@ -39,6 +39,7 @@ def build_graph(
     saver: BaseCheckpointSaver[Any],
     more_tools: Sequence[BaseTool] = (),
     state_type: type[MessagesState] = MessagesState,
+    form: str = "plain text",
 ) -> CompiledStateGraph[Any]:
     """A model and the tools in a loop, until the model answers without calling a tool.
 
@@ -48,12 +49,13 @@ def build_graph(
         saver: Where its state is kept.
         more_tools: Beside those of the library; what they update must be in the state's type.
         state_type: Of the graph's state.
+        form: What the model is asked to write.
     """
     tools = [*library.tools(), *more_tools]
     thinker = model.bind_tools(tools)
 
     def prompted(state: MessagesState) -> list[BaseMessage]:
-        return [SystemMessage(PROMPT.format(now=datetime.now(timezone.utc))), *state["messages"]]
+        return [SystemMessage(PROMPT.format(now=datetime.now(timezone.utc), form=form)), *state["messages"]]
 
     def agent(state: MessagesState) -> dict[str, list[BaseMessage]]:
         return {"messages": [thinker.invoke(prompted(state))]}

@@ -46,11 +46,13 @@ SMALL_TALK = {
 class OfflineFileModel(BaseChatModel):
     """Chooses among the file library's tools by rules; `now` is the clock behind "this week".
 
-    Where its answers are streamed, they come word by word, each `seconds_per_word` after the one before.
+    Where its answers are streamed, they come word by word, each `seconds_per_word` after the one before. `words` makes
+    another form of an answer's plain text.
     """
 
     now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
     seconds_per_word: float = 0.0
+    words: Callable[[str], str] = str
 
     @property
     def _llm_type(self) -> str:
@@ -76,7 +78,7 @@ class OfflineFileModel(BaseChatModel):
         offered = {tool["function"]["name"] for tool in kwargs.get("tools", ())}
         decision = decide(messages, self.now())
         if isinstance(decision, str):
-            answer = AIMessage(decision)
+            answer = AIMessage(self.words(decision))
         elif missing := {name for name, _ in decision} - offered:
             answer = AIMessage(f"For that I would need the tool {', '.join(sorted(missing))}, which I was not given.")
         else:

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import chat_requests as bodies
 import uvicorn
 from assistant import build_graph, model_maker
+from chat_markdown import as_markdown
 from chat_pages import ChatPages
 from chat_requests import EXPORT_TYPES, Cursor, ExportFormat, Limit, Number, export_headers
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
@@ -54,7 +55,7 @@ class Chat:
     """What the routes work with; one for each application."""
 
     def __init__(self, saver: DynamoDBConversationSaver, model: BaseChatModel, library: FileLibrary) -> None:
-        self.graph = build_graph(model, library, saver, note_tools(), NotesState)
+        self.graph = build_graph(model, library, saver, note_tools(), NotesState, "Markdown")
         self.pages = ChatPages(saver.conversations)
         self.turns = Turns(self.graph, self.pages)
 
@@ -239,7 +240,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path.cwd(), help="the library")
     parser.add_argument("--page", type=Path, help="the built page")
     given = parser.parse_args()
-    model = model_maker(given.model)() if given.model else OfflineFileModel(seconds_per_word=0.03)
+    model = model_maker(given.model)() if given.model else OfflineFileModel(seconds_per_word=0.03, words=as_markdown)
     with Table(given.table, given.region, given.endpoint_url).saver() as saver:
         if given.setup:
             saver.setup()
