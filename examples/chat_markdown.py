@@ -1,4 +1,4 @@
-"""The offline model's plain answers as Markdown: lists and code are drawn, and no other character means anything."""
+"""The offline model's plain answers as Markdown: lists and code are drawn, no other character means anything."""
 
 from __future__ import annotations
 

@@ -81,6 +81,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine", choices=ENGINES, help="run on this engine only")
     parser.addoption("--all", action="store_true", help="run on all engines that a test is for")
     parser.addoption("--others", action="store_true", help="run on those of them that a run without options leaves out")
+    parser.addoption("--no-browser", action="store_true", help="leave out what drives a browser")
     parser.addoption("--postgres", action="store_true", help="also run what needs a Postgres server's programs")
 
 
@@ -133,6 +134,8 @@ def is_wanted(item: pytest.Item, config: pytest.Config) -> bool:
     """Whether a test is for this run, on its engine."""
     engine, chosen = engine_of(item), config.getoption("--engine")
     if item.get_closest_marker("postgres") is not None and not config.getoption("--postgres"):
+        return False
+    if item.get_closest_marker("browser") is not None and config.getoption("--no-browser"):
         return False
     if item.get_closest_marker("with_all") is not None and not has_time(config):
         return False

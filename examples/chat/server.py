@@ -238,13 +238,19 @@ def main() -> None:
     parser.add_argument("--setup", action="store_true", help="create the table if it is missing")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--folder", type=Path, default=Path.cwd(), help="the library")
+    parser.add_argument("--word-seconds", type=float, default=0.03, help="the rules' pause after each word")
     parser.add_argument("--page", type=Path, help="the built page")
     given = parser.parse_args()
-    model = model_maker(given.model)() if given.model else OfflineFileModel(seconds_per_word=0.03, words=as_markdown)
+    model = (
+        model_maker(given.model)()
+        if given.model
+        else OfflineFileModel(seconds_per_word=given.word_seconds, words=as_markdown)
+    )
     with Table(given.table, given.region, given.endpoint_url).saver() as saver:
         if given.setup:
             saver.setup()
         app = create_app(Chat(saver, model, FileLibrary(given.folder)), os.environ["CHAT_SECRET"], given.page)
+        print(f"Chat: http://127.0.0.1:{given.port} (Ctrl-C stops it)", flush=True)
         uvicorn.run(app, port=given.port, log_level="warning", timeout_graceful_shutdown=2)
 
 
