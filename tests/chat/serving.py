@@ -1,4 +1,4 @@
-"""The chat's server as a process of its own, and a browser: what the tests of the page and its pictures are made with."""
+"""The chat's server as a process of its own, and a browser: what tests of the page and its pictures are made with."""
 
 from __future__ import annotations
 
