@@ -5,7 +5,7 @@ The terminal (`agent.py`) and the Lambda function (`lambda/`) both run it; only 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
@@ -98,9 +98,15 @@ def play(graph: CompiledStateGraph[Any], config: RunnableConfig, inputs: Iterabl
     """The messages of several runs, one after the other; the input None goes on with a run that was cut off."""
     for each in inputs:
         for update in graph.stream(each, config, stream_mode="updates"):
-            for node, change in update.items():
-                if node != "__metadata__":  # which says that a step was stored before the run was cut off
-                    yield from change["messages"]
+            yield from messages_in(update)
+
+
+def messages_in(update: Mapping[str, Any]) -> Iterator[BaseMessage]:
+    """The messages of a step, as the stream mode "updates" gives them."""
+    for change in update.values():
+        # What a run asks, and that a step was stored before the run was cut off, are told here too.
+        for part in change if isinstance(change, list) else [change]:
+            yield from part.get("messages", ()) if isinstance(part, Mapping) else ()
 
 
 def end_run(graph: CompiledStateGraph[Any], config: RunnableConfig, text: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
+from assistant import messages_in
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langgraph.types import StreamMode
 
@@ -21,12 +22,9 @@ def events_of(mode: str, data: Any) -> Iterator[Event]:
         if isinstance(data[0], AIMessage) and data[0].text:
             yield "token", {"message_id": data[0].id, "text": data[0].text}
         return
-    for node, change in data.items():
-        if node == "__interrupt__":
-            yield from (("interrupt", {"id": one.id, "value": one.value}) for one in change)
-        for update in change if isinstance(change, list) else [change]:
-            for message in update.get("messages", ()) if isinstance(update, Mapping) else ():
-                yield from _calls_in(message)
+    for message in messages_in(data):
+        yield from _calls_in(message)
+    yield from (("interrupt", {"id": one.id, "value": one.value}) for one in data.get("__interrupt__", ()))
 
 
 def _calls_in(message: BaseMessage) -> Iterator[Event]:
