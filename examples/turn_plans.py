@@ -8,7 +8,7 @@ from typing import Any
 
 from assistant import was_cut_off
 from forks import checkpoint_before
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
@@ -25,11 +25,13 @@ class Plan:
         config: The conversation, or for a fork its checkpoint.
         inputs: Those of the runs, one after the other; None goes on with a run that was cut off.
         is_repeated: Whether an earlier request brought the same message.
+        messages: The agent's, before these runs.
     """
 
     config: RunnableConfig
     inputs: tuple[Any, ...]
     is_repeated: bool = False
+    messages: tuple[BaseMessage, ...] = ()
 
 
 def plan_message(
@@ -54,12 +56,13 @@ def plan_message(
     """
     state = graph.get_state(config)
     go_on = (None,) * was_cut_off(state)
-    earlier = [message for message in state.values.get("messages", ()) if message.id == asked.id]
+    messages = tuple(state.values.get("messages", ()))
+    earlier = [message for message in messages if message.id == asked.id]
     if earlier and earlier[0].content != asked.content:
         detail = "This Idempotency-Key came with another message before. Use a new key for a new message."
         raise Problem(HTTPStatus.CONFLICT, "idempotency-key-reused", detail)
     if earlier:
-        return Plan(config, () if state.interrupts else go_on, is_repeated=True)
+        return Plan(config, () if state.interrupts else go_on, is_repeated=True, messages=messages)
     message = {"messages": [asked]}
     if replaces is not None:
         return Plan(checkpoint_before(graph, conversations, config, replaces), (message,))

@@ -26,6 +26,7 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "examples/README.md": "examples/agent.md",
+    "examples/chat/README.md": "examples/chat.md",
     "examples/lambda/README.md": "examples/lambda.md",
 }
 """Documents outside docs/, by their paths in the repository, and their pages."""

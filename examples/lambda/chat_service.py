@@ -135,10 +135,12 @@ class ChatService:
         with self._leases.held(conversation_id, turn.user_id, turn.seconds):
             plan = plan_message(self._graph, self.pages.conversations, config, asked, turn.replaces)
             said = self._played(plan)
+            summary = self.pages.summary(turn.user_id, conversation_id)
             if plan.is_repeated:
-                said = _answer_to(asked, self._graph.get_state(config).values["messages"])
-                self._mend_row(conversation_id, config)
-        return self._reply(turn.user_id, conversation_id, said, repeated=plan.is_repeated)
+                messages = self._graph.get_state(config).values["messages"] if plan.inputs else plan.messages
+                said = _answer_to(asked, messages)
+                summary = self._mended(summary, config)
+        return _reply(summary, said, repeated=plan.is_repeated)
 
     def resume(self, user_id: str, conversation_id: str, answers: dict[str, Any], seconds: float) -> Reply:
         """Answer what a conversation waits for; without answers, let a run go on that failed or was cut off.
@@ -150,7 +152,7 @@ class ChatService:
         config = _config_of(user_id, conversation_id)
         with self._leases.held(conversation_id, user_id, seconds):
             said = self._played(plan_answers(self._graph, config, answers))
-        return self._reply(user_id, conversation_id, said)
+            return _reply(self.pages.summary(user_id, conversation_id), said)
 
     def cancel(self, user_id: str, conversation_id: str, seconds: float) -> None:
         """End a run that was cut off or waits. One under way can't be reached: then the conversation is busy."""
@@ -176,19 +178,12 @@ class ChatService:
             pass
         return [*play(self._graph, plan.config, [last])] if plan.inputs else []
 
-    def _mend_row(self, conversation_id: str, config: RunnableConfig) -> None:
+    def _mended(self, summary: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
         """Let the row have the answer, if the function died between the state and the row."""
-        user_id = config["configurable"]["user_id"]
-        if self.pages.existing(user_id, conversation_id).status == "running":
-            self._graph.update_state(config, {"messages": []}, as_node=ANSWERS)
-
-    def _reply(
-        self, user_id: str, conversation_id: str, said: Sequence[BaseMessage], *, repeated: bool = False
-    ) -> Reply:
-        of_model = [message for message in said if isinstance(message, AIMessage)]
-        calls = [{"tool": call["name"], "args": call["args"]} for message in of_model for call in message.tool_calls]
-        summary = self.pages.summary(user_id, conversation_id)
-        return Reply(conversation_id, of_model[-1].text if of_model else "", calls, repeated, summary)
+        if summary["status"] in ("idle", "waiting"):
+            return summary
+        self._graph.update_state(config, {"messages": []}, as_node=ANSWERS)
+        return self.pages.summary(config["configurable"]["user_id"], summary["conversation_id"])
 
 
 def _config_of(user_id: str, conversation_id: str) -> RunnableConfig:
@@ -204,3 +199,10 @@ def _answer_to(asked: HumanMessage, messages: Sequence[BaseMessage]) -> list[Bas
             break
         answer.append(message)
     return answer
+
+
+def _reply(summary: dict[str, Any], said: Sequence[BaseMessage], *, repeated: bool = False) -> Reply:
+    of_model = [message for message in said if isinstance(message, AIMessage)]
+    calls = [{"tool": call["name"], "args": call["args"]} for message in of_model for call in message.tool_calls]
+    answer = of_model[-1].text if of_model else ""
+    return Reply(summary["conversation_id"], answer, calls, repeated, summary)

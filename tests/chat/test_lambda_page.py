@@ -82,7 +82,7 @@ def test_a_message_replaces_another(alice: httpx.Client):
     (asked, _) = alice.get(f"/conversations/{chat}").json()["messages"]
     body = {"message": "thanks", "conversation_id": chat, "replaces": asked["id"]}
     assert alice.post("/chat", json=body).json()["answer"].startswith("You are welcome")
-    assert [one["content"] for one in alice.get(f"/conversations/{chat}").json()["messages"]][0] == "thanks"
+    assert alice.get(f"/conversations/{chat}").json()["messages"][0]["content"] == "thanks"
 
 
 def test_conversations_are_made_and_exported(alice: httpx.Client):
