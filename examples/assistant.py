@@ -5,15 +5,15 @@ The terminal (`agent.py`) and the Lambda function (`lambda/`) both run it; only 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
-from langchain_core.runnables import RunnableConfig
-from langchain_core.tools import ToolException
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig, RunnableLambda
+from langchain_core.tools import BaseTool, ToolException
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
@@ -23,25 +23,48 @@ from library import FileLibrary
 from offline_model import OfflineFileModel
 
 PROMPT = (
-    "You are the assistant of a file library. Answer from the tools' results only, briefly and in plain text."
+    "You are the assistant of a file library. Answer from the tools' results only, briefly and in {form}."
     ' Keep the numbers of listed files: people refer to them ("the first one").'
     " It is {now:%A, %Y-%m-%d %H:%M} UTC."
 )
 ANSWERS = "agent"
 """The node that answers."""
+STOPPED = "Stopped."
+"""What stands for an answer, or for a tool's result, that was not waited for."""
 
 
-def build_graph(model: BaseChatModel, library: FileLibrary, saver: BaseCheckpointSaver[Any]) -> CompiledStateGraph[Any]:
-    """A model and the library's tools in a loop, until the model answers without calling a tool."""
-    tools = library.tools()
+def build_graph(
+    model: BaseChatModel,
+    library: FileLibrary,
+    saver: BaseCheckpointSaver[Any],
+    more_tools: Sequence[BaseTool] = (),
+    state_type: type[MessagesState] = MessagesState,
+    form: str = "plain text",
+) -> CompiledStateGraph[Any]:
+    """A model and the tools in a loop, until the model answers without calling a tool.
+
+    Args:
+        model: The chat model.
+        library: What the assistant knows.
+        saver: Where its state is kept.
+        more_tools: Beside those of the library; what they update must be in the state's type.
+        state_type: Of the graph's state.
+        form: What the model is asked to write.
+    """
+    tools = [*library.tools(), *more_tools]
     thinker = model.bind_tools(tools)
 
-    def agent(state: MessagesState) -> dict[str, list[BaseMessage]]:
-        prompt = SystemMessage(PROMPT.format(now=datetime.now(timezone.utc)))
-        return {"messages": [thinker.invoke([prompt, *state["messages"]])]}
+    def prompted(state: MessagesState) -> list[BaseMessage]:
+        return [SystemMessage(PROMPT.format(now=datetime.now(timezone.utc), form=form)), *state["messages"]]
 
-    builder = StateGraph(MessagesState)
-    builder.add_node(ANSWERS, agent)
+    def agent(state: MessagesState) -> dict[str, list[BaseMessage]]:
+        return {"messages": [thinker.invoke(prompted(state))]}
+
+    async def answer(state: MessagesState) -> dict[str, list[BaseMessage]]:
+        return {"messages": [await thinker.ainvoke(prompted(state))]}  # which ends at once if the run is cancelled
+
+    builder = StateGraph(state_type)
+    builder.add_node(ANSWERS, RunnableLambda(agent, answer))
     builder.add_node("tools", ToolNode(tools, handle_tool_errors=_explain))
     builder.add_edge(START, ANSWERS)
     builder.add_conditional_edges(ANSWERS, tools_condition)
@@ -75,9 +98,35 @@ def play(graph: CompiledStateGraph[Any], config: RunnableConfig, inputs: Iterabl
     """The messages of several runs, one after the other; the input None goes on with a run that was cut off."""
     for each in inputs:
         for update in graph.stream(each, config, stream_mode="updates"):
-            for node, change in update.items():
-                if node != "__metadata__":  # which says that a step was stored before the run was cut off
-                    yield from change["messages"]
+            yield from messages_in(update)
+
+
+def messages_in(update: Mapping[str, Any]) -> Iterator[BaseMessage]:
+    """The messages of a step, as the stream mode "updates" gives them."""
+    for change in update.values():
+        # What a run asks, and that a step was stored before the run was cut off, are told here too.
+        for part in change if isinstance(change, list) else [change]:
+            yield from part.get("messages", ()) if isinstance(part, Mapping) else ()
+
+
+def end_run(graph: CompiledStateGraph[Any], config: RunnableConfig, text: str) -> None:
+    """End a run that was stopped, with what had come of it, so that the conversation can go on.
+
+    Each call without a result gets one that says so: models refuse messages in which a call has none.
+
+    Args:
+        graph: The agent.
+        config: Names the conversation.
+        text: What of the answer had come.
+    """
+    state = graph.get_state(config)
+    if was_cut_off(state):
+        messages: list[BaseMessage] = state.values.get("messages", [])
+        answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
+        calls = [call for message in messages if isinstance(message, AIMessage) for call in message.tool_calls]
+        unanswered = [call["id"] for call in calls if call["id"] not in answered]
+        results = [ToolMessage(STOPPED, tool_call_id=str(call_id), status="error") for call_id in unanswered]
+        graph.update_state(config, {"messages": [*results, AIMessage(text or STOPPED)]}, as_node=ANSWERS)
 
 
 def model_maker(name: str | None) -> Callable[[], BaseChatModel]:

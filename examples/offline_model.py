@@ -8,15 +8,18 @@ the messages.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from phrases import IT, Request, parse
@@ -41,9 +44,15 @@ SMALL_TALK = {
 
 
 class OfflineFileModel(BaseChatModel):
-    """Chooses among the file library's tools by rules; `now` is the clock behind "this week"."""
+    """Chooses among the file library's tools by rules; `now` is the clock behind "this week".
+
+    Where its answers are streamed, they come word by word, each `seconds_per_word` after the one before. `words` makes
+    another form of an answer's plain text.
+    """
 
     now: Callable[[], datetime] = lambda: datetime.now(timezone.utc)
+    seconds_per_word: float = 0.0
+    words: Callable[[str], str] = str
 
     @property
     def _llm_type(self) -> str:
@@ -69,12 +78,36 @@ class OfflineFileModel(BaseChatModel):
         offered = {tool["function"]["name"] for tool in kwargs.get("tools", ())}
         decision = decide(messages, self.now())
         if isinstance(decision, str):
-            answer = AIMessage(decision)
+            answer = AIMessage(self.words(decision))
         elif missing := {name for name, _ in decision} - offered:
             answer = AIMessage(f"For that I would need the tool {', '.join(sorted(missing))}, which I was not given.")
         else:
             answer = AIMessage("", tool_calls=_numbered(decision, len(messages)))
         return ChatResult(generations=[ChatGeneration(message=answer)])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        answer = self._generate(messages, stop, run_manager, **kwargs).generations[0].message
+        assert isinstance(answer, AIMessage)
+        pieces = re.findall(r"\S+\s*|\s+", answer.text) or [""]
+        for place, piece in enumerate(pieces):
+            calls = [
+                tool_call_chunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=number)
+                for number, call in enumerate(answer.tool_calls if place == len(pieces) - 1 else ())
+            ]
+            yield self._told(AIMessageChunk(content=piece, tool_call_chunks=calls), run_manager)
+            time.sleep(self.seconds_per_word)
+
+    def _told(self, chunk: AIMessageChunk, run_manager: CallbackManagerForLLMRun | None) -> ChatGenerationChunk:
+        made = ChatGenerationChunk(message=chunk)
+        if run_manager:
+            run_manager.on_llm_new_token(chunk.text, chunk=made)
+        return made
 
 
 def _numbered(calls: Calls, place: int) -> list[Any]:
@@ -95,6 +128,8 @@ def decide(messages: Sequence[BaseMessage], now: datetime) -> Calls | str:
         if not isinstance(message, ToolMessage):
             break
         results.insert(0, message)
+    if request.intent == "note":
+        return _kept(results[-1]) if results else [("save_note", {"text": request.note})]
     if not results:
         return _first_step(request, memory)
     return _second_step(request, memory) or "\n\n".join(_report(memory, result, request) for result in results)
@@ -240,6 +275,10 @@ def _foremost(order: str, memory: Memory) -> tuple[str, Args]:
 
 
 # Putting results into words.
+
+
+def _kept(result: ToolMessage) -> str:
+    return "I kept the note." if result.status != "error" else f"I did not keep the note. {result.text}"
 
 
 def _report(memory: Memory, message: ToolMessage, request: Request) -> str:

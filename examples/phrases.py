@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from library import KIND_OF_EXTENSION
 
-Intent = Literal["greeting", "thanks", "goodbye", "help", "list", "more", "pick", "about", "unknown"]
+Intent = Literal["greeting", "thanks", "goodbye", "help", "list", "more", "pick", "about", "note", "unknown"]
 Topic = Literal["", "size", "modified", "lines", "sha256", "kind"]
 IT = "it"  # the position of the file that the talk is about
 
@@ -31,6 +31,7 @@ class Request:
     of_them: bool = False
     positions: tuple[int | str, ...] = ()
     path: str = ""
+    note: str = ""
     topic: Topic = ""
 
 
@@ -43,6 +44,9 @@ SMALL_TALK: tuple[tuple[Intent, str], ...] = (
         "more",
         r"(and |show |give |list |me |some |the )*(more|next( page| ones)?|rest|others)( of them| please)*",
     ),
+)
+NOTE = (
+    r"\W*(?:please )?(?:(?:(?:keep|make|save|take|write) (?:a|the|this) note(?: that\b|:)?)|note(?: that\b|:))\s+(.+)"
 )
 OPENERS = r"^\W*(?:(?:hi|hello|hey|thanks|thank you|ok|okay|please|now|so|and|but|then)\b[\s,!.]*)+"
 
@@ -145,6 +149,8 @@ def parse(text: str, now: datetime) -> Request:
     for intent, pattern in SMALL_TALK:
         if re.fullmatch(rf"\W*(?:{pattern})\W*", text.strip(), re.IGNORECASE):
             return Request(intent)
+    if note := re.fullmatch(NOTE, text.strip(), re.IGNORECASE | re.DOTALL):
+        return Request("note", note=note[1])
     if re.search(CANNOT, text, re.IGNORECASE):
         return Request("unknown")
     line = _Line(text)

@@ -27,6 +27,7 @@ from tests.walls import refuse_other_hosts
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from playwright.sync_api import Browser
 
 # Before anything imports them, so that their asserts say what differs.
 for _module in ("clocks", "play", "transcripts"):
@@ -81,6 +82,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--engine", choices=ENGINES, help="run on this engine only")
     parser.addoption("--all", action="store_true", help="run on all engines that a test is for")
     parser.addoption("--others", action="store_true", help="run on those of them that a run without options leaves out")
+    parser.addoption("--no-browser", action="store_true", help="leave out what drives a browser")
     parser.addoption("--postgres", action="store_true", help="also run what needs a Postgres server's programs")
 
 
@@ -133,6 +135,8 @@ def is_wanted(item: pytest.Item, config: pytest.Config) -> bool:
     """Whether a test is for this run, on its engine."""
     engine, chosen = engine_of(item), config.getoption("--engine")
     if item.get_closest_marker("postgres") is not None and not config.getoption("--postgres"):
+        return False
+    if item.get_closest_marker("browser") is not None and config.getoption("--no-browser"):
         return False
     if item.get_closest_marker("with_all") is not None and not has_time(config):
         return False
@@ -236,6 +240,19 @@ def make_saver(client: DynamoDBClient, table_name: str) -> Iterator[MakeSaver]:
     yield make
     for saver in made:
         saver.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, for one file of tests: while it is there, an event loop runs in this thread, and no async test can."""
+    from playwright.sync_api import sync_playwright
+
+    from tests.chat.serving import launched
+
+    with sync_playwright() as playwright:
+        browser = launched(playwright)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

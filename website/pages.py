@@ -26,7 +26,9 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "examples/README.md": "examples/agent.md",
+    "examples/chat/README.md": "examples/chat.md",
     "examples/lambda/README.md": "examples/lambda.md",
+    "examples/chainlit/README.md": "examples/chainlit.md",
     "examples/langgraph_server/README.md": "examples/langgraph_server.md",
 }
 """Documents outside docs/, by their paths in the repository, and their pages."""

@@ -18,8 +18,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 BUILD = HERE / ".build"
-OWN = ("app", "chat_api", "chat_service", "problems", "turn_lease")
-SHARED = ("assistant", "library", "offline_model", "phrases")
+OWN = ("app", "chat_api", "chat_service", "turn_lease")
+SHARED = (
+    *("assistant", "chat_markdown", "chat_pages", "chat_requests", "forks", "library"),
+    *("notes", "offline_model", "phrases", "problems", "turn_plans"),
+)
 REQUIREMENTS = ("aws-lambda-powertools", "langchain", "langchain-aws")
 MOST_BYTES = 250 * 1024 * 1024
 """A function's code, unpacked. AWS Lambda Developer Guide, "Lambda quotas"."""

@@ -16,16 +16,26 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from chat_requests import (
+    EXPORT_TYPES,
+    LARGEST_PAGE,
+    ChatRequest,
+    CreateRequest,
+    ExportFormat,
+    ResumeRequest,
+    TitleRequest,
+    export_headers,
+)
 from chat_service import ChatService, Turn
-from problems import Problem, bad_request, problem_of
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from problems import CONTENT_TYPE, Problem, bad_request, not_found, problem_of, wrong_form
 
 MAX_BODY_BYTES = 64 * 1024
-MAX_MESSAGE_CHARACTERS = 8_000
-MAX_TITLE_CHARACTERS = 200
-LARGEST_PAGE = 100
+MAX_EXPORT_BYTES = 5_000_000
+"""Lambda's answers end at 6 MB."""
 
 Event = Mapping[str, Any]
 Answer = Response[str]
@@ -37,23 +47,6 @@ _EVENT_PARTS = ("requestContext", "authorizer", "jwt", "claims")
 
 logger = Logger(service="chat", serialize_stacktrace=False)
 to_json = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
-
-
-class ChatRequest(BaseModel):
-    """Body of `POST /chat`. A `user_id`, like anything else that is not named here, is refused."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    message: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_MESSAGE_CHARACTERS)]
-    conversation_id: str | None = None
-
-
-class TitleRequest(BaseModel):
-    """Body of `PATCH /conversations/{conversation_id}`."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TITLE_CHARACTERS)]
 
 
 class ChatApi:
@@ -70,7 +63,12 @@ class ChatApi:
             response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,  # else it is the client's fault
             serializer=to_json,
         )
+        api.get("/session")(self.session)
         api.post("/chat")(self.chat)
+        api.post("/conversations/<conversation_id>/resume")(self.resume)
+        api.post("/conversations/<conversation_id>/cancel")(self.cancel)
+        api.get("/conversations/<conversation_id>/export")(self.export)
+        api.post("/conversations")(self.create)
         api.get("/conversations")(self.conversations)
         api.get("/conversations/<conversation_id>")(self.conversation)
         api.patch("/conversations/<conversation_id>")(self.rename)
@@ -88,11 +86,39 @@ class ChatApi:
             return _as_result(self._explained(error))
         return answer
 
+    def session(self) -> Answer:
+        """`GET /session`: who asks."""
+        return _answer({"user_id": self._user_id})
+
     def chat(self, body: Annotated[ChatRequest, Body()]) -> Answer:
         """`POST /chat`: a turn, in a new conversation or an old one."""
         user_id, key, seconds = (self._api.context[name] for name in ("user_id", "key", "seconds"))
-        reply = self._service.reply(Turn(user_id, body.message, body.conversation_id, key, seconds))
+        reply = self._service.reply(Turn(user_id, body.message, body.conversation_id, key, seconds, body.replaces))
         return _answer(vars(reply))
+
+    def resume(self, conversation_id: str, body: Annotated[ResumeRequest, Body()]) -> Answer:
+        """`POST /conversations/{conversation_id}/resume`: answers to what it waits for."""
+        seconds = self._api.context["seconds"]
+        return _answer(vars(self._service.resume(self._user_id, self._named(conversation_id), body.answers, seconds)))
+
+    def cancel(self, conversation_id: str) -> Answer:
+        """`POST /conversations/{conversation_id}/cancel`: end a run that was cut off or waits."""
+        self._service.cancel(self._user_id, self._named(conversation_id), self._api.context["seconds"])
+        return _nothing()
+
+    def create(self, body: Annotated[CreateRequest, Body()]) -> Answer:
+        """`POST /conversations`: one without messages."""
+        return _answer(self._service.pages.create(self._user_id, body.title), HTTPStatus.CREATED)
+
+    def export(self, conversation_id: str, format: ExportFormat = "markdown") -> Answer:
+        """`GET /conversations/{conversation_id}/export`: the conversation as a file."""
+        named = self._named(conversation_id)
+        content = "".join(self._service.pages.export(self._user_id, named, format))
+        if len(content.encode()) > MAX_EXPORT_BYTES:
+            detail = "This conversation is larger than an answer can be. Use the command line's export."
+            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail)
+        headers: dict[str, str | list[str]] = {**export_headers(named, format)}
+        return Response(int(HTTPStatus.OK), EXPORT_TYPES[format][0], content, headers)
 
     def conversations(
         self,
@@ -100,7 +126,7 @@ class ChatApi:
         cursor: Annotated[str | None, Query(max_length=4096)] = None,
     ) -> Answer:
         """`GET /conversations`: the user's conversations, newest first."""
-        return _answer(self._service.list(self._user_id, limit, cursor))
+        return _answer(self._service.pages.list(self._user_id, limit, cursor))
 
     def conversation(
         self,
@@ -109,16 +135,16 @@ class ChatApi:
         before: Annotated[int | None, Query(ge=0, le=10**9)] = None,
     ) -> Answer:
         """`GET /conversations/{conversation_id}`: the newest messages, or those before a number."""
-        return _answer(self._service.get(self._user_id, self._named(conversation_id), limit, before))
+        return _answer(self._service.pages.get(self._user_id, self._named(conversation_id), limit, before))
 
     def rename(self, conversation_id: str, body: Annotated[TitleRequest, Body()]) -> Answer:
         """`PATCH /conversations/{conversation_id}`: another title."""
-        return _answer(self._service.rename(self._user_id, self._named(conversation_id), body.title))
+        return _answer(self._service.pages.rename(self._user_id, self._named(conversation_id), body.title))
 
     def delete(self, conversation_id: str) -> Answer:
         """`DELETE /conversations/{conversation_id}`: the conversation and the agent's state."""
         self._service.delete(self._user_id, self._named(conversation_id), self._api.context["seconds"])
-        return Response(int(HTTPStatus.NO_CONTENT), body="", headers={"Cache-Control": "no-store"})
+        return _nothing()
 
     @property
     def _user_id(self) -> str:
@@ -129,13 +155,21 @@ class ChatApi:
         return self._api.current_event.path_parameters.get("conversation_id", routed)
 
     def _explained(self, error: Exception) -> Answer:
-        problem, request_id = problem_of(error), str(self._api.context.get("request_id"))
+        problem, request_id = _problem_of(error), str(self._api.context.get("request_id"))
         facts = {"problem": problem.kind, "status": int(problem.status), "request_id": request_id}
         if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.error("failed", exc_info=error, extra=facts)
         else:
             logger.info("refused", extra=facts | {"error": type(error.__cause__ or error).__name__})
-        return problem.response(request_id)
+        headers: dict[str, str | list[str]] = {**problem.headers()}
+        return Response(int(problem.status), CONTENT_TYPE, json.dumps(problem.body(request_id=request_id)), headers)
+
+
+def _problem_of(error: Exception) -> Problem:
+    """The router's own errors, and all others."""
+    if isinstance(error, NotFoundError):
+        return not_found()
+    return wrong_form(error.errors()) if isinstance(error, RequestValidationError) else problem_of(error)
 
 
 def user_of(event: Event) -> str:
@@ -182,10 +216,12 @@ def _headers(event: Event) -> dict[str, str]:
     return {name.lower(): value for name, value in (event.get("headers") or {}).items()}
 
 
-def _answer(body: dict[str, Any]) -> Answer:
-    return Response(
-        int(HTTPStatus.OK), content_types.APPLICATION_JSON, to_json(body), headers={"Cache-Control": "no-store"}
-    )
+def _nothing() -> Answer:
+    return Response(int(HTTPStatus.NO_CONTENT), body="", headers={"Cache-Control": "no-store"})
+
+
+def _answer(body: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> Answer:
+    return Response(int(status), content_types.APPLICATION_JSON, to_json(body), headers={"Cache-Control": "no-store"})
 
 
 def _as_result(answer: Answer) -> dict[str, Any]:

@@ -5,28 +5,27 @@ A container makes one of these and keeps it: clients, graph, and what the saver 
 
 from __future__ import annotations
 
-import json
 import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from assistant import ANSWERS, build_graph, model_maker, play, was_cut_off
+from assistant import ANSWERS, build_graph, end_run, model_maker, play
 from botocore.config import Config
+from chat_pages import ChatPages
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from library import FileLibrary
-from problems import Problem, bad_request, not_found
+from notes import NotesState, note_tools
 from turn_lease import TurnLeases
+from turn_plans import Plan, plan_answers, plan_message
 
-from langgraph_dynamo_conv import Conversation, DynamoDBConversationSaver
-from langgraph_dynamo_conv.errors import RequestFailedError
+from langgraph_dynamo_conv import DynamoDBConversationSaver
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -39,8 +38,6 @@ CLIENT_CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
     tcp_keepalive=True,
 )
-WHOLE_ANSWER_BYTES = 2_000_000
-"""Messages of one page: Lambda's answers end at 6 MB, and escaping can double a text."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +50,7 @@ class Turn:
         conversation_id: In which conversation; a new one if None.
         key: The client's name for this request, for repeating it without harm; None if it gave none.
         seconds: How long the function may still run.
+        replaces: The user's earlier message that this one replaces with all that followed it, or None.
     """
 
     user_id: str
@@ -60,6 +58,7 @@ class Turn:
     conversation_id: str | None
     key: str | None
     seconds: float
+    replaces: str | None = None
 
     @property
     def message_id(self) -> str:
@@ -84,12 +83,14 @@ class Reply:
         answer: Its text.
         tool_calls: What it called on the way: `{"tool": ..., "args": ...}` each.
         repeated: Whether an earlier request with the same key was answered so.
+        conversation: The conversation without its messages: its status, what it waits for.
     """
 
     conversation_id: str
     answer: str
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
     repeated: bool = False
+    conversation: dict[str, Any] = field(default_factory=dict)
 
 
 class ChatService:
@@ -104,9 +105,9 @@ class ChatService:
 
     def __init__(self, client: DynamoDBClient, table_name: str, model: BaseChatModel, library: FileLibrary) -> None:
         saver = DynamoDBConversationSaver(table_name, client=client)
-        self._graph = build_graph(model, library, saver)
+        self._graph = build_graph(model, library, saver, note_tools(), NotesState, "Markdown")
         self._leases = TurnLeases(client, table_name)
-        self._conversations = saver.conversations
+        self.pages = ChatPages(saver.conversations)
         self.close = saver.close
 
     @classmethod
@@ -129,86 +130,64 @@ class ChatService:
         Cost: a turn's, and 2 write units for the lease; one GetItem if the turn names its conversation.
         """
         conversation_id = self._conversation_of(turn)
-        config: RunnableConfig = {"configurable": {"thread_id": conversation_id, "user_id": turn.user_id}}
+        config = _config_of(turn.user_id, conversation_id)
         asked = HumanMessage(turn.text, id=turn.message_id)
         with self._leases.held(conversation_id, turn.user_id, turn.seconds):
-            messages = self._settled(config)
-            earlier = [message for message in messages if message.id == asked.id]
-            if earlier and earlier[0].content != asked.content:
-                raise Problem(
-                    HTTPStatus.CONFLICT,
-                    "idempotency-key-reused",
-                    "This Idempotency-Key came with another message before. Use a new key for a new message.",
-                )
-            if not earlier:
-                return _reply(conversation_id, [*play(self._graph, config, [{"messages": [asked]}])])
-            self._mend_row(conversation_id, config)
-        return _reply(conversation_id, _answer_to(asked, messages), repeated=True)
+            plan = plan_message(self._graph, self.pages.conversations, config, asked, turn.replaces)
+            said = self._played(plan)
+            summary = self.pages.summary(turn.user_id, conversation_id)
+            if plan.is_repeated:
+                messages = self._graph.get_state(config).values["messages"] if plan.inputs else plan.messages
+                said = _answer_to(asked, messages)
+                summary = self._mended(summary, config)
+        return _reply(summary, said, repeated=plan.is_repeated)
 
-    def list(self, user_id: str, limit: int, cursor: str | None) -> dict[str, Any]:
-        """A page of the user's conversations, newest first."""
-        try:
-            page = self._conversations.list(user_id, limit=limit, cursor=cursor)
-        except (ValueError, RequestFailedError) as error:
-            if cursor is None:
-                raise
-            raise bad_request("The cursor is not one that this list came with.") from error
-        return {"conversations": [_shown(each.to_dict()) for each in page], "cursor": page.cursor}
+    def resume(self, user_id: str, conversation_id: str, answers: dict[str, Any], seconds: float) -> Reply:
+        """Answer what a conversation waits for; without answers, let a run go on that failed or was cut off.
 
-    def get(self, user_id: str, conversation_id: str, limit: int, before: int | None) -> dict[str, Any]:
-        """A conversation with its newest messages, or those before a number; as many as an answer can hold."""
-        found = self._existing(user_id, conversation_id, limit=limit, before=before)
-        messages: list[dict[str, Any]] = []
-        room = WHOLE_ANSWER_BYTES
-        for message in reversed(found.messages):
-            shown = message.to_dict()
-            room -= len(json.dumps(shown).encode())
-            if messages and room < 0:
-                break
-            messages.insert(0, shown)
-        first = found.first + len(found.messages) - len(messages)
-        return _shown(found.to_dict()) | {"messages": messages, "before": first or None}
+        Raises:
+            Problem: It does not wait for these answers; another request is at work on it.
+        """
+        self.pages.existing(user_id, conversation_id)
+        config = _config_of(user_id, conversation_id)
+        with self._leases.held(conversation_id, user_id, seconds):
+            said = self._played(plan_answers(self._graph, config, answers))
+            return _reply(self.pages.summary(user_id, conversation_id), said)
 
-    def rename(self, user_id: str, conversation_id: str, title: str) -> dict[str, Any]:
-        """Give a conversation another title; gives it back without messages."""
-        self._existing(user_id, conversation_id)
-        self._conversations.rename(conversation_id, user_id, title)
-        found = _shown(self._existing(user_id, conversation_id).to_dict())
-        return {name: value for name, value in found.items() if name != "messages"}
+    def cancel(self, user_id: str, conversation_id: str, seconds: float) -> None:
+        """End a run that was cut off or waits. One under way can't be reached: then the conversation is busy."""
+        self.pages.existing(user_id, conversation_id)
+        with self._leases.held(conversation_id, user_id, seconds):
+            end_run(self._graph, _config_of(user_id, conversation_id), "")
 
     def delete(self, user_id: str, conversation_id: str, seconds: float) -> None:
         """Delete a conversation with all that belongs to it, unless a request is at work on it."""
-        self._existing(user_id, conversation_id)
+        self.pages.existing(user_id, conversation_id)
         with self._leases.held(conversation_id, user_id, seconds):
-            self._conversations.delete(conversation_id, user_id)
+            self.pages.conversations.delete(conversation_id, user_id)
 
     def _conversation_of(self, turn: Turn) -> str:
         if turn.conversation_id is None:
             return turn.new_conversation_id
-        return self._existing(turn.user_id, turn.conversation_id).conversation_id
+        return self.pages.existing(turn.user_id, turn.conversation_id).conversation_id
 
-    def _existing(
-        self, user_id: str, conversation_id: str, *, limit: int = 0, before: int | None = None
-    ) -> Conversation:
-        try:
-            return self._conversations.get(conversation_id, user_id, limit=limit, before=before)
-        except ValueError as error:  # an id that no conversation can have
-            raise not_found() from error
+    def _played(self, plan: Plan) -> Sequence[BaseMessage]:
+        """The messages of a plan's last run."""
+        *first, last = plan.inputs or [()]
+        for _ in play(self._graph, plan.config, first):
+            pass
+        return [*play(self._graph, plan.config, [last])] if plan.inputs else []
 
-    def _settled(self, config: RunnableConfig) -> Sequence[BaseMessage]:
-        """The messages so far, with the answer of a run that was cut off."""
-        state = self._graph.get_state(config)
-        if was_cut_off(state):
-            list(play(self._graph, config, [None]))
-            state = self._graph.get_state(config)
-        messages: list[BaseMessage] = state.values.get("messages", [])
-        return messages
-
-    def _mend_row(self, conversation_id: str, config: RunnableConfig) -> None:
+    def _mended(self, summary: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
         """Let the row have the answer, if the function died between the state and the row."""
-        user_id = config["configurable"]["user_id"]
-        if self._conversations.get(conversation_id, user_id, limit=0).status != "idle":
-            self._graph.update_state(config, {"messages": []}, as_node=ANSWERS)
+        if summary["status"] in ("idle", "waiting"):
+            return summary
+        self._graph.update_state(config, {"messages": []}, as_node=ANSWERS)
+        return self.pages.summary(config["configurable"]["user_id"], summary["conversation_id"])
+
+
+def _config_of(user_id: str, conversation_id: str) -> RunnableConfig:
+    return {"configurable": {"thread_id": conversation_id, "user_id": user_id}}
 
 
 def _answer_to(asked: HumanMessage, messages: Sequence[BaseMessage]) -> list[BaseMessage]:
@@ -222,12 +201,8 @@ def _answer_to(asked: HumanMessage, messages: Sequence[BaseMessage]) -> list[Bas
     return answer
 
 
-def _reply(conversation_id: str, said: Sequence[BaseMessage], *, repeated: bool = False) -> Reply:
+def _reply(summary: dict[str, Any], said: Sequence[BaseMessage], *, repeated: bool = False) -> Reply:
     of_model = [message for message in said if isinstance(message, AIMessage)]
     calls = [{"tool": call["name"], "args": call["args"]} for message in of_model for call in message.tool_calls]
-    return Reply(conversation_id, of_model[-1].text if of_model else "", calls, repeated)
-
-
-def _shown(conversation: dict[str, Any]) -> dict[str, Any]:
-    """Without the user, who knows."""
-    return {name: value for name, value in conversation.items() if name != "user_id"}
+    answer = of_model[-1].text if of_model else ""
+    return Reply(summary["conversation_id"], answer, calls, repeated, summary)

@@ -25,10 +25,11 @@ from tests.requests_log import RequestLog
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 sys.path[:0] = [str(EXAMPLES), str(EXAMPLES / "lambda")]
 
-import chat_service  # noqa: E402
+import chat_pages  # noqa: E402
 import cold_start  # noqa: E402
 from assistant import model_maker  # noqa: E402
-from chat_api import MAX_BODY_BYTES, MAX_MESSAGE_CHARACTERS, ChatApi  # noqa: E402
+from chat_api import MAX_BODY_BYTES, ChatApi  # noqa: E402
+from chat_requests import MAX_MESSAGE_CHARACTERS  # noqa: E402
 from chat_service import ChatService  # noqa: E402
 from library import FileLibrary  # noqa: E402
 from offline_model import OfflineFileModel  # noqa: E402
@@ -189,7 +190,7 @@ def test_older_messages_are_paged_by_number(chat: Container) -> None:
 def test_a_page_has_no_more_than_lambda_can_answer(chat: Container, monkeypatch: pytest.MonkeyPatch) -> None:
     conversation_id = chat.say("hello 0")["conversation_id"]
     chat.say("hello 1", conversation_id=conversation_id)
-    monkeypatch.setattr(chat_service, "WHOLE_ANSWER_BYTES", 10)
+    monkeypatch.setattr(chat_pages, "WHOLE_ANSWER_BYTES", 10)
 
     query: dict[str, str] = {}
     found: list[Any] = []
@@ -516,7 +517,8 @@ def test_an_early_request_is_repeated_late(chat: Container) -> None:
     early = chat.say("Show me the Python files", key="early", **named)
     chat.say("the first one", key="late", **named)
 
-    assert chat.say("Show me the Python files", key="early", **named) == early | {"repeated": True}
+    repeated = chat.say("Show me the Python files", key="early", **named)
+    assert repeated == early | {"repeated": True, "conversation": repeated["conversation"]}
     assert len(chat.transcript(named["conversation_id"])) == 6
 
 

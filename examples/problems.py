@@ -1,17 +1,15 @@
 """What a client is told when a request fails: a problem (RFC 9457) of few known types, and nothing from inside.
 
-Another user's conversation and one that never was are the same problem, to the last byte but the request's id.
+Another user's conversation and one that never was are the same problem, to the last byte but the request's id. Both
+servers, that of `lambda/` and that of `chat/`, answer with these.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from botocore.exceptions import BotoCoreError, ClientError
 
 from langgraph_dynamo_conv.errors import (
@@ -62,21 +60,21 @@ class Problem(Exception):
         self.status, self.kind, self.detail = status, kind, detail
         self.errors, self.retry_seconds = errors, retry_seconds
 
-    def response(self, request_id: str) -> Response[str]:
-        """The answer to the client; `request_id` leads to the function's log."""
+    def body(self, **more: str) -> dict[str, Any]:
+        """As it is sent; `more` are fields of the server's own."""
         body: dict[str, Any] = {
             "type": f"urn:chat:problem:{self.kind}",
             "title": self.status.phrase,
             "status": int(self.status),
             "detail": self.detail,
-            "request_id": request_id,
+            **more,
         }
-        if self.errors:
-            body["errors"] = self.errors
-        headers: dict[str, str | list[str]] = {"Cache-Control": "no-store"}
-        if self.retry_seconds is not None:
-            headers["Retry-After"] = str(self.retry_seconds)
-        return Response(int(self.status), CONTENT_TYPE, json.dumps(body), headers)
+        return body | ({"errors": self.errors} if self.errors else {})
+
+    def headers(self) -> dict[str, str]:
+        """What goes with it."""
+        retry = {} if self.retry_seconds is None else {"Retry-After": str(self.retry_seconds)}
+        return {"Cache-Control": "no-store", **retry}
 
 
 def bad_request(detail: str, errors: list[dict[str, str]] | None = None) -> Problem:
@@ -89,6 +87,23 @@ def not_found() -> Problem:
     return Problem(HTTPStatus.NOT_FOUND, "not-found", "There is nothing here for this user.")
 
 
+def wrong_form(errors: Iterable[Mapping[str, Any]]) -> Problem:
+    """The request breaks these of pydantic's rules: says where and which, without the values that were sent."""
+    rules = [{"at": ".".join(map(str, one["loc"])), "rule": str(one["type"])} for one in errors]
+    return bad_request("The request does not have the documented form.", rules)
+
+
+def waiting() -> Problem:
+    """The conversation waits for an answer to what it has asked."""
+    return Problem(HTTPStatus.CONFLICT, "waiting", "The conversation waits for an approval. Answer that first.")
+
+
+def nothing_to_answer() -> Problem:
+    """What is answered is not what the conversation waits for, if it waits at all."""
+    detail = "The conversation does not wait for these answers. They may have been given already."
+    return Problem(HTTPStatus.CONFLICT, "nothing-to-answer", detail)
+
+
 def busy(retry_seconds: int) -> Problem:
     """Another request works on the same conversation."""
     detail = "Another request is at work on this conversation. Repeat this one later, with the same Idempotency-Key."
@@ -99,10 +114,8 @@ def problem_of(error: Exception) -> Problem:
     """What a client is told of any error."""
     if isinstance(error, Problem):
         return error
-    if isinstance(error, (NotFoundError, ConversationNotFoundError)):
+    if isinstance(error, ConversationNotFoundError):
         return not_found()
-    if isinstance(error, RequestValidationError):
-        return bad_request("The request does not have the documented form.", _rules_of(error))
     if isinstance(error, ConflictError):
         return busy(RETRY_SECONDS)
     if isinstance(error, ItemTooLargeError):
@@ -123,8 +136,3 @@ def _refusal(error: Exception) -> tuple[str, int]:
         return "", 0
     metadata = error.response.get("ResponseMetadata", {})
     return error.response.get("Error", {}).get("Code", ""), metadata.get("HTTPStatusCode", 0)
-
-
-def _rules_of(error: RequestValidationError) -> list[dict[str, str]]:
-    """Where the request is wrong and which rule it breaks, without the values that were sent."""
-    return [{"at": ".".join(map(str, one["loc"])), "rule": str(one["type"])} for one in error.errors()]
