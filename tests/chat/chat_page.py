@@ -80,6 +80,7 @@ class ChatPage:
 
     def say(self, text: str, *, wait: bool = True) -> None:
         """Type a message and send it; wait for the end of the answer."""
+        self.wait_until_idle()
         self.composer.fill(text)
         self.composer.press("Enter")
         if wait:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.chat.chat_page import ChatPage
 from tests.chat.serving import ChatServer, chat_server, launched
-from tests.engines import dynamodb_local
+from tests.engines import Engine
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -21,10 +21,10 @@ _users = (f"user-{os.getpid()}-{number}" for number in itertools.count())
 
 
 @pytest.fixture(scope="session")
-def endpoint_url() -> Iterator[str]:
-    """DynamoDB Local's."""
-    with dynamodb_local() as port:
-        yield f"http://127.0.0.1:{port}"
+def endpoint_url(engine: Engine) -> str:
+    """DynamoDB Local's: the server is another process, which the other engines do not reach."""
+    assert engine.endpoint_url is not None
+    return engine.endpoint_url
 
 
 @pytest.fixture(scope="session")
