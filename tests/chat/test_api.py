@@ -27,6 +27,7 @@ import server as chat_server  # noqa: E402
 import uvicorn  # noqa: E402
 from library import FileLibrary  # noqa: E402
 from offline_model import OfflineFileModel  # noqa: E402
+from turn_events import EVENT_DATA, RESULT  # noqa: E402
 
 APPROVE, REJECT = {"decisions": [{"type": "approve"}]}, {"decisions": [{"type": "reject"}]}
 MOST_LINES = 300
@@ -410,7 +411,22 @@ def test_the_openapi_document_has_every_route_and_says_which_stream(alice: Clien
         ("DELETE", "/session"),
     }
     for path in ("/chat", f"{one}/resume"):
-        assert set(document["paths"][path]["post"]["responses"]["200"]["content"]) >= {"text/event-stream"}
+        content = document["paths"][path]["post"]["responses"]["200"]["content"]
+        assert {
+            one["properties"]["event"]["const"] for one in content["text/event-stream"]["schema"]["items"]["oneOf"]
+        } == {*EVENT_DATA}
+        assert content["application/json"]["schema"]["required"] == [*RESULT]
+
+
+def test_events_and_results_have_the_fields_that_the_document_names(alice: Client, model: FailingModel):
+    said = list(alice.events("POST", "/chat", json={"message": "note: milk"}))
+    said += alice.events("POST", "/chat", json={"message": "show me the python files"})
+    model.fails = True
+    said += alice.events("POST", "/chat", json={"message": "hello"})
+    model.fails = False
+    assert {name for name, _ in said} == {*EVENT_DATA} - {"ping"}
+    assert all(data.keys() == EVENT_DATA[name].keys() for name, data in said)
+    assert alice.say("hello").keys() == RESULT.keys()
 
 
 def test_the_readme_names_every_route_and_every_event(alice: Client):
@@ -418,7 +434,7 @@ def test_the_readme_names_every_route_and_every_event(alice: Client):
     for path, methods in alice.get("/openapi.json").json()["paths"].items():
         for method in methods:
             assert f"`{method.upper()} {path.replace('{conversation_id}', '{id}')}" in readme
-    for event in ("run", "token", "tool_call", "tool_result", "interrupt", "end", "error", "ping"):
+    for event in EVENT_DATA:
         assert f"| `{event}` |" in readme
 
 
