@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chat.chat_page import ChatPage
+from tests.chat.gateway import Gateway
 from tests.chat.serving import ChatServer, chat_server, launched
 from tests.engines import Engine
 
@@ -73,7 +74,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     """
     opened: list[ChatPage] = []
 
-    def open_as(server: ChatServer, user: str, **options: object) -> ChatPage:
+    def open_as(server: ChatServer | Gateway, user: str, **options: object) -> ChatPage:
         opened.append(ChatPage(browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options}), server))
         opened[-1].sign_in(user)
         return opened[-1]

@@ -15,10 +15,13 @@ import httpx
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatResult
+from playwright.sync_api import expect
 
 from dev import CHAT, CHAT_MODULES
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-from tests.chat.serving import FOLDER
+from tests.chat.conftest import OpenPage
+from tests.chat.gateway import Gateway
+from tests.chat.serving import FOLDER, built_page
 from tests.engines import free_port
 
 sys.path[:0] = [str(path) for path in CHAT_MODULES]
@@ -87,10 +90,10 @@ class Client(httpx.Client):
 
 
 @contextmanager
-def serving(chat: Any) -> Iterator[str]:
+def serving(chat: Any, page: Path | None = None) -> Iterator[str]:
     """The server in a thread of this process, so that it works on any engine."""
     port = free_port()
-    app = chat_server.create_app(chat, "a secret of the tests")
+    app = chat_server.create_app(chat, "a secret of the tests", page)
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -258,6 +261,24 @@ def test_a_run_that_failed_says_so_without_inner_words_and_goes_on(alice: Client
     model.fails = False
     assert alice.resume(place, {}).json()["answer"].startswith("Hello")
     assert alice.read(place)["status"] == "idle"
+
+
+@pytest.mark.browser
+def test_the_page_offers_to_try_again_after_a_failure(
+    saver: DynamoDBConversationSaver, model: FailingModel, open_page: OpenPage
+):
+    model.fails = True
+    with serving(chat_server.Chat(saver, model, FileLibrary(FOLDER)), Path(built_page())) as address:
+        page = open_page(Gateway(address), "alice")
+        page.say("hello")
+        expect(page.tab.get_by_text("Something went wrong")).to_be_visible()
+        expect(page.listed.first).to_contain_text("failed")
+        page.tab.reload()
+        model.fails = False
+        page.tab.get_by_role("button", name="Try again").click()
+        expect(page.answers.last).to_contain_text("Hello!")
+        expect(page.listed.first).not_to_contain_text("failed")
+        page.context.close()
 
 
 def test_the_same_key_adds_nothing(alice: Client, bob: Client):
