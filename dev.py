@@ -535,6 +535,9 @@ def running_dynamodb_local(local: DynamoDBLocal, data: Path) -> Iterator[int]:
             yield port
         finally:
             server.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                server.wait(SECONDS_TO_STOP)
+            send_to_all(server, "SIGKILL")
 
 
 def wait_for_port(server: subprocess.Popen[bytes], port: int) -> None:

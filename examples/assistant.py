@@ -57,11 +57,11 @@ def build_graph(
     def prompted(state: MessagesState) -> list[BaseMessage]:
         return [SystemMessage(PROMPT.format(now=datetime.now(timezone.utc), form=form)), *state["messages"]]
 
-    def agent(state: MessagesState) -> dict[str, list[BaseMessage]]:
-        return {"messages": [thinker.invoke(prompted(state))]}
+    def agent(state: MessagesState, config: RunnableConfig) -> dict[str, list[BaseMessage]]:
+        return {"messages": [thinker.invoke(prompted(state), config)]}
 
-    async def answer(state: MessagesState) -> dict[str, list[BaseMessage]]:
-        return {"messages": [await thinker.ainvoke(prompted(state))]}  # which ends at once if the run is cancelled
+    async def answer(state: MessagesState, config: RunnableConfig) -> dict[str, list[BaseMessage]]:
+        return {"messages": [await thinker.ainvoke(prompted(state), config)]}  # ends at once if the run is cancelled
 
     builder = StateGraph(state_type)
     builder.add_node(ANSWERS, RunnableLambda(agent, answer))

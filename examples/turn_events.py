@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from assistant import messages_in
@@ -14,6 +14,40 @@ Event = tuple[str, dict[str, Any]]
 
 STREAM_MODES: list[StreamMode] = ["messages", "updates"]
 """Those of `graph.stream` that events are made of."""
+
+EVENT_DATA: dict[str, dict[str, str]] = {
+    "run": {"conversation_id": "string"},
+    "token": {"message_id": "string", "text": "string"},
+    "tool_call": {"id": "string", "tool": "string", "args": "object"},
+    "tool_result": {"id": "string", "result": "string", "status": "string"},
+    "interrupt": {"id": "string", "value": "any"},
+    "ping": {},
+    "end": {"conversation": "object", "repeated": "boolean"},
+    "error": {"type": "string", "title": "string", "status": "integer", "detail": "string"},
+}
+"""What each event of a run says: its fields and their types. A run says `ping` where nothing else came for a while."""
+
+RESULT = {"conversation_id": "string", "answer": "string", "tool_calls": "array", **EVENT_DATA["end"]}
+"""The fields of a turn's answer to a client that takes no events."""
+
+
+def schema_of(fields: Mapping[str, str]) -> dict[str, Any]:
+    """A JSON schema of an object with these fields."""
+    properties = {name: {} if kind == "any" else {"type": kind} for name, kind in fields.items()}
+    return {"type": "object", "required": [*fields], "properties": properties}
+
+
+def schema_of_events() -> dict[str, Any]:
+    """A JSON schema of a run's events, for OpenAPI: which data comes with which event."""
+    kinds = [
+        {
+            "type": "object",
+            "required": ["event", "data"],
+            "properties": {"event": {"const": name}, "data": schema_of(fields)},
+        }
+        for name, fields in EVENT_DATA.items()
+    ]
+    return {"type": "array", "items": {"oneOf": kinds}}
 
 
 def events_of(mode: str, data: Any) -> Iterator[Event]:

@@ -37,7 +37,7 @@ from problems import CONTENT_TYPE, Problem, not_found, problem_of, wrong_form
 from starlette.exceptions import HTTPException
 from starlette.middleware.sessions import SessionMiddleware
 from table import Table
-from turn_events import calls_of, text_of
+from turn_events import RESULT, calls_of, schema_of, schema_of_events, text_of
 from turn_plans import plan_answers, plan_message
 from turns import Run, Turns
 
@@ -45,9 +45,8 @@ from langgraph_dynamo_conv import DynamoDBConversationSaver
 from langgraph_dynamo_conv.errors import DynamoConvError
 
 EVENTS = "text/event-stream"
-TURN: Any = {
-    200: {"content": {EVENTS: {}}, "description": "The result, or with `Accept: text/event-stream` its events"}
-}
+TURN: Any = {"description": "The result, or with `Accept: text/event-stream` its events", "content": {}}
+TURN["content"] |= {EVENTS: {"schema": schema_of_events()}, "application/json": {"schema": schema_of(RESULT)}}
 Json: TypeAlias = "dict[str, Any]"
 
 
@@ -158,7 +157,7 @@ def export(chat: The, user_id: User, conversation_id: str, format: ExportFormat 
     return StreamingResponse(pieces, 200, export_headers(conversation_id, format), EXPORT_TYPES[format][0])
 
 
-@api.post("/chat", responses=TURN)
+@api.post("/chat", responses={200: TURN})
 async def say(
     chat: The, user_id: User, body: bodies.ChatRequest, accept: Accept = "", idempotency_key: Key = None
 ) -> Response:
@@ -176,7 +175,7 @@ async def say(
     return await answer(run, accept)
 
 
-@api.post("/conversations/{conversation_id}/resume", responses=TURN)
+@api.post("/conversations/{conversation_id}/resume", responses={200: TURN})
 async def resume(
     chat: The, user_id: User, conversation_id: str, body: bodies.ResumeRequest, accept: Accept = ""
 ) -> Response:
@@ -193,7 +192,7 @@ async def cancel(chat: The, user_id: User, conversation_id: str) -> None:
     await chat.turns.cancel(user_id, conversation_id)
 
 
-@api.get("/conversations/{conversation_id}/events", responses=TURN)
+@api.get("/conversations/{conversation_id}/events", responses={200: TURN})
 async def events(chat: The, user_id: User, conversation_id: str) -> Response:
     """The events of the run under way, from its first."""
     run = chat.turns.under_way(user_id, conversation_id)

@@ -10,8 +10,10 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Locator, Page, Request
 
+    from tests.chat.gateway import Gateway
     from tests.chat.serving import ChatServer
 
+expect.set_options(timeout=15_000)  # other tests may run at the same time
 EXPECTED = re.compile(r"Failed to load resource|net::ERR_")
 """What a browser itself logs of answers like 401, 404 and 409, and of a server that is down."""
 
@@ -25,7 +27,7 @@ class ChatPage:
         tab: The tab; a new one if None.
     """
 
-    def __init__(self, context: BrowserContext, server: ChatServer, tab: Page | None = None) -> None:
+    def __init__(self, context: BrowserContext, server: ChatServer | Gateway, tab: Page | None = None) -> None:
         self.context, self.server = context, server
         self.tab = tab or context.new_page()
         self.errors: list[str] = []
@@ -80,6 +82,7 @@ class ChatPage:
 
     def say(self, text: str, *, wait: bool = True) -> None:
         """Type a message and send it; wait for the end of the answer."""
+        self.wait_until_idle()
         self.composer.fill(text)
         self.composer.press("Enter")
         if wait:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chat.chat_page import ChatPage
+from tests.chat.gateway import Gateway
 from tests.chat.serving import ChatServer, chat_server
-from tests.engines import dynamodb_local
+from tests.engines import Engine
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -21,10 +22,10 @@ _users = (f"user-{os.getpid()}-{number}" for number in itertools.count())
 
 
 @pytest.fixture(scope="session")
-def endpoint_url() -> Iterator[str]:
-    """DynamoDB Local's."""
-    with dynamodb_local() as port:
-        yield f"http://127.0.0.1:{port}"
+def endpoint_url(engine: Engine) -> str:
+    """DynamoDB Local's: the server is another process, which the other engines do not reach."""
+    assert engine.endpoint_url is not None
+    return engine.endpoint_url
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +63,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     """
     opened: list[ChatPage] = []
 
-    def open_as(server: ChatServer, user: str, **options: object) -> ChatPage:
+    def open_as(server: ChatServer | Gateway, user: str, **options: object) -> ChatPage:
         opened.append(ChatPage(browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options}), server))
         opened[-1].sign_in(user)
         return opened[-1]

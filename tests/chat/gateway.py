@@ -5,7 +5,6 @@ What the authorizer finds in a verified token is here the token itself: `Authori
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from tests.chat.serving import built_page
 from tests.examples.api_events import MISSING, Context, event
 
 ROUTE = re.compile(r"/(session|chat|conversations(?:/(?P<id>[^/]+)(?P<rest>/\w+)?)?)")
@@ -72,7 +72,7 @@ class _Handler(SimpleHTTPRequestHandler):
 @contextmanager
 def gateway(handler: Callable[[Any, Any], dict[str, Any]]) -> Iterator[Gateway]:
     """A running gateway, which also has the page's files."""
-    made = partial(_Handler, handler, directory=os.environ["CHAT_PAGE"])
+    made = partial(_Handler, handler, directory=built_page())
     with ThreadingHTTPServer(("127.0.0.1", 0), made) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -47,11 +47,8 @@ class ChatServer:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        page = os.environ.get("CHAT_PAGE")
-        if not page:
-            raise RuntimeError(NO_PAGE)
         options = ["--endpoint-url", self._endpoint_url, "--region", "us-east-1", "--setup", "--table", self._table]
-        options += ["--port", str(self._port), "--folder", str(FOLDER), "--page", page]
+        options += ["--port", str(self._port), "--folder", str(FOLDER), "--page", built_page()]
         command = [sys.executable, str(CHAT / "server.py"), *options, "--word-seconds", str(self._word_seconds)]
         variables = {"PYTHONPATH": os.pathsep.join(map(str, CHAT_MODULES)), "CHAT_SECRET": "of the tests"}
         self._process = subprocess.Popen(command, env={**os.environ, **variables}, stdout=subprocess.DEVNULL)
@@ -82,6 +79,14 @@ def chat_server(endpoint_url: str, *, word_seconds: float = 0.01, table: str = "
         yield server
     finally:
         server.stop()
+
+
+def built_page() -> str:
+    """The folder of the built page."""
+    page = os.environ.get("CHAT_PAGE")
+    if not page:
+        raise RuntimeError(NO_PAGE)
+    return page
 
 
 def launched(playwright: Playwright) -> Browser:

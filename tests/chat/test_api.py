@@ -15,10 +15,13 @@ import httpx
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatResult
+from playwright.sync_api import expect
 
 from dev import CHAT, CHAT_MODULES
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-from tests.chat.serving import FOLDER
+from tests.chat.conftest import OpenPage
+from tests.chat.gateway import Gateway
+from tests.chat.serving import FOLDER, built_page
 from tests.engines import free_port
 
 sys.path[:0] = [str(path) for path in CHAT_MODULES]
@@ -27,6 +30,7 @@ import server as chat_server  # noqa: E402
 import uvicorn  # noqa: E402
 from library import FileLibrary  # noqa: E402
 from offline_model import OfflineFileModel  # noqa: E402
+from turn_events import EVENT_DATA, RESULT  # noqa: E402
 
 APPROVE, REJECT = {"decisions": [{"type": "approve"}]}, {"decisions": [{"type": "reject"}]}
 MOST_LINES = 300
@@ -86,10 +90,10 @@ class Client(httpx.Client):
 
 
 @contextmanager
-def serving(chat: Any) -> Iterator[str]:
+def serving(chat: Any, page: Path | None = None) -> Iterator[str]:
     """The server in a thread of this process, so that it works on any engine."""
     port = free_port()
-    app = chat_server.create_app(chat, "a secret of the tests")
+    app = chat_server.create_app(chat, "a secret of the tests", page)
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -259,6 +263,24 @@ def test_a_run_that_failed_says_so_without_inner_words_and_goes_on(alice: Client
     assert alice.read(place)["status"] == "idle"
 
 
+@pytest.mark.browser
+def test_the_page_offers_to_try_again_after_a_failure(
+    saver: DynamoDBConversationSaver, model: FailingModel, open_page: OpenPage
+):
+    model.fails = True
+    with serving(chat_server.Chat(saver, model, FileLibrary(FOLDER)), Path(built_page())) as address:
+        page = open_page(Gateway(address), "alice")
+        page.say("hello")
+        expect(page.tab.get_by_text("Something went wrong")).to_be_visible()
+        expect(page.listed.first).to_contain_text("failed")
+        page.tab.reload()
+        model.fails = False
+        page.tab.get_by_role("button", name="Try again").click()
+        expect(page.answers.last).to_contain_text("Hello!")
+        expect(page.listed.first).not_to_contain_text("failed")
+        page.context.close()
+
+
 def test_the_same_key_adds_nothing(alice: Client, bob: Client):
     key = {"Idempotency-Key": "one"}
     first = alice.post("/chat", json={"message": "hello"}, headers=key).json()
@@ -410,7 +432,22 @@ def test_the_openapi_document_has_every_route_and_says_which_stream(alice: Clien
         ("DELETE", "/session"),
     }
     for path in ("/chat", f"{one}/resume"):
-        assert set(document["paths"][path]["post"]["responses"]["200"]["content"]) >= {"text/event-stream"}
+        content = document["paths"][path]["post"]["responses"]["200"]["content"]
+        assert {
+            one["properties"]["event"]["const"] for one in content["text/event-stream"]["schema"]["items"]["oneOf"]
+        } == {*EVENT_DATA}
+        assert content["application/json"]["schema"]["required"] == [*RESULT]
+
+
+def test_events_and_results_have_the_fields_that_the_document_names(alice: Client, model: FailingModel):
+    said = list(alice.events("POST", "/chat", json={"message": "note: milk"}))
+    said += alice.events("POST", "/chat", json={"message": "show me the python files"})
+    model.fails = True
+    said += alice.events("POST", "/chat", json={"message": "hello"})
+    model.fails = False
+    assert {name for name, _ in said} == {*EVENT_DATA} - {"ping"}
+    assert all(data.keys() == EVENT_DATA[name].keys() for name, data in said)
+    assert alice.say("hello").keys() == RESULT.keys()
 
 
 def test_the_readme_names_every_route_and_every_event(alice: Client):
@@ -418,7 +455,7 @@ def test_the_readme_names_every_route_and_every_event(alice: Client):
     for path, methods in alice.get("/openapi.json").json()["paths"].items():
         for method in methods:
             assert f"`{method.upper()} {path.replace('{conversation_id}', '{id}')}" in readme
-    for event in ("run", "token", "tool_call", "tool_result", "interrupt", "end", "error", "ping"):
+    for event in EVENT_DATA:
         assert f"| `{event}` |" in readme
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+import dev
 from langgraph_dynamo_conv import Conversations
 from tests.chat.conftest import OpenPage
-from tests.chat.serving import ChatServer
+from tests.chat.serving import ChatServer, built_page, chat_server
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.engine("dynamodb-local")]
 
 NOTE = "Keep a note: milk is out"
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -291,6 +292,20 @@ def test_an_answer_that_a_dead_server_left_goes_on(open_page: OpenPage, endpoint
         server.stop()
 
 
+def test_everything_is_there_again_after_a_stop_of_server_and_table(open_page: OpenPage, user: str, tmp_path: Path):
+    local = dev.DynamoDBLocal(os.environ.get("DYNAMODB_LOCAL_JAVA", "java"), Path(os.environ["DYNAMODB_LOCAL_HOME"]))
+    for visit in range(2):
+        with (
+            dev.running_dynamodb_local(local, tmp_path) as port,
+            chat_server(f"http://127.0.0.1:{port}") as server,
+        ):
+            page = open_page(server, user)
+            expect(page.listed).to_have_count(visit)
+            page.say(f"hello {visit}")
+            expect(page.listed).to_have_count(visit + 1)
+            page.tab.close()
+
+
 def test_all_is_done_by_keyboard(open_page: OpenPage, server: ChatServer, user: str):
     page = open_page(server, user)
     page.say("hello")
@@ -339,7 +354,7 @@ def test_colours_stay_chosen(open_page: OpenPage, server: ChatServer, user: str)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", ["desktop", "phone"])
 def test_axe_finds_nothing_serious(open_page: OpenPage, server: ChatServer, user: str, scheme: str, size: str):
-    axe = Path(os.environ["CHAT_PAGE"], "..", "node_modules", "axe-core", "axe.min.js").read_text()
+    axe = Path(built_page(), "..", "node_modules", "axe-core", "axe.min.js").read_text()
     page = open_page(server, user, color_scheme=scheme, **(PHONE if size == "phone" else {}))
     assert page.serious_findings(axe) == []
     page.say("Show me the Python files")

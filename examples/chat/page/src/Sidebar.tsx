@@ -5,6 +5,7 @@ import type { Asked } from "./Dialogs";
 import { Icon, Spinner } from "./icons";
 import { Menu } from "./Menu";
 import { groupOf, shortTime, wholeTime } from "./time";
+import { hashOf } from "./store";
 import type { Theme } from "./theme";
 
 interface Props {
@@ -81,7 +82,7 @@ function Row({ one, before, show, ask }: RowProps) {
       {isFirst && <li className="group">{group}</li>}
       <li className="row" data-open={open === id}>
         <a
-          href={`#/${id}`}
+          href={hashOf(id)}
           className="row-link"
           aria-current={open === id ? "page" : undefined}
           onClick={(event) => {

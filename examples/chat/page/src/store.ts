@@ -5,7 +5,9 @@ import type { Conversation, RunEvent, Summary } from "./api";
 import { grown, keyOf, shownMessage, textOf, type Part, type Shown } from "./messages";
 
 const PAGE = 30;
-const REFRESH_MS = 5_000;
+/** A look at the newest conversations reads whole rows, which are billed: few of them, and not too often. */
+const REFRESH_MS = 15_000;
+const REFRESHED = 8;
 const RETRY_MS = 1_500;
 const POLL_MS = 1_000;
 /** After so long without news, a run that no server says it has is taken for dead. */
@@ -55,6 +57,9 @@ const NOTHING: State = {
   notice: null,
 };
 
+/** The address of a conversation within the page. */
+export const hashOf = (id: string) => `#/${encodeURIComponent(id)}`;
+
 export class ChatStore {
   state: State = NOTHING;
   /** Puts words back that could not be sent; set by the composer. */
@@ -77,8 +82,8 @@ export class ChatStore {
   start(): void {
     this.channel.onmessage = () => void this.guarded(() => this.refresh());
     window.addEventListener("hashchange", () => this.follow(location.hash));
-    document.addEventListener("visibilitychange", () => this.tick());
-    setInterval(() => this.tick(), REFRESH_MS);
+    document.addEventListener("visibilitychange", () => this.look(PAGE));
+    setInterval(() => this.look(REFRESHED), REFRESH_MS);
     void this.guarded(() => this.enter());
   }
 
@@ -115,9 +120,9 @@ export class ChatStore {
 
   // The list.
 
-  async refresh(): Promise<void> {
+  async refresh(limit = PAGE): Promise<void> {
     if (!this.state.user) return;
-    const page = await api.list(PAGE, null);
+    const page = await api.list(limit, null);
     const { list, cursor } = this.state;
     const fresh = page.conversations.filter((one) => !this.removed.has(one.conversation_id));
     const ids = new Set(fresh.map((one) => one.conversation_id));
@@ -165,7 +170,7 @@ export class ChatStore {
 
   /** Open a conversation, or a new one; the address says which, so that a reload and the history find it. */
   show(id: string | null): void {
-    const hash = id === null ? "" : `#/${id}`;
+    const hash = id === null ? "" : hashOf(id);
     if (location.hash !== hash) history.pushState(null, "", hash || "#");
     this.follow(hash);
   }
@@ -200,7 +205,8 @@ export class ChatStore {
     this.unsent = { text, key };
     await this.run({ number: number + 1, question, parts: [] }, (signal) => api.say(turn, key, signal), () => {
       if (was && this.state.open === was.conversation_id) this.set({ chat: was });
-      if (place < 0) this.restoreDraft(text);
+      const former = messages[place];
+      if (!former || textOf(former) !== text) this.restoreDraft(text);
     });
   }
 
@@ -235,14 +241,14 @@ export class ChatStore {
     for (const listener of this.listeners) listener();
   }
 
-  private tick(): void {
+  private look(limit: number): void {
     if (document.visibilityState === "visible" && this.state.user && this.state.isOnline) {
-      void this.guarded(() => this.refresh());
+      void this.guarded(() => this.refresh(limit));
     }
   }
 
   private follow(hash: string): void {
-    const id = /^#\/(.+)$/.exec(hash)?.[1] ?? null;
+    const id = decodeURIComponent(/^#\/(.+)$/.exec(hash)?.[1] ?? "") || null;
     if (id === this.state.open && (id === null ? this.state.live === null : this.state.chat !== null)) return;
     this.opened.abort();
     this.opened = new AbortController();
@@ -327,7 +333,7 @@ export class ChatStore {
     const { live } = this.state;
     if (event.name === "run" && this.state.open === null) {
       const id = event.data.conversation_id;
-      history.replaceState(null, "", `#/${id}`);
+      history.replaceState(null, "", hashOf(id));
       this.set({ open: id });
       this.note(begun(id, live?.question ? textOf(live.question) : ""));
     } else if (event.name === "end") {
@@ -395,7 +401,9 @@ export class ChatStore {
         await this.enter();
         this.set({ isOnline: true });
       } catch (error) {
-        if (!(error instanceof api.Unreachable)) throw error;
+        if (error instanceof api.Unreachable) continue;
+        this.set({ isOnline: true });
+        await this.failed(error);
       }
     }
     this.isReconnecting = false;
