@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,99 +24,101 @@ pytestmark = [pytest.mark.engine("dynamodb-local"), pytest.mark.browser]
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 START_SECONDS = 90
 
-if sys.version_info >= (3, 11):  # the oldest for which constraints-chainlit.txt has pins
 
-    @pytest.fixture
-    def shared_table(client: DynamoDBClient) -> Iterator[str]:
-        name = create_table(client)
-        yield name
-        client.delete_table(TableName=name)
+@pytest.fixture
+def shared_table(client: DynamoDBClient) -> Iterator[str]:
+    name = create_table(client)
+    yield name
+    client.delete_table(TableName=name)
 
-    @pytest.fixture
-    def url(engine: Engine, shared_table: str, tmp_path: Path) -> Iterator[str]:
-        port = free_port()
-        environment = {
-            **os.environ,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_ENDPOINT_URL_DYNAMODB": str(engine.endpoint_url),
-            "CHAINLIT_AUTH_SECRET": "a secret of the tests, of thirty-two bytes or more",
-            "CHAT_PASSWORD": "of the tests",
-            "DYNAMODB_TABLE_NAME": shared_table,
-            "LIBRARY_FOLDER": str(EXAMPLES),
-            "PYTHONPATH": str(EXAMPLES),
-        }
-        python = os.environ.get("CHAINLIT_PYTHON")
-        if not python:
-            raise RuntimeError("CHAINLIT_PYTHON is not set: run `python3 dev.py test`, which installs Chainlit")
-        command = [python, "-m", "chainlit", "run", str(EXAMPLES / "chainlit" / "chat_in_chainlit.py"), "--headless"]
-        log = tmp_path / "chainlit.log"
-        with log.open("wb") as output:
-            server = subprocess.Popen(
-                [*command, "--port", str(port)], cwd=tmp_path, env=environment, stdout=output, stderr=subprocess.STDOUT
-            )
-            try:
-                wait_until_it_answers(server, f"http://127.0.0.1:{port}", log)
-                yield f"http://127.0.0.1:{port}"
-            finally:
-                server.terminate()
-                server.wait(timeout=30)
 
-    def test_a_conversation_in_chainlit_is_the_tables(
-        url: str, client: DynamoDBClient, shared_table: str, browser: Browser
-    ) -> None:
-        with DynamoDBConversationSaver(shared_table, client=client) as saver:
-            page = browser.new_page()
-            page.goto(url)
-            page.locator("input").first.fill("alice")
-            page.locator("input[type=password]").fill("of the tests")
-            page.keyboard.press("Enter")
-            say(page, "show me the Python files")
-            page.get_by_text("of kind python").wait_for()
-            (summary,) = saver.conversations.list("alice")
-            thread_id = summary.conversation_id
-            saver.conversations.rename(thread_id, "alice", "Renamed")
+@pytest.fixture
+def url(engine: Engine, shared_table: str, tmp_path: Path) -> Iterator[str]:
+    port = free_port()
+    environment = {
+        **os.environ,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ENDPOINT_URL_DYNAMODB": str(engine.endpoint_url),
+        "CHAINLIT_AUTH_SECRET": "a secret of the tests, of thirty-two bytes or more",
+        "CHAT_PASSWORD": "of the tests",
+        "DYNAMODB_TABLE_NAME": shared_table,
+        "LIBRARY_FOLDER": str(EXAMPLES),
+        "PYTHONPATH": str(EXAMPLES),
+    }
+    python = os.environ.get("CHAINLIT_PYTHON")
+    if not python:
+        raise RuntimeError("CHAINLIT_PYTHON is not set: run `python3 dev.py test`, which installs Chainlit")
+    command = [python, "-m", "chainlit", "run", str(EXAMPLES / "chainlit" / "chat_in_chainlit.py"), "--headless"]
+    log = tmp_path / "chainlit.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [*command, "--port", str(port)], cwd=tmp_path, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            wait_until_it_answers(server, f"http://127.0.0.1:{port}", log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(timeout=30)
 
-            page.goto(f"{url}/thread/{thread_id}")
-            page.get_by_text("of kind python").wait_for()
-            page.get_by_text("Renamed").first.wait_for()
-            say(page, "the first one")
-            page.get_by_text("SHA-256").wait_for()
-            page.close()
 
-            conversation = saver.conversations.get(thread_id, "alice")
-            assert [one.role for one in conversation.messages] == ["user", "assistant"] * 2
-            assert conversation.title == "Renamed"
-            assert [call.tool for call in conversation.messages[1].tool_calls] == ["search_files"]
+def test_a_conversation_in_chainlit_is_the_tables(
+    url: str, client: DynamoDBClient, shared_table: str, browser: Browser
+) -> None:
+    with DynamoDBConversationSaver(shared_table, client=client) as saver:
+        page = browser.new_page()
+        page.goto(url)
+        page.locator("input").first.fill("alice")
+        page.locator("input[type=password]").fill("of the tests")
+        page.keyboard.press("Enter")
+        say(page, "show me the Python files")
+        page.get_by_text("of kind python").wait_for()
+        (summary,) = saver.conversations.list("alice")
+        thread_id = summary.conversation_id
+        saver.conversations.rename(thread_id, "alice", "Renamed")
 
-    def test_a_user_lists_renames_and_deletes_and_another_reaches_nothing(
-        url: str, client: DynamoDBClient, shared_table: str
-    ) -> None:
-        with DynamoDBConversationSaver(shared_table, client=client) as saver:
-            for number in range(3):
-                saver.conversations.create("alice", title=f"Number {number}")
-            alice, bob = signed_in(url, "alice"), signed_in(url, "bob")
-            first = threads(alice, 2)
-            second = threads(alice, 2, first["pageInfo"]["endCursor"])
-            shown = [one["name"] for one in first["data"] + second["data"]]
-            assert shown == ["Number 2", "Number 1", "Number 0"]
-            assert not second["pageInfo"]["hasNextPage"]
-            assert threads(bob, 10)["data"] == []
+        page.goto(f"{url}/thread/{thread_id}")
+        page.get_by_text("of kind python").wait_for()
+        page.get_by_text("Renamed").first.wait_for()
+        say(page, "the first one")
+        page.get_by_text("SHA-256").wait_for()
+        page.close()
 
-            of_alice = first["data"][0]["id"]
-            for method, path, body in (
-                ("GET", f"/project/thread/{of_alice}", None),
-                ("PUT", "/project/thread", {"threadId": of_alice, "name": "Bob's"}),
-                ("DELETE", "/project/thread", {"threadId": of_alice}),
-            ):
-                assert bob.request(method, path, json=body).status_code in (401, 403, 404)
-            assert saver.conversations.get(of_alice, "alice").title == "Number 2"
+        conversation = saver.conversations.get(thread_id, "alice")
+        assert [one.role for one in conversation.messages] == ["user", "assistant"] * 2
+        assert conversation.title == "Renamed"
+        assert [call.tool for call in conversation.messages[1].tool_calls] == ["search_files"]
 
-            alice.request("PUT", "/project/thread", json={"threadId": of_alice, "name": "New"}).raise_for_status()
-            assert saver.conversations.get(of_alice, "alice").title == "New"
-            alice.request("DELETE", "/project/thread", json={"threadId": of_alice}).raise_for_status()
-            assert len(saver.conversations.list("alice")) == 2
-            alice.close()
-            bob.close()
+
+def test_a_user_lists_renames_and_deletes_and_another_reaches_nothing(
+    url: str, client: DynamoDBClient, shared_table: str
+) -> None:
+    with DynamoDBConversationSaver(shared_table, client=client) as saver:
+        for number in range(3):
+            saver.conversations.create("alice", title=f"Number {number}")
+        alice, bob = signed_in(url, "alice"), signed_in(url, "bob")
+        first = threads(alice, 2)
+        second = threads(alice, 2, first["pageInfo"]["endCursor"])
+        shown = [one["name"] for one in first["data"] + second["data"]]
+        assert shown == ["Number 2", "Number 1", "Number 0"]
+        assert not second["pageInfo"]["hasNextPage"]
+        assert threads(bob, 10)["data"] == []
+
+        of_alice = first["data"][0]["id"]
+        for method, path, body in (
+            ("GET", f"/project/thread/{of_alice}", None),
+            ("PUT", "/project/thread", {"threadId": of_alice, "name": "Bob's"}),
+            ("DELETE", "/project/thread", {"threadId": of_alice}),
+        ):
+            assert bob.request(method, path, json=body).status_code in (401, 403, 404)
+        assert saver.conversations.get(of_alice, "alice").title == "Number 2"
+
+        alice.request("PUT", "/project/thread", json={"threadId": of_alice, "name": "New"}).raise_for_status()
+        assert saver.conversations.get(of_alice, "alice").title == "New"
+        alice.request("DELETE", "/project/thread", json={"threadId": of_alice}).raise_for_status()
+        assert len(saver.conversations.list("alice")) == 2
+        alice.close()
+        bob.close()
 
 
 def wait_until_it_answers(server: subprocess.Popen[bytes], url: str, log: Path) -> None:

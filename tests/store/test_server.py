@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -67,6 +69,13 @@ def value_of(saver: ServerSaver, **configurable: Any) -> Any:
 def owners(client: DynamoDBClient, table_name: str) -> set[str]:
     items = client.scan(TableName=table_name)["Items"]
     return {item["user_id"]["S"].partition("#")[0] for item in items}
+
+
+def test_the_module_imports_nothing_of_the_server() -> None:
+    code = "import sys, langgraph_dynamo_conv.server; print([m for m in sys.modules if m.startswith('langgraph_')])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert {name.partition(".")[0] for name in ast.literal_eval(found)} == {"langgraph_dynamo_conv"}
 
 
 @pytest.mark.parametrize("claimed", [{}, {"user_id": "bob"}, {"langgraph_auth_user_id": "bob"}, {"user_id": "Alice"}])
