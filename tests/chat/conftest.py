@@ -49,9 +49,12 @@ def own_server(endpoint_url: str) -> Iterator[ChatServer]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium."""
+    """Chromium.
+
+    Until Playwright is stopped, nothing else in this thread can run an event loop: so not for the tests of all modules.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
