@@ -82,8 +82,8 @@ FAULTS = (
     Fault(
         "a chain grows until it is too long and too large",
         "_state/planning.py",
-        "chain_items < parent.full_check_at and chain_bytes < CHAIN_BYTES",
-        "chain_items < parent.full_check_at or chain_bytes < CHAIN_BYTES",
+        "not is_looked_at(chain_items) and chain_bytes < CHAIN_BYTES",
+        "not is_looked_at(chain_items) or chain_bytes < CHAIN_BYTES",
     ),
     Fault(
         "a fork is stored as a change",

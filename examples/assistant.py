@@ -109,7 +109,13 @@ def messages_in(update: Mapping[str, Any]) -> Iterator[BaseMessage]:
             yield from part.get("messages", ()) if isinstance(part, Mapping) else ()
 
 
-def end_run(graph: CompiledStateGraph[Any], config: RunnableConfig, text: str) -> None:
+def end_run(
+    graph: CompiledStateGraph[Any],
+    config: RunnableConfig,
+    text: str,
+    said: BaseMessage | None = None,
+    begun_at: RunnableConfig | None = None,
+) -> None:
     """End a run that was stopped, with what had come of it, so that the conversation can go on.
 
     Each call without a result gets one that says so: models refuse messages in which a call has none.
@@ -118,15 +124,22 @@ def end_run(graph: CompiledStateGraph[Any], config: RunnableConfig, text: str) -
         graph: The agent.
         config: Names the conversation.
         text: What of the answer had come.
+        said: The message that the run brought, which is stored if the run was stopped before it was.
+        begun_at: Where that message goes; `config` unless it began a fork.
     """
     state = graph.get_state(config)
-    if was_cut_off(state):
-        messages: list[BaseMessage] = state.values.get("messages", [])
-        answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
-        calls = [call for message in messages if isinstance(message, AIMessage) for call in message.tool_calls]
-        unanswered = [call["id"] for call in calls if call["id"] not in answered]
-        results = [ToolMessage(STOPPED, tool_call_id=str(call_id), status="error") for call_id in unanswered]
-        graph.update_state(config, {"messages": [*results, AIMessage(text or STOPPED)]}, as_node=ANSWERS)
+    messages: list[BaseMessage] = state.values.get("messages", [])
+    is_lost = said is not None and said.id not in {message.id for message in messages}
+    if not is_lost and not was_cut_off(state):
+        return
+    answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
+    calls = [call for message in messages if isinstance(message, AIMessage) for call in message.tool_calls]
+    unanswered = [call["id"] for call in calls if call["id"] not in answered]
+    results = [ToolMessage(STOPPED, tool_call_id=str(call_id), status="error") for call_id in unanswered]
+    at = (begun_at or config) if is_lost else config
+    lost = [said] if said is not None and is_lost else []
+    before = results if at == config else []
+    graph.update_state(at, {"messages": [*before, *lost, AIMessage(text or STOPPED)]}, as_node=ANSWERS)
 
 
 def model_maker(name: str | None) -> Callable[[], BaseChatModel]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from assistant import messages_in
@@ -11,6 +12,9 @@ from langgraph.types import StreamMode
 
 Event = tuple[str, dict[str, Any]]
 """Its name and its data."""
+
+PING_SECONDS = 15.0
+"""How long a run that is followed says nothing at most."""
 
 STREAM_MODES: list[StreamMode] = ["messages", "updates"]
 """Those of `graph.stream` that events are made of."""
@@ -78,3 +82,34 @@ def text_of(events: list[Event]) -> str:
 def calls_of(events: list[Event]) -> list[dict[str, Any]]:
     """What the agent has called."""
     return [{"tool": data["tool"], "args": data["args"]} for name, data in events if name == "tool_call"]
+
+
+class Run:
+    """A run under way. Its events are kept until it is over, so that a page that comes late gets them all."""
+
+    def __init__(self, conversation_id: str, message_id: str | None) -> None:
+        self.message_id = message_id
+        self.events: list[Event] = [("run", {"conversation_id": conversation_id})]
+        self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.stream: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
+
+    def say(self, event: Event) -> None:
+        """Add an event, and wake whoever follows."""
+        self.events.append(event)
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+    async def follow(self) -> AsyncIterator[Event]:
+        """All events up to the last, `end` or `error`; a `ping` where none came for a while."""
+        place = 0
+        while place == 0 or self.events[place - 1][0] not in ("end", "error"):
+            if place < len(self.events):
+                yield self.events[place]
+                place += 1
+                continue
+            try:
+                await asyncio.wait_for(self._news.wait(), PING_SECONDS)
+            except asyncio.TimeoutError:
+                yield "ping", {}

@@ -33,6 +33,12 @@ class Plan:
     is_repeated: bool = False
     messages: tuple[BaseMessage, ...] = ()
 
+    @property
+    def said(self) -> BaseMessage | None:
+        """The message that the runs bring, if they bring one."""
+        last = self.inputs[-1] if self.inputs else None
+        return last["messages"][0] if isinstance(last, dict) else None
+
 
 def plan_message(
     graph: CompiledStateGraph[Any],

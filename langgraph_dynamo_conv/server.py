@@ -22,8 +22,8 @@ from typing import Any, cast
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
 
-from langgraph_dynamo_conv._calls.config import AUTHENTICATED, CLAIMED, Target, configurable_of, names_user
-from langgraph_dynamo_conv._format.keys import check_each, check_thread_id
+from langgraph_dynamo_conv._calls.config import AUTHENTICATED, CLAIMED, Target, configurable_of, names_user, user_of
+from langgraph_dynamo_conv._format.keys import check_each, check_thread_id, check_user_id
 from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv.errors import ConversationNotFoundError, UserRequiredError
 from langgraph_dynamo_conv.saver import DynamoDBConversationSaver
@@ -67,12 +67,15 @@ class ServerSaver(DynamoDBConversationSaver):
         Raises:
             ConversationNotFoundError: It is not the authenticated user's, where owners are looked up.
         """
-        config = self._with_user(config)
+        asked, config = config, self._with_user(config)
         if self._is_nobodys(config):
             return None
         found, configurable = super().get_tuple(config), config["configurable"]
-        if found is None and self._owner_lookup and AUTHENTICATED in configurable and "thread_id" in configurable:
-            self._owner(configurable["thread_id"], configurable[AUTHENTICATED])
+        if found is None and self._owner_lookup and "thread_id" in configurable:
+            if configurable.get(AUTHENTICATED):
+                self._owner(configurable["thread_id"], configurable[AUTHENTICATED])
+            elif self._owners.pop(configurable["thread_id"]) is not None:
+                return self.get_tuple(asked)  # whoever had the conversation may have it no longer
         return found
 
     def list(
@@ -103,7 +106,8 @@ class ServerSaver(DynamoDBConversationSaver):
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
         """Async `list`."""
-        config = None if config is None else await self._awith_user(config)
+        if config is not None and self._is_nobodys(config := await self._awith_user(config)):
+            return
         async for found in super().alist(config, filter=filter, before=before, limit=limit):
             yield found
 
@@ -115,13 +119,13 @@ class ServerSaver(DynamoDBConversationSaver):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Async `put`."""
-        return await super().aput(await self._awith_user(config), checkpoint, metadata, new_versions)
+        return await super().aput(await self._awith_user(config, must_be=True), checkpoint, metadata, new_versions)
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Async `put_writes`."""
-        await super().aput_writes(await self._awith_user(config), writes, task_id, task_path)
+        await super().aput_writes(await self._awith_user(config, must_be=True), writes, task_id, task_path)
 
     def delete_thread(self, thread_id: str, *, user_id: str | None = None) -> None:
         """Delete a conversation: the share of its owner, or of `user_id`. Nothing where nobody has one.
@@ -136,7 +140,7 @@ class ServerSaver(DynamoDBConversationSaver):
 
     def delete_for_runs(self, run_ids: Sequence[str], *, user_id: str | None = None) -> None:
         """As `DynamoDBConversationSaver`, in the authenticated user's conversations if there is one."""
-        super().delete_for_runs(run_ids, user_id=user_id or _authenticated())
+        super().delete_for_runs(run_ids, user_id=_authenticated() if user_id is None else user_id)
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str, *, user_id: str | None = None) -> None:
         """Copy the share of a conversation's owner, or of `user_id`; raises what `delete_thread` does."""
@@ -148,14 +152,19 @@ class ServerSaver(DynamoDBConversationSaver):
         owners = {each: self._owner(each, user_id) for each in check_each("thread_ids", thread_ids, check_thread_id)}
         super().prune([], strategy=strategy)  # what it refuses is refused before anything is deleted
         for thread_id, owner in owners.items():
+            self._owners.pop(thread_id)
             if owner is not None:
                 super().prune([thread_id], strategy=strategy, user_id=owner)
 
     def _target(self, config: RunnableConfig) -> Target:
         return super()._target(self._with_user(config))
 
-    async def _awith_user(self, config: RunnableConfig) -> RunnableConfig:
-        return await self._runtime.step(partial(self._with_user, config))
+    async def _awith_user(self, config: RunnableConfig, *, must_be: bool = False) -> RunnableConfig:
+        """`_with_user` in a thread, so that nothing is looked up on the event loop: then or later."""
+        config = await self._runtime.step(partial(self._with_user, config))
+        if must_be:
+            user_of(config["configurable"], self._default_user_id)  # raises where there is none
+        return config
 
     def _with_user(self, config: RunnableConfig) -> RunnableConfig:
         """The config, with the user whom the server has authenticated and no other, or with the conversation's owner.
@@ -174,7 +183,8 @@ class ServerSaver(DynamoDBConversationSaver):
             owner = self._owners.get(thread_id) or self._owner(thread_id)
             if owner is not None:
                 self._owners.put(thread_id, owner)
-                configurable[CLAIMED] = owner
+            if owner is not None or self._default_user_id is not None:
+                configurable[CLAIMED] = owner or self._default_user_id
         return {**config, "configurable": configurable}
 
     def _is_nobodys(self, config: RunnableConfig) -> bool:
@@ -190,7 +200,7 @@ class ServerSaver(DynamoDBConversationSaver):
             ConversationNotFoundError: Another user has one, and who asks has none.
             ValueError: Several users have one, and it is not known who asks.
         """
-        user_id = user_id or _authenticated()
+        user_id = _authenticated() if user_id is None else check_user_id(user_id)
         users = self._runtime.directory.users_of(check_thread_id(thread_id))
         if user_id is not None and (user_id in users or not users):
             return user_id
@@ -224,7 +234,22 @@ async def checkpointer() -> AsyncIterator[ServerSaver]:
 
 
 def _authenticated() -> str | None:
-    """The user whom the server has authenticated for the request or the run that calls; None outside of a server."""
-    of_server = sys.modules.get("langgraph_api.utils")
-    context = of_server.get_auth_ctx() if of_server is not None else None
-    return context.user.identity or None if context is not None else None
+    """The user whom the server has authenticated for the request or the run that calls.
+
+    None outside of a server, and where the server authenticates nobody: its own class for that user says so.
+
+    Raises:
+        UserRequiredError: Somebody was let in without a name: whoever that is must not be whom a client says.
+        RuntimeError: A release of the server that has this elsewhere.
+    """
+    if "langgraph_api" not in sys.modules:
+        return None
+    of_server, noop = (sys.modules.get(f"langgraph_api.{name}") for name in ("utils", "auth.noop"))
+    if not hasattr(of_server, "get_auth_ctx"):
+        raise RuntimeError("this release of LangGraph's server says elsewhere who is authenticated: use one up to 0.16")
+    context = cast("Any", of_server).get_auth_ctx()
+    if context is None or isinstance(context.user, getattr(noop, "UnauthenticatedUser", ())):
+        return None
+    if not context.user.identity:
+        raise UserRequiredError("the server has let somebody in whose identity is empty: give every user one")
+    return check_user_id(context.user.identity)

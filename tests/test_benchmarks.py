@@ -78,7 +78,8 @@ def test_each_workload_repeats_on_this_saver_and_gives_what_memory_has(workload:
     (first, state), (second, _) = (play(savers.BY_KEY["ours-on"], workload, engine, 2) for _ in range(2))
     _, in_memory = play(savers.BY_KEY[FLOOR], workload, engine, 2)
     if workload.seen is None:
-        assert first.counts == second.counts
+        exact = slice(-1) if workload.is_overtaken else slice(None)
+        assert [counts[exact] for counts in first.counts] == [counts[exact] for counts in second.counts]
     assert [cost.requests for cost in first.turns] == [cost.requests for cost in second.turns]
     assert state == in_memory
 

@@ -12,6 +12,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -36,10 +37,11 @@ from offline_model import OfflineFileModel
 from problems import CONTENT_TYPE, Problem, not_found, problem_of, wrong_form
 from starlette.exceptions import HTTPException
 from starlette.middleware.sessions import SessionMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from table import Table
-from turn_events import RESULT, calls_of, schema_of, schema_of_events, text_of
+from turn_events import RESULT, Run, calls_of, schema_of, schema_of_events, text_of
 from turn_plans import plan_answers, plan_message
-from turns import Run, Turns
+from turns import Turns
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from langgraph_dynamo_conv.errors import DynamoConvError
@@ -64,11 +66,15 @@ def chat_of(request: Request) -> Chat:
     return chat
 
 
-def user_of(request: Request) -> str:
-    """Who asks: the user of the signed session, and nothing else; and only from this server's own pages."""
+def check_origin(request: Request) -> None:
+    """Only this server's own pages send requests."""
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
         raise Problem(HTTPStatus.FORBIDDEN, "other-origin", "The request comes from a page of another address.")
+
+
+def user_of(request: Request) -> str:
+    """Who asks: the user of the signed session, and nothing else."""
     # COGNITO: in production, verify the access token of the header `Authorization` here instead (its signature by the
     # pool's keys, `iss`, `client_id`, `token_use`, `exp`), and return its `sub`. All routes have the user from here.
     user_id = request.session.get("user_id")
@@ -81,7 +87,7 @@ The: TypeAlias = Annotated[Chat, Depends(chat_of)]
 User: TypeAlias = Annotated[str, Depends(user_of)]
 Accept: TypeAlias = Annotated[str, Header()]
 Key: TypeAlias = Annotated["str | None", Header(pattern=r"^[!-~]{1,200}$")]
-api = APIRouter()
+api = APIRouter(dependencies=[Depends(check_origin)])
 
 
 async def config_of(chat: Chat, user_id: str, conversation_id: str) -> RunnableConfig:
@@ -146,8 +152,8 @@ def rename(chat: The, user_id: User, conversation_id: str, body: bodies.TitleReq
 async def delete(chat: The, user_id: User, conversation_id: str) -> None:
     """All of it, the agent's state too; a run under way is stopped first."""
     await config_of(chat, user_id, conversation_id)
-    await chat.turns.cancel(user_id, conversation_id)
-    await chat.pages.conversations.adelete(conversation_id, user_id)
+    async with chat.turns.kept_out(user_id, conversation_id):
+        await chat.pages.conversations.adelete(conversation_id, user_id)
 
 
 @api.get("/conversations/{conversation_id}/export", response_class=StreamingResponse)
@@ -170,8 +176,9 @@ async def say(
         await config_of(chat, *place)
     run = chat.turns.under_way(*place)
     if run is None or run.message_id != asked.id:
-        plan = await asyncio.to_thread(plan_message, chat.graph, chat.pages.conversations, config, asked, body.replaces)
+        plan = partial(plan_message, chat.graph, chat.pages.conversations, config, asked, body.replaces)
         run = chat.turns.start(*place, plan, asked.id)
+    await run.begun
     return await answer(run, accept)
 
 
@@ -181,8 +188,9 @@ async def resume(
 ) -> Response:
     """Answer what the conversation waits for, or let a run go on that failed or was cut off."""
     config = await config_of(chat, user_id, conversation_id)
-    plan = await asyncio.to_thread(plan_answers, chat.graph, config, body.answers)
-    return await answer(chat.turns.start(user_id, conversation_id, plan), accept)
+    run = chat.turns.start(user_id, conversation_id, partial(plan_answers, chat.graph, config, body.answers))
+    await run.begun
+    return await answer(run, accept)
 
 
 @api.post("/conversations/{conversation_id}/cancel", status_code=204)
@@ -249,6 +257,7 @@ def main() -> None:
         if given.setup:
             saver.setup()
         app = create_app(Chat(saver, model, FileLibrary(given.folder)), os.environ["CHAT_SECRET"], given.page)
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
         print(f"Chat: http://127.0.0.1:{given.port} (Ctrl-C stops it)", flush=True)
         uvicorn.run(app, port=given.port, log_level="warning", timeout_graceful_shutdown=2)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -12,41 +13,11 @@ from assistant import end_run
 from chat_pages import ChatPages
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
-from problems import busy, problem_of
-from turn_events import STREAM_MODES, Event, events_of, text_of
+from problems import busy, not_found, problem_of
+from turn_events import STREAM_MODES, Event, Run, events_of, text_of
 from turn_plans import Plan
 
-PING_SECONDS = 15.0
 logger = logging.getLogger("chat")
-
-
-class Run:
-    """A run under way. Its events are kept until it is over, so that a page that comes late gets them all."""
-
-    def __init__(self, conversation_id: str, message_id: str | None) -> None:
-        self.message_id = message_id
-        self.events: list[Event] = [("run", {"conversation_id": conversation_id})]
-        self.task: asyncio.Task[None] | None = None
-        self._news = asyncio.Event()
-
-    def say(self, event: Event) -> None:
-        """Add an event, and wake whoever follows."""
-        self.events.append(event)
-        news, self._news = self._news, asyncio.Event()
-        news.set()
-
-    async def follow(self) -> AsyncIterator[Event]:
-        """All events up to the last, `end` or `error`; a `ping` where none came for a while."""
-        place = 0
-        while place == 0 or self.events[place - 1][0] not in ("end", "error"):
-            if place < len(self.events):
-                yield self.events[place]
-                place += 1
-                continue
-            try:
-                await asyncio.wait_for(self._news.wait(), PING_SECONDS)
-            except asyncio.TimeoutError:
-                yield "ping", {}
 
 
 class Turns:
@@ -60,41 +31,74 @@ class Turns:
         """The run of a conversation, if it has one."""
         return self._runs.get((user_id, conversation_id))
 
-    def start(self, user_id: str, conversation_id: str, plan: Plan, message_id: str | None = None) -> Run:
-        """Begin the runs of a plan, one after the other."""
-        if (user_id, conversation_id) in self._runs:
+    def start(
+        self, user_id: str, conversation_id: str, make_plan: Callable[[], Plan], message_id: str | None = None
+    ) -> Run:
+        """Make a plan and play it, with no other request in between. `begun` of the run tells whether there was one."""
+        place = user_id, conversation_id
+        if place in self._runs:
             raise busy(1)
-        run = self._runs[user_id, conversation_id] = Run(conversation_id, message_id)
-        run.task = asyncio.create_task(self._play(run, user_id, conversation_id, plan))
+        run = self._runs[place] = Run(conversation_id, message_id)
+        run.task = asyncio.create_task(self._play(run, place, make_plan))
         return run
 
     async def cancel(self, user_id: str, conversation_id: str) -> None:
         """Stop the run of a conversation, if it has one; what was said so far stays."""
         run = self.under_way(user_id, conversation_id)
         if run is not None and run.task is not None:
-            run.task.cancel()
+            await asyncio.wait([run.begun])
+            if run.stream is not None:
+                run.stream.cancel()
             await asyncio.wait([run.task])
+
+    @asynccontextmanager
+    async def kept_out(self, user_id: str, conversation_id: str) -> AsyncIterator[None]:
+        """Stop the run of a conversation, and let none begin while the block goes on."""
+        await self.cancel(user_id, conversation_id)
+        if (user_id, conversation_id) in self._runs:
+            raise busy(1)
+        run = self._runs[user_id, conversation_id] = Run(conversation_id, None)
+        try:
+            yield
+        finally:
+            del self._runs[user_id, conversation_id]
+            run.say(("error", not_found().body()))
 
     async def close(self) -> None:
         """Stop all runs."""
         await asyncio.gather(*(self.cancel(*place) for place in self._runs))
 
-    async def _play(self, run: Run, user_id: str, conversation_id: str, plan: Plan) -> None:
-        config: RunnableConfig = {"configurable": {"user_id": user_id, "thread_id": conversation_id}}
+    async def _play(self, run: Run, place: tuple[str, str], make_plan: Callable[[], Plan]) -> None:
         try:
-            try:
-                for each in plan.inputs:
-                    async for mode, data in self._graph.astream(each, plan.config, stream_mode=STREAM_MODES):
-                        for event in events_of(mode, data):
-                            run.say(event)
-            except asyncio.CancelledError:
-                await asyncio.to_thread(end_run, self._graph, config, text_of(run.events))
-            summary = await asyncio.to_thread(self._pages.summary, user_id, conversation_id)
-            last: Event = ("end", {"conversation": summary, "repeated": plan.is_repeated})
+            plan = await asyncio.to_thread(make_plan)
+        except Exception as error:  # noqa: BLE001 - the request that asked for it is told
+            last: Event = ("error", problem_of(error).body())
+            run.begun.set_exception(error)
+        else:
+            run.begun.set_result(None)
+            last = await self._played(run, place, plan)
+        del self._runs[place]
+        run.say(last)
+
+    async def _played(self, run: Run, place: tuple[str, str], plan: Plan) -> Event:
+        config: RunnableConfig = {"configurable": {"user_id": place[0], "thread_id": place[1]}}
+        run.stream = asyncio.create_task(self._stream(run, plan))
+        await asyncio.wait([run.stream])  # only the stream is ever cancelled: what follows is done whoever asks to stop
+        try:
+            if run.stream.cancelled():
+                await asyncio.to_thread(end_run, self._graph, config, text_of(run.events), plan.said, plan.config)
+            else:
+                run.stream.result()
+            summary = await asyncio.to_thread(self._pages.summary, *place)
         except Exception as error:  # whoever follows is told, and the log has it
             problem = problem_of(error)
             if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
                 logger.error("a run failed", exc_info=error)
-            last = ("error", problem.body())
-        del self._runs[user_id, conversation_id]
-        run.say(last)
+            return "error", problem.body()
+        return "end", {"conversation": summary, "repeated": plan.is_repeated}
+
+    async def _stream(self, run: Run, plan: Plan) -> None:
+        for each in plan.inputs:
+            async for mode, data in self._graph.astream(each, plan.config, stream_mode=STREAM_MODES):
+                for event in events_of(mode, data):
+                    run.say(event)

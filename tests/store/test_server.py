@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -41,13 +42,22 @@ def make(client: DynamoDBClient, table_name: str) -> Iterator[MakeServerSaver]:
 
 @pytest.fixture
 def acting_as(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Says whom the server has authenticated; "" is nobody."""
+    """Says whom the server has authenticated; None is nobody, since it authenticates nobody."""
+
+    class UnauthenticatedUser:
+        identity = ""
 
     @contextmanager
-    def acting_as(user_id: str) -> Iterator[None]:
-        context = SimpleNamespace(user=SimpleNamespace(identity=user_id))
+    def acting_as(user_id: str | None) -> Iterator[None]:
+        user = UnauthenticatedUser() if user_id is None else SimpleNamespace(identity=user_id)
+        server: dict[str, Any] = {
+            "langgraph_api": SimpleNamespace(),
+            "langgraph_api.auth.noop": SimpleNamespace(UnauthenticatedUser=UnauthenticatedUser),
+            "langgraph_api.utils": SimpleNamespace(get_auth_ctx=lambda: SimpleNamespace(user=user)),
+        }
         with monkeypatch.context() as patch:
-            patch.setitem(sys.modules, "langgraph_api.utils", SimpleNamespace(get_auth_ctx=lambda: context))
+            for name, module in server.items():
+                patch.setitem(sys.modules, name, module)
             yield
 
     return acting_as
@@ -184,7 +194,7 @@ def test_a_thread_id_alone_is_its_owners_and_no_other_users(
     put(saver, 2, 2, user_id="alice", checkpoint_id=checkpoint_id(1))
     with acting_as("bob"), pytest.raises(ConversationNotFoundError, match="not the authenticated user's"):
         CALLS[name](saver)
-    with acting_as(""):
+    with acting_as(None):
         CALLS[name](saver)
 
     left = {
@@ -204,7 +214,7 @@ def test_of_a_shared_id_a_user_deletes_the_own_share_and_nobody_all(
     saver = make()
     for user_id in ("alice", "bob"):
         put(saver, 1, user_id=user_id)
-    with acting_as(""), pytest.raises(ValueError, match="several users"):
+    with acting_as(None), pytest.raises(ValueError, match="several users"):
         CALLS[name](saver)
     assert owners(client, table_name) == {"alice", "bob"}
     with acting_as("bob"):
@@ -247,6 +257,67 @@ def test_a_run_that_is_taken_back_without_a_user_is_taken_back_everywhere(make: 
     saver.delete_for_runs(["run"])
 
     assert value_of(saver, user_id="alice") is None
+
+
+def test_somebody_without_a_name_is_not_whom_the_config_says(make: MakeServerSaver, acting_as: Any) -> None:
+    saver = make(default_user_id="demo", owner_lookup=True)
+    put(saver, 1, user_id="alice")
+    for call in (*CALLS.values(), lambda saver: value_of(saver, user_id="alice"), lambda saver: value_of(saver)):
+        with acting_as(""), pytest.raises(UserRequiredError, match="identity is empty"):
+            call(saver)
+    with acting_as("x#y"), pytest.raises(ValueError, match="user_id"):
+        value_of(saver)
+    assert value_of(saver, user_id="alice") == 1
+
+
+def test_a_server_that_has_its_users_elsewhere_is_refused(
+    make: MakeServerSaver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "langgraph_api", SimpleNamespace())
+    with pytest.raises(RuntimeError, match="elsewhere"):
+        value_of(make(default_user_id="demo"))
+
+
+def test_an_empty_user_deletes_nothing(make: MakeServerSaver) -> None:
+    saver = make()
+    put(saver, 1, user_id="alice", run_id="run")
+    calls: list[Callable[[], object]] = [
+        lambda: saver.delete_thread(THREAD, user_id=""),
+        lambda: saver.prune([THREAD], strategy="delete_all", user_id=""),
+        lambda: saver.delete_for_runs(["run"], user_id=""),
+        lambda: saver.copy_thread(THREAD, "another", user_id=""),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match="user_id"):
+            call()
+    assert value_of(saver, user_id="alice") == 1
+
+
+def test_an_owner_who_has_the_conversation_no_longer_is_forgotten(make: MakeServerSaver) -> None:
+    saver, other = make(default_user_id="demo", owner_lookup=True), make()
+    put(other, "alice's", user_id="alice")
+    assert value_of(saver) == "alice's"
+    other.delete_thread(THREAD, user_id="alice")
+    put(other, "bob's", user_id="bob")
+    assert value_of(saver) == "bob's"
+    saver.prune([THREAD], strategy="delete")
+    put(saver, "demo's")
+    assert value_of(other, user_id="demo") == "demo's"
+
+
+async def test_nothing_is_looked_up_on_the_event_loop(make: MakeServerSaver, client: DynamoDBClient) -> None:
+    saver, loop = make(default_user_id="demo", owner_lookup=True), threading.get_ident()
+    threads: list[int] = []
+    client.meta.events.register("before-call.dynamodb", lambda **_: threads.append(threading.get_ident()))
+    await saver.aput(at(), checkpoint(1, {"value": 1}), METADATA, {})
+    await saver.aput_writes(at(checkpoint_id=checkpoint_id(1)), [("a", 1)], "task")
+    assert [one async for one in saver.alist(at("of nobody"))] == []
+    assert await saver.aget_tuple(at("of nobody")) is None
+    with pytest.raises(UserRequiredError):
+        await make(owner_lookup=True).aput(at("of nobody"), checkpoint(1, {}), METADATA, {})
+
+    assert threads
+    assert loop not in threads
 
 
 def test_a_user_does_not_page_through_the_table(make: MakeServerSaver, acting_as: Any) -> None:
