@@ -49,11 +49,11 @@ class ServerSaver(DynamoDBConversationSaver):
         table_name: See `DynamoDBConversationSaver`.
         owner_lookup: Whether the owner is looked up in the table for other calls too that name no user, so that a
             server without authentication goes on with everybody's conversations. Where the server has authenticated a
-            user, a conversation that is somebody else's is then refused instead of being begun anew.
+            user, a run on a conversation that is somebody else's alone is then refused instead of beginning it anew.
         options: All other arguments of `DynamoDBConversationSaver`.
 
-    Cost: that of `DynamoDBConversationSaver`; a look-up is three Queries of one item at most, half a read unit each
-    (`conversations.owner`).
+    Cost: that of `DynamoDBConversationSaver`; a look-up is that of `conversations.owner`, three Queries of one item at
+    most where one user has the conversation. Owners are remembered, but not for `delete_thread` and the like.
     """
 
     def __init__(self, table_name: str | None = None, *, owner_lookup: bool = False, **options: Any) -> None:
