@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, cast
 
@@ -201,15 +201,17 @@ class ServerSaver(DynamoDBConversationSaver):
             ValueError: Several users have one, and it is not known who asks.
         """
         user_id = _authenticated() if user_id is None else check_user_id(user_id)
+        if user_id is None:
+            with suppress(ConversationNotFoundError):
+                return self.conversations.owner(thread_id)
+            return None
         users = self._runtime.directory.users_of(check_thread_id(thread_id))
-        if user_id is not None and (user_id in users or not users):
-            return user_id
-        if user_id is not None:
+        if users and user_id not in users:
             raise ConversationNotFoundError(
                 "this conversation is not the authenticated user's: it was begun by another one",
                 table=self._runtime.table.name,
             )
-        return self._runtime.directory.scope_of(thread_id, None).user_id if users else None
+        return user_id
 
 
 @asynccontextmanager

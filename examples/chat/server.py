@@ -178,7 +178,7 @@ async def say(
     if run is None or run.message_id != asked.id:
         plan = partial(plan_message, chat.graph, chat.pages.conversations, config, asked, body.replaces)
         run = chat.turns.start(*place, plan, asked.id)
-    await run.begun
+    await asyncio.shield(run.begun)
     return await answer(run, accept)
 
 
@@ -189,7 +189,7 @@ async def resume(
     """Answer what the conversation waits for, or let a run go on that failed or was cut off."""
     config = await config_of(chat, user_id, conversation_id)
     run = chat.turns.start(user_id, conversation_id, partial(plan_answers, chat.graph, config, body.answers))
-    await run.begun
+    await asyncio.shield(run.begun)
     return await answer(run, accept)
 
 

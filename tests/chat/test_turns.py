@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -113,6 +114,31 @@ async def test_a_plan_that_is_refused_ends_the_run_and_is_told(chat: Any) -> Non
     with pytest.raises(Problem, match="It waits"):
         await run.begun
     assert await followed(run) == ["run", "error"]
+    assert chat.turns.under_way(*PLACE) is None
+
+
+async def test_who_goes_away_while_a_run_is_planned_does_not_stop_it(
+    chat: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planning, planned = threading.Event(), threading.Event()
+
+    def slow_plan(*_: Any) -> Plan:
+        planning.set()
+        assert planned.wait(20)
+        return plan_of(chat, "hello", "n")()
+
+    await followed(chat.turns.start(*PLACE, plan_of(chat, "first")))
+    monkeypatch.setattr(chat_server, "plan_message", slow_plan)
+    body = SimpleNamespace(replaces=None, conversation_id="chat", message="hello")
+    asking = asyncio.create_task(chat_server.say(chat, "alice", body))
+    await asyncio.to_thread(planning.wait, 20)
+    run = chat.turns.under_way(*PLACE)
+    asking.cancel()
+    await asyncio.wait([asking])
+    planned.set()
+
+    assert asking.cancelled()
+    assert (await followed(run))[-1] == "end"
     assert chat.turns.under_way(*PLACE) is None
 
 

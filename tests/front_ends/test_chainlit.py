@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-from tests.engines import REGION, Engine, create_table, free_port
+from tests.engines import REGION, Engine, free_port
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -26,14 +26,7 @@ START_SECONDS = 90
 
 
 @pytest.fixture
-def shared_table(client: DynamoDBClient) -> Iterator[str]:
-    name = create_table(client)
-    yield name
-    client.delete_table(TableName=name)
-
-
-@pytest.fixture
-def url(engine: Engine, shared_table: str, tmp_path: Path) -> Iterator[str]:
+def url(engine: Engine, table_name: str, tmp_path: Path) -> Iterator[str]:
     port = free_port()
     environment = {
         **os.environ,
@@ -41,7 +34,7 @@ def url(engine: Engine, shared_table: str, tmp_path: Path) -> Iterator[str]:
         "AWS_ENDPOINT_URL_DYNAMODB": str(engine.endpoint_url),
         "CHAINLIT_AUTH_SECRET": "a secret of the tests, of thirty-two bytes or more",
         "CHAT_PASSWORD": "of the tests",
-        "DYNAMODB_TABLE_NAME": shared_table,
+        "DYNAMODB_TABLE_NAME": table_name,
         "LIBRARY_FOLDER": str(EXAMPLES),
         "PYTHONPATH": str(EXAMPLES),
     }
@@ -63,9 +56,9 @@ def url(engine: Engine, shared_table: str, tmp_path: Path) -> Iterator[str]:
 
 
 def test_a_conversation_in_chainlit_is_the_tables(
-    url: str, client: DynamoDBClient, shared_table: str, browser: Browser
+    url: str, client: DynamoDBClient, table_name: str, browser: Browser
 ) -> None:
-    with DynamoDBConversationSaver(shared_table, client=client) as saver:
+    with DynamoDBConversationSaver(table_name, client=client) as saver:
         page = browser.new_page()
         page.goto(url)
         page.locator("input").first.fill("alice")
@@ -91,9 +84,9 @@ def test_a_conversation_in_chainlit_is_the_tables(
 
 
 def test_a_user_lists_renames_and_deletes_and_another_reaches_nothing(
-    url: str, client: DynamoDBClient, shared_table: str
+    url: str, client: DynamoDBClient, table_name: str
 ) -> None:
-    with DynamoDBConversationSaver(shared_table, client=client) as saver:
+    with DynamoDBConversationSaver(table_name, client=client) as saver:
         for number in range(3):
             saver.conversations.create("alice", title=f"Number {number}")
         alice, bob = signed_in(url, "alice"), signed_in(url, "bob")

@@ -31,7 +31,7 @@ from tests.server.langgraph_dev import EXAMPLE, PEOPLE, asked, langgraph_dev
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-pytestmark = [pytest.mark.engine("dynamodb-local"), pytest.mark.xdist_group("langgraph-server")]
+pytestmark = pytest.mark.engine("dynamodb-local")
 
 APPROVED = {"resume": {"decisions": [{"type": "approve"}]}}
 
