@@ -168,8 +168,9 @@ class Placement:
         changed = {number for number, (old, new) in enumerate(pairs, start) if new is not old}
         return self._fitted(first, merged[first - start :], tuple(self._edit_pages(changed, older)))
 
-    def forked(self, merged: list[Message]) -> RowPlan:
-        """The same after a fork: what it left as it was stays where it is, the row holds what follows, or the last."""
+    def replaced(self, merged: list[Message]) -> RowPlan:
+        """The same where messages were taken back, or came between others: what is before these stays where it is, the
+        row holds what follows, or the last."""
         common, most = 0, min(len(self.base.messages), len(merged) - 1)
         while common < most and merged[common] is self.base.messages[common]:
             common += 1

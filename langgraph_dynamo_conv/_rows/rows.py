@@ -308,8 +308,8 @@ class Rows:
             return self._large.shorten(messages, max_bytes, stored, pending)
 
         placement = Placement(after, row, base, self._limits, shorten)
-        plan = placement.placed(merged) if update.forked_from is None else placement.forked(merged)
-        dated = dated_plan(plan, row, update)
+        keeps_numbers = update.forked_from is None and after.renumbered != after.version
+        dated = dated_plan((placement.placed if keeps_numbers else placement.replaced)(merged), row, update)
         if dated is not None:
             self._large.store(scope, pending)
         elif row is not None and update.head:

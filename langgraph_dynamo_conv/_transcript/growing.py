@@ -2,6 +2,8 @@
 
 The rule: a transcript only grows. An agent may trim or summarise its own messages, and the transcript keeps what was
 said. Two things replace a stored message: a step that changed it, and a fork, which drops what came after its point.
+One goes between stored messages: a question that the state has before answers which are there already. Of a run beside
+this one, which stores all at its end, they can be seen first.
 
 Messages are known again by their `ids`. A stored message has two sets of them: its own, and those that its parts get
 when an agent adopts it (`langchain.adopted_ids`). The row of a program that stores no ids is known by what it says,
@@ -10,6 +12,7 @@ from its first message on.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence, Set
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -69,7 +72,8 @@ def grow(
             folding.add(one.message)
         else:
             folding.change(one.message, one.was)
-    return Grown(folding.messages(), folding.is_complete and not _lacks_some(names, said))
+    messages = _questions_first(folding.messages(), names, said)
+    return Grown(messages, folding.is_complete and not _lacks_some(names, said))
 
 
 def fork_point(
@@ -170,6 +174,30 @@ def _lacks_some(names: Sequence[Sequence[str]], said: Sequence[Said]) -> bool:
     known = {name for one in names for name in one}
     is_known = [digest_of(str(one.message.id)) in known for one in said if one.is_new]
     return False in is_known and True in is_known[is_known.index(False) :]
+
+
+def _questions_first(messages: list[Message], names: Sequence[Sequence[str]], said: Sequence[Said]) -> list[Message]:
+    """The messages, each new question before the stored message that was said next, and no later in time."""
+    stored = {name: position for position, known in enumerate(names) for name in known}
+    following: int | None = None
+    precedes: dict[str, int] = {}
+    for one in reversed(said):
+        name = digest_of(str(one.message.id))
+        if one.is_new and name in stored:
+            following = stored[name]
+        elif one.is_new and following is not None:
+            precedes[name] = following
+    early: defaultdict[int, list[Message]] = defaultdict(list)
+    late = list[Message]()
+    for message in messages[len(names) :]:
+        place = precedes.get(message["ids"]) if message["role"] == "user" else None
+        if place is None:
+            late.append(message)
+        else:
+            early[place].append({**message, "timestamp": messages[place].get("timestamp", message["timestamp"])})
+    if not early:
+        return messages
+    return [*(one for place, held in enumerate(messages[: len(names)]) for one in (*early[place], held)), *late]
 
 
 def _told(stored: Sequence[Message], said: Sequence[Said], timestamp: str) -> list[Message] | None:

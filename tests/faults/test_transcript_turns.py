@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,9 @@ SMALL_ROW = 700
 """Bytes of a row that holds about two exchanges, so that pages are cut in most turns."""
 
 CLEAN_TURNS = 3
+
+_LONG = 30
+"""Seconds that no request of these tests takes."""
 
 AFTERWARDS = ("another worker", "the same worker", "both at once")
 DURABILITIES = ("sync", "async", "exit")
@@ -92,6 +96,31 @@ class Trial:
         }[afterwards]()
         self._is_what_was_said(config, case, was_raised=error is not None, at_once=afterwards == AFTERWARDS[2])
 
+    def run_late(self, number: int) -> None:
+        """A turn of which one request is held up until another worker has played a turn at the same time."""
+        worker, other, config = self._talked()
+        is_held, may_go = threading.Event(), threading.Event()
+
+        def held(request: Any, deliver: Deliver) -> AWSResponse:
+            is_held.set()
+            assert may_go.wait(_LONG)
+            return deliver()
+
+        hit = Hit(held)
+        with ThreadPoolExecutor(1) as pool, self._failing.failing(hit, number):
+            late = pool.submit(self._ask, worker, config, "beside")
+            try:
+                assert is_held.wait(_LONG)
+                self._ask(other, config, "next")
+            finally:
+                may_go.set()
+            late.result()
+        case = f"request {number}, {hit}"
+        shown, beside = said(self._make_saver(), config, self._channel)
+        words = read(self._make_saver(), self._table, config, case)
+        assert sorted(words) == sorted([*shown, *beside]), case
+        assert all(words.index(f"to {text}") > words.index(text) for text in ("next", "beside")), case
+
     def _talked(self) -> tuple[DynamoDBConversationSaver, DynamoDBConversationSaver, Any]:
         """Two workers, of whom the first may fail, and a conversation in which they have taken turns."""
         worker = self._make_saver(client=self._failing.client, row_bytes=SMALL_ROW)
@@ -145,3 +174,14 @@ def test_the_transcript_is_what_was_said_after_any_request_of_a_turn_has_failed(
             chosen = AFTERWARDS if THOROUGH else [AFTERWARDS[(number + place) % len(AFTERWARDS)]]
             for afterwards in chosen:
                 turn.run(fault, number, afterwards)
+
+
+@pytest.mark.engine("memory")
+@pytest.mark.parametrize("durability", DURABILITIES)
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_the_transcript_is_what_was_said_when_any_request_of_a_turn_comes_after_another_worker_s_turn(
+    trial: Callable[[str, str], Trial], channel: str, durability: str
+) -> None:
+    turn = trial(channel, durability)
+    for number in range(1, turn.requests() + 1):
+        turn.run_late(number)
