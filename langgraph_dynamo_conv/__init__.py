@@ -1,15 +1,30 @@
-"""LangGraph state and readable conversations in one DynamoDB table."""
+"""LangGraph state and readable conversations in one DynamoDB table.
 
-from langgraph_dynamo_conv.conversations import (
-    Conversation,
-    ConversationPage,
-    Conversations,
-    ConversationSummary,
-    Message,
-    ToolCall,
-)
-from langgraph_dynamo_conv.errors import DynamoConvError
-from langgraph_dynamo_conv.saver import DynamoDBConversationSaver
+What is named here is imported when it is first used, so that the command line's help need not wait for LangGraph.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langgraph_dynamo_conv.conversations import (
+        Conversation,
+        ConversationPage,
+        Conversations,
+        ConversationSummary,
+        Message,
+        ToolCall,
+        add_message,
+        create_conversation,
+        delete_conversation,
+        get_conversation,
+        list_conversations,
+        rename_conversation,
+    )
+    from langgraph_dynamo_conv.errors import DynamoConvError
+    from langgraph_dynamo_conv.saver import DynamoDBConversationSaver
 
 __all__ = [
     "Conversation",
@@ -20,5 +35,30 @@ __all__ = [
     "DynamoDBConversationSaver",
     "Message",
     "ToolCall",
+    "add_message",
+    "create_conversation",
+    "delete_conversation",
+    "get_conversation",
+    "list_conversations",
+    "rename_conversation",
 ]
 __version__ = "0.1.0"
+
+_ELSEWHERE = {"DynamoConvError": "errors", "DynamoDBConversationSaver": "saver"}
+
+
+_MODULES = ("conversations", "errors", "provision", "saver")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE.get(name, 'conversations')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

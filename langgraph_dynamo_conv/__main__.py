@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import sys
 
 _EXTRA = {"jinja2", "packaging", "rich", "typer", "yaml"}
 _REMEDY = "error: the command line needs the extra 'cli': pip install 'langgraph-dynamo-conv[cli]'"
 
-try:
-    from langgraph_dynamo_conv import cli as _cli
-except ModuleNotFoundError as error:
-    if error.name not in _EXTRA:
-        raise
-    _cli = None  # type: ignore[assignment]
+_INTERRUPTED = 130
+_CLOSED = 141
+"""What shells say of a program that was ended by Ctrl-C, and of one whose reader has gone: 128 and the signal."""
 
 
 def main() -> int:
     """Run the command line that this process was started with; gives the exit code."""
-    if _cli is None:
+    try:
+        code = int(importlib.import_module("langgraph_dynamo_conv.cli").main())
+        sys.stdout.flush()
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRA:
+            raise
         sys.stderr.write(f"{_REMEDY}\n")
         return 2
-    return _cli.main()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is written at exit must not fail again
+        return _CLOSED
+    return code
 
 
 if __name__ == "__main__":

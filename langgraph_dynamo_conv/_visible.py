@@ -1,7 +1,7 @@
 """Text of others that is safe to show. What controls a terminal, reorders a line or hides in it is written out.
 
 The rule: whatever the table holds, an error says, a log line has or a command prints is `visible`. HTML and Markdown
-have rules of their own on top of it, in `cli/rendering.py` and `conversations/_markdown.py`.
+have rules of their own on top of it, in `cli/views/rendering.py` and `conversations/_markdown.py`.
 """
 
 from __future__ import annotations

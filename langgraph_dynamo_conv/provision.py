@@ -45,6 +45,7 @@ SETUP_ACTIONS = (
     "DescribeTimeToLive",
     "TagResource",
     "UpdateContinuousBackups",
+    "UpdateTable",
     "UpdateTimeToLive",
 )
 """What `setup` does, and `doctor` besides the actions of a runtime role."""
@@ -52,6 +53,8 @@ SETUP_ACTIONS = (
 _WAIT_SECONDS = 600.0
 _POLL_SECONDS = 2.0
 _CREATED_AT = "created_at"
+_NO_INDEX = f"it has no index {INDEX}"
+_ADD_INDEX = "Add it by setup(add_index=True), or by `langgraph-dynamo-conv setup --add-index`"
 _BACKUPS_NOT_YET = "ContinuousBackupsUnavailableException"
 
 
@@ -65,18 +68,22 @@ class SetupOptions:
         recovery: Point-in-time recovery. False leaves it as it is.
         tags: Tags to set; others stay.
         wait: Whether to wait until table and index are active. If not, what can't be set before is left out.
+        add_index: Whether to add the index to a table that is there without it. DynamoDB builds it from the items that
+            are there, and bills a write for each row; the table stays in use meanwhile.
     """
 
     ttl: bool | None = None
     recovery: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
     wait: bool = True
+    add_index: bool = False
 
     def __post_init__(self) -> None:
         if self.ttl is not None:
             check_flag("ttl", self.ttl)
         check_flag("recovery", self.recovery)
         check_flag("wait", self.wait)
+        check_flag("add_index", self.add_index)
         for value in check_mapping("tags", self.tags, "a dict of texts").values():
             check_words("tags", value)
 
@@ -88,7 +95,7 @@ class SetUp:
     Args:
         created: Whether the table was created now.
         active: Whether table and index can be used.
-        changed: What was turned on or set: "ttl", "pitr", "tags".
+        changed: What was added, turned on or set: "index", "ttl", "pitr", "tags".
         pending: What can't be turned on before the table is active, in the same words.
     """
 
@@ -168,7 +175,7 @@ def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wante
     options = wanted if wanted is not None else SetupOptions()
     if not isinstance(options, SetupOptions):
         raise ValueError(f"wanted is a SetupOptions; got a {type(options).__name__}")
-    created = _created(table, options)
+    created, changed = _created(table, options)
     description = _wait_until_active(table, sleep) if options.wait else administration.describe(table) or {}
     if description:
         _check(table, description)
@@ -176,8 +183,9 @@ def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wante
     asked = {"ttl": ttl, "pitr": options.recovery, "tags": bool(options.tags) and not created}
     names = [name for name, is_asked in asked.items() if is_asked]
     if not is_active(description):
-        return SetUp(created, False, pending=tuple(names))
-    return SetUp(created, True, tuple(name for name in names if _turned_on(table, name, description, options, sleep)))
+        return SetUp(created, False, changed, pending=tuple(names))
+    turned_on = [name for name in names if _turned_on(table, name, description, options, sleep)]
+    return SetUp(created, True, (*changed, *turned_on))
 
 
 def is_active(description: Mapping[str, Any]) -> bool:
@@ -203,7 +211,7 @@ def differences(description: Mapping[str, Any]) -> list[str]:
     indexes = _indexes(description)
     if INDEX not in indexes:
         others = f" (it has {', '.join(sorted(indexes))})" if indexes else ""
-        return [*problems, f"it has no index {INDEX}{others}"]
+        return [*problems, f"{_NO_INDEX}{others}"]
     key, expected_key = _in_words(indexes[INDEX]["KeySchema"]), _in_words(_key_schema(SK, _CREATED_AT))
     problems += [f"the key of {INDEX} is {key}, and must be {expected_key}"] if key != expected_key else []
     projection = indexes[INDEX]["Projection"]["ProjectionType"]
@@ -230,22 +238,39 @@ def _statement(sid: str, service: str, actions: Sequence[str], resource: str) ->
     return {"Sid": sid, "Effect": "Allow", "Action": [f"{service}:{one}" for one in actions], "Resource": resource}
 
 
-def _created(table: Table, options: SetupOptions) -> bool:
-    """Create the table, or check the one that is there; gives whether it was created."""
+def _created(table: Table, options: SetupOptions) -> tuple[bool, tuple[str, ...]]:
+    """Create the table, or check the one that is there; gives whether it was created, and what was changed."""
     description = administration.describe(table)
-    if description is not None:
-        _check(table, description)
-        return False
-    tags = {"Tags": tag_list(options.tags)} if options.tags else {}
-    administration.create(table, {**table_definition(table.name), **tags})
-    return True
+    if description is None:
+        tags = {"Tags": tag_list(options.tags)} if options.tags else {}
+        administration.create(table, {**table_definition(table.name), **tags})
+        return True, ()
+    if options.add_index and INDEX not in _indexes(description):
+        _check(table, description, but_index=True)
+        _add_index(table, description)
+        return False, ("index",)
+    _check(table, description)
+    return False, ()
 
 
-def _check(table: Table, description: Mapping[str, Any]) -> None:
-    problems = differences(description)
+def _add_index(table: Table, description: Mapping[str, Any]) -> None:
+    """Add the index, with the table's own capacity where that is provisioned."""
+    definition = table_definition(table.name)
+    (index,) = definition["GlobalSecondaryIndexes"]
+    if description.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED") == "PROVISIONED":
+        units = description["ProvisionedThroughput"]
+        index["ProvisionedThroughput"] = {name: units[name] for name in ("ReadCapacityUnits", "WriteCapacityUnits")}
+    keys = [one for one in definition["AttributeDefinitions"] if one["AttributeName"] in (SK, _CREATED_AT)]
+    administration.add_index(table, keys, index)
+
+
+def _check(table: Table, description: Mapping[str, Any], *, but_index: bool = False) -> None:
+    problems = [one for one in differences(description) if not (but_index and one.startswith(_NO_INDEX))]
     if problems:
+        is_the_index = all(one.startswith(_NO_INDEX) for one in problems)
+        remedy = _ADD_INDEX if is_the_index else "Use another name, or change the table"
         raise TableMismatchError(
-            f"the table '{table.name}' exists, but {'; '.join(problems)}. Use another name, or change the table",
+            f"the table '{table.name}' exists, but {'; '.join(problems)}. {remedy}",
             operation="DescribeTable",
             table=table.name,
         )

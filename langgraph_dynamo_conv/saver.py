@@ -24,12 +24,12 @@ from langgraph_dynamo_conv import provision
 from langgraph_dynamo_conv._calls import graph
 from langgraph_dynamo_conv._calls.config import Target, config_for, user_of
 from langgraph_dynamo_conv._calls.runtime import Options, Runtime, Shared, checked_serde, table_of
-from langgraph_dynamo_conv._calls.titles import TitleFunction
 from langgraph_dynamo_conv._format.keys import Scope, check_text, check_thread_id, check_user_id
 from langgraph_dynamo_conv._format.limits import BUCKET_BYTES
 from langgraph_dynamo_conv._state.versions import next_version
 from langgraph_dynamo_conv._storage.bucket import bucket_of
 from langgraph_dynamo_conv.conversations._api import Conversations
+from langgraph_dynamo_conv.conversations._records import TitleFunction, of_stored
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -59,8 +59,8 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         encrypt_transcript: Whether title and messages of the row are encrypted too where `serde` encrypts.
         accept_plaintext: With an `EncryptedSerializer`, also read what is not encrypted: for a table from before there
             was one. All that is written is encrypted. Whoever can write to the table can then forge state and messages.
-        title: Makes a conversation's title from its first exchange, given as messages in the table's documented form;
-            called in a thread of the saver's after the answer is stored. If it fails, the first message's title stays.
+        title: Makes a conversation's title from the messages of its first exchange; called in a thread of the saver's
+            after the answer is stored. If it fails, the first message's title stays.
         row_bytes: The most bytes of messages that a row holds, at least 512, whoever began it. If None, a row is whole
             up to 16 KB, and one that another program began up to 300 KB; above that it holds the newest exchange.
         cache_bytes: Memory for what was last seen of each conversation; 0 to read everything every time.
@@ -106,23 +106,22 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         super().__init__(serde=checked_serde(serde))
         if default_user_id is not None:
             check_user_id(default_user_id)
-        of_rows = messages_channel, transcript, encrypt_transcript, title, row_bytes
+        of_rows = messages_channel, transcript, encrypt_transcript, of_stored(title), row_bytes
         options = Options(*of_rows, cache_bytes, ttl, clock, accept_plaintext)
         table = table_of(table_name, client, region_name, endpoint_url, consistent=consistent)
         self._default_user_id = default_user_id
         bucket = bucket_of(client, region_name, s3_bucket, s3_prefix, s3_threshold_bytes, s3_client)
         self._first_runtime = Runtime(Shared(table, options, bucket), self.serde)
 
-    def setup(self, *, ttl: bool | None = None) -> provision.SetUp:
-        """Create the table and its index if they are missing, and wait until both are active. Can be repeated.
+    def setup(self, *, ttl: bool | None = None, add_index: bool = False) -> provision.SetUp:
+        """Create the table if it is missing, and wait until it and its index are active. Can be repeated.
 
-        Needs the actions CreateTable, DescribeTable, DescribeTimeToLive and UpdateTimeToLive, which a runtime role
-        should not have.
+        For deployment: the actions that it needs (docs/table.md) are none that a runtime role should have.
 
         Args:
-            ttl: Whether to turn on time-to-live on `expires_at`. None: on a table that is made now. A table that is
-                there is left as it is unless this is True: DynamoDB would delete its items by an `expires_at` that
-                they have for other reasons.
+            ttl: Whether to turn on time-to-live on `expires_at`. None: on a table that is made now. One that is there
+                is left as it is unless this is True: DynamoDB deletes by any `expires_at` that its items have.
+            add_index: Whether to add the index to a table that is there without it: a write for each row is billed.
 
         Returns:
             What was done: whether the table was `created`, and what was `changed`.
@@ -130,8 +129,9 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         Raises:
             TableMismatchError: A table of that name has other keys or no such index, or, with `ttl`, expires its items
                 by another attribute; the message says what differs.
+            IndexNotReadyError: Table or index did not become active in 10 minutes: repeat it later.
         """
-        return provision.setup_table(self._runtime.table, wanted=provision.SetupOptions(ttl=ttl))
+        return provision.setup_table(self._runtime.table, wanted=provision.SetupOptions(ttl, add_index=add_index))
 
     @property
     def conversations(self) -> Conversations:

@@ -46,7 +46,7 @@ OPTIONAL_PACKAGES: set[str] = set()
 """Top-level packages of optional extras: a function may import these."""
 
 PUBLIC = {"conversations", "migration", "cli"}
-ALLOWED = {"saver": {"conversations._api"}, "cli.sources": {"migration._source"}}
+ALLOWED = {"saver": {"conversations._api", "conversations._records"}, "cli.sources": {"migration._source"}}
 """Private modules of a public room that another one may import."""
 
 MAX_FILES = 11

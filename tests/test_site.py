@@ -142,6 +142,8 @@ def test_the_reference_has_every_public_name(site: Path) -> None:
     names |= {f"{langgraph_dynamo_conv.saver.__name__}.DynamoDBConversationSaver"}
     methods = [name for name in vars(langgraph_dynamo_conv.DynamoDBConversationSaver) if not name.startswith("_")]
     names |= {f"{langgraph_dynamo_conv.saver.__name__}.DynamoDBConversationSaver.{name}" for name in methods}
+    calls = [name for name in dir(conversations.Conversations) if not name.startswith("_")]
+    names |= {f"{conversations.__name__}.Conversations.{name}" for name in calls}
 
     assert names - anchors == set()
 

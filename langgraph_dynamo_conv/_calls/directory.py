@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from langgraph_dynamo_conv._format.items import key_of
-from langgraph_dynamo_conv._format.keys import PK, SK, Scope, after_prefix, check_thread_id, is_conversation, parse_sk
+from langgraph_dynamo_conv._format.keys import (
+    PK,
+    SK,
+    Scope,
+    after_prefix,
+    check_thread_id,
+    check_user_id,
+    is_conversation,
+    parse_sk,
+)
 from langgraph_dynamo_conv._rows.row import Row
 from langgraph_dynamo_conv._rows.rows import Rows
 from langgraph_dynamo_conv._storage.table import Table
@@ -13,6 +23,18 @@ from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
 _FIRST, _LAST = "\x01", "\U0010ffff"
 """Bounds of all sort keys."""
+
+
+class Owned(NamedTuple):
+    """A conversation that there is.
+
+    Args:
+        scope: Conversation and user; the row is known (`Rows.known`).
+        may_have_state: Whether there may be checkpoints; if not, there was none when the row was read.
+    """
+
+    scope: Scope
+    may_have_state: bool
 
 
 class Directory:
@@ -55,10 +77,37 @@ class Directory:
         conversation_id = check_thread_id(conversation_id)
         users = self.users_of(conversation_id)
         if len(users) > 1:
-            raise ValueError("several users have a conversation of this id: say which with user_id")
+            raise self._shared()
         if not users:
             raise self.not_found(Scope(conversation_id, ""))
         return Scope(conversation_id, users[0])
+
+    def owned(self, conversation_id: str, user_id: str | None) -> Owned:
+        """A conversation that a user has; if None, the one user who has a row in it. Raises as `scope_of` and `row` do.
+
+        Cost: one Query of two items; without a user one more of one item, unless the row is all that there is. Three
+        more requests where another user's id begins with the user's.
+        """
+        thread_id = check_thread_id(conversation_id)
+        first = _FIRST if user_id is None else check_user_id(user_id)
+        pages = self._table.query(thread_id, first=first, last=_LAST, page_items=2)
+        items = next(pages, [])
+        keys = [key_of(item).sk for item in items]
+        owner = keys[0] if keys else ""
+        is_beside = len(keys) > 1 and not keys[1].startswith(f"{owner}#")
+        if user_id is None and (parse_sk(owner).kind != "row" or is_beside):
+            scope = self.scope_of(thread_id, None)
+            self.row(scope)
+            return Owned(scope, True)
+        if not keys or user_id not in (None, owner):
+            raise self.not_found(Scope(thread_id, user_id or ""))
+        if user_id is None and len(keys) > 1 and self._first_key(thread_id, after_prefix(f"{owner}#"), _LAST):
+            raise self._shared()
+        scope = Scope(thread_id, owner)
+        self._rows.note(scope, items[0])
+        if self._rows.known(scope) is None:
+            self.row(scope)
+        return Owned(scope, is_beside or (len(keys) > 1 and keys[1] < after_prefix(scope.namespace().prefix("c"))))
 
     def newest(self, user_id: str) -> Scope:
         """The user's newest conversation. Raises `ConversationNotFoundError`."""
@@ -85,6 +134,9 @@ class Directory:
             table=self._table.name,
             key=str(scope.row()),
         )
+
+    def _shared(self) -> ValueError:
+        return ValueError("several users have a conversation of this id: say which with user_id")
 
     def users_of(self, thread_id: str) -> list[str]:
         """The users who have a row in a conversation: almost always one. Cost: three Queries of an item at most."""

@@ -28,7 +28,7 @@ from langgraph_dynamo_conv._calls import runs
 from langgraph_dynamo_conv._calls.arrivals import Arrivals, Place
 from langgraph_dynamo_conv._calls.directory import Directory
 from langgraph_dynamo_conv._calls.runs import Runs
-from langgraph_dynamo_conv._calls.titles import TitleFunction, Titler
+from langgraph_dynamo_conv._calls.titles import StoredTitleFunction, Titler
 from langgraph_dynamo_conv._checkpoints import blobs, ended
 from langgraph_dynamo_conv._checkpoints.blobs import Blobs, KnownBlobs
 from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
@@ -128,7 +128,7 @@ class Options:
     messages_channel: str = "messages"
     transcript: bool = True
     encrypt_transcript: bool = True
-    title: TitleFunction | None = None
+    title: StoredTitleFunction | None = None
     row_bytes: int | None = None
     cache_bytes: int = 64 * 1024 * 1024
     ttl: timedelta | None = None

@@ -13,8 +13,8 @@ from langgraph_dynamo_conv._transcript.fitting import title_of
 from langgraph_dynamo_conv._transcript.folding import Message
 from langgraph_dynamo_conv._transcript.langchain import speaker_of
 
-TitleFunction = Callable[[list[Message]], str]
-"""Gives a title for the first exchange of a conversation: its messages, in the table's documented form."""
+StoredTitleFunction = Callable[[list[Message]], str]
+"""Gives a title for the first exchange of a conversation: its messages, as they are stored."""
 
 _logger = logging.getLogger("langgraph_dynamo_conv")
 
@@ -29,7 +29,7 @@ class Titler:
     """
 
     def __init__(
-        self, rows: Rows, function: TitleFunction | None, submit: Callable[[Callable[[], object]], None]
+        self, rows: Rows, function: StoredTitleFunction | None, submit: Callable[[Callable[[], object]], None]
     ) -> None:
         self._rows = rows
         self._function = function

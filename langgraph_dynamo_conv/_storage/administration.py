@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -24,6 +24,19 @@ def create(table: Table, definition: Mapping[str, Any]) -> None:
     """Send CreateTable with these arguments; a table that somebody else creates at the same time is as good."""
     with suppress(TableExists):
         table.send("create_table", **{name: value for name, value in definition.items() if name != "TableName"})
+
+
+def add_index(table: Table, attributes: Sequence[Mapping[str, str]], index: Mapping[str, Any]) -> None:
+    """Let DynamoDB build an index; one that somebody else adds at the same time is as good.
+
+    Args:
+        table: The table.
+        attributes: Definitions of the index's keys, as CreateTable takes them.
+        index: What the index is like, as CreateTable takes it.
+    """
+    with suppress(TableExists):  # what UpdateTable says of a table that is being changed
+        changes = [{"Create": dict(index)}]
+        table.send("update_table", AttributeDefinitions=list(attributes), GlobalSecondaryIndexUpdates=changes)
 
 
 def ttl_attribute(table: Table) -> str | None:

@@ -22,12 +22,11 @@ from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.cli.aws import client_of
-from langgraph_dynamo_conv.cli.output import Exit, Output, fail
+from langgraph_dynamo_conv.cli.options import CommandWithShortHelp, SharedOptions, in_one_line
+from langgraph_dynamo_conv.cli.output import PROGRAM, Exit, Output, closed, fail
 from langgraph_dynamo_conv.conversations import Conversation, Conversations
 from langgraph_dynamo_conv.errors import DynamoConvError
 from langgraph_dynamo_conv.saver import DynamoDBConversationSaver
-
-PROGRAM = "langgraph-dynamo-conv"
 
 ConversationArgument = Annotated[
     str, typer.Argument(metavar="CONVERSATION", help="The conversation's id (LangGraph's thread_id).")
@@ -37,55 +36,6 @@ UserOption = Annotated[
     typer.Option("--user", "-u", help="The conversation's owner. If not given, the one user who has it is looked up."),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before doing it.")]
-
-
-def _shared(*names: str, **settings: Any) -> Any:
-    return typer.Option(*names, rich_help_panel="Table and output", **settings)
-
-
-@dataclass(frozen=True)
-class SharedOptions:
-    """The options of every command: where the table is, and how to print. The environment can give most of them."""
-
-    table: Annotated[str | None, _shared("--table", "-t", envvar="DYNAMODB_TABLE_NAME", help="The table's name.")] = (
-        None
-    )
-    region: Annotated[
-        str | None, _shared("--region", envvar=["AWS_REGION", "AWS_DEFAULT_REGION"], help="The AWS region.")
-    ] = None
-    endpoint_url: Annotated[
-        str | None,
-        _shared(
-            "--endpoint-url",
-            envvar="AWS_ENDPOINT_URL_DYNAMODB",
-            help="Another endpoint than AWS's, such as DynamoDB Local's.",
-        ),
-    ] = None
-    profile: Annotated[
-        str | None, _shared("--profile", envvar="AWS_PROFILE", help="A profile of your AWS configuration.")
-    ] = None
-    serde: Annotated[
-        str | None,
-        _shared(
-            "--serde",
-            envvar="LANGGRAPH_DYNAMO_CONV_SERDE",
-            metavar="MODULE:OBJECT",
-            help="The savers' serializer, or a function that makes it; needed where data is encrypted.",
-        ),
-    ] = None
-    s3_bucket: Annotated[
-        str | None,
-        _shared(
-            "--s3-bucket",
-            envvar="LANGGRAPH_DYNAMO_CONV_S3_BUCKET",
-            help="The savers' bucket, if they keep large values in S3.",
-        ),
-    ] = None
-    s3_prefix: Annotated[
-        str,
-        _shared("--s3-prefix", envvar="LANGGRAPH_DYNAMO_CONV_S3_PREFIX", help="The savers' prefix in that bucket."),
-    ] = ""
-    as_json: Annotated[bool, _shared("--json", help="Print JSON.")] = False
 
 
 class Run:
@@ -210,10 +160,12 @@ class Command:
             shared = SharedOptions(**{one.name: options.pop(one.name) for one in fields(SharedOptions)})
             run_once(Run(shared), lambda one: self.function(one, **options))
 
-        run.__doc__ = self.function.__doc__
+        paragraphs = inspect.cleandoc(self.function.__doc__ or "").split("\n\n")
+        run.__doc__ = "\n\n".join(" ".join(one.split()) for one in paragraphs)  # the terminal breaks lines
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {one.name: one.annotation for one in parameters}
-        app.command(self.name, epilog=f"Examples:\n\n{examples}")(run)
+        every = f"Every command takes {in_one_line()}; [bold]{PROGRAM} --help[/bold] describes these."
+        app.command(self.name, cls=CommandWithShortHelp, epilog=f"Examples:\n\n{examples}\n\n{every}")(run)
 
     def _own_parameters(self) -> list[inspect.Parameter]:
         _, *own = inspect.signature(self.function, eval_str=True).parameters.values()
@@ -231,6 +183,8 @@ def run_once(run: Run, work: Callable[[Run], None]) -> None:
         work(run)
     except (DynamoConvError, ValueError) as error:
         raise typer.Exit(fail(error, as_json=run.out.as_json)) from error
+    except BrokenPipeError:
+        raise typer.Exit(closed()) from None
     finally:
         run.close()
 

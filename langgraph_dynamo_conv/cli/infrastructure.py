@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from langgraph_dynamo_conv.cli.rendering import template
+from langgraph_dynamo_conv.cli.views.rendering import template
 from langgraph_dynamo_conv.provision import iam_policy
 
 _ANY_TABLE = "arn:aws:dynamodb:region:account:table/name"
@@ -20,7 +20,7 @@ class TemplateOptions:
     """What a template is made for.
 
     Args:
-        table_name: The table.
+        table_name: The table; None for a template that must be given its name.
         ttl: Time-to-live on `expires_at`.
         recovery: Point-in-time recovery.
         tags: Tags of the table.
@@ -28,7 +28,7 @@ class TemplateOptions:
         s3_prefix: The savers' prefix in it.
     """
 
-    table_name: str
+    table_name: str | None = None
     ttl: bool = True
     recovery: bool = True
     tags: Mapping[str, str] = field(default_factory=dict)

@@ -7,6 +7,7 @@ nothing that the table holds reaches a terminal raw. A test looks for others tha
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from langgraph_dynamo_conv._visible import escaped, one_line, visible, written_o
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+PROGRAM = "langgraph-dynamo-conv"
 
 _PIPE_WIDTH = 10_000
 """Columns where the output is no terminal, so that nothing is wrapped or cut."""
@@ -50,6 +53,8 @@ class Exit(IntEnum):
     """Any other refusal."""
     INTERRUPTED = 130
     """Ctrl-C."""
+    CLOSED = 141
+    """Whoever read the output has gone, such as `head`."""
 
 
 _CODES: dict[type[errors.DynamoConvError], Exit] = {
@@ -88,10 +93,24 @@ class Shown(Text):
 
 
 @dataclass(frozen=True)
+class Entry:
+    """One of a list, for a terminal that is too narrow for a table: a line that is cut at its end, and one below it."""
+
+    title: Text
+    details: Text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        title = self.title.copy()
+        title.truncate(options.max_width, overflow="ellipsis")
+        yield title
+        yield Indented(self.details)
+
+
+@dataclass(frozen=True)
 class Indented:
     """Text whose lines are all indented, also those that the terminal's width breaks."""
 
-    text: Shown
+    text: Text
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         for line in self.text.wrap(console, max(options.max_width - _INDENT, 1)):
@@ -184,7 +203,12 @@ def fail(error: Exception, *, as_json: bool, code: int | None = None) -> int:
     return int(code)
 
 
-def table_of(columns: Sequence[str], rows: Iterable[Sequence[str | Shown]], *, whole: Sequence[str] = ()) -> Table:
+def table_of(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str | Shown]],
+    *,
+    whole: Sequence[str] = (),
+) -> Table:
     """A table of text cells.
 
     Args:
@@ -202,10 +226,26 @@ def table_of(columns: Sequence[str], rows: Iterable[Sequence[str | Shown]], *, w
     return table
 
 
+def print_help(part: RenderableType) -> None:
+    """Print a part of the help, as wide as the others."""
+    Console(markup=False, highlight=False, emoji=False).print(part)
+
+
 def console_of(file: TextIO) -> Console:
     """The console of a file; it reads no markup."""
     width = None if file.isatty() else _PIPE_WIDTH
-    return Console(file=file, width=width, markup=False, highlight=False, emoji=False)
+    return _Console(file=file, width=width, markup=False, highlight=False, emoji=False)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def closed() -> Exit:
+    """What a command ends with whose reader has gone; what is still to be written at exit fails quietly."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.CLOSED
 
 
 def _write(file: TextIO, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +13,9 @@ from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._format.attributes import clean_text
 from langgraph_dynamo_conv._format.keys import Scope, check_text
 from langgraph_dynamo_conv._rows.row import Row, RowUpdate
+from langgraph_dynamo_conv._transcript.folding import Message
 from langgraph_dynamo_conv._transcript.ids import digest_of
-from langgraph_dynamo_conv.conversations._records import Erasure, stored_message
+from langgraph_dynamo_conv.conversations._records import Erasure, Role, stored_message
 from langgraph_dynamo_conv.errors import ConflictError
 
 
@@ -59,28 +61,43 @@ def delete_user(runtime: Runtime, user_id: str, *, scan: bool) -> tuple[int, int
 def add_message(
     runtime: Runtime,
     conversation_id: str,
-    said: tuple[str, str, Sequence[Mapping[str, Any]] | None],
+    said: tuple[Role, str, Sequence[Mapping[str, Any]] | None],
     user_id: str | None,
     message_id: str | None,
 ) -> None:
     """See `Conversations.add_message`; `said` is role, content and tool calls."""
     message = stored_message(*said, runtime.rows.now())
     named = check_text("message_id", str(uuid.uuid4()) if message_id is None else message_id)
-    scope = runtime.directory.scope_of(conversation_id, user_id)
-    runtime.directory.row(scope)
     message["ids"] = digest_of(named)
+    scope, may_have_state = runtime.directory.owned(conversation_id, user_id)
+    if not may_have_state:
+        with suppress(_OvertakenError):  # a run may have begun
+            _add_to_row(runtime, scope, message, is_first=True)
+            return
     stored = adoption.append(runtime, scope, message)
     if stored is not None:
         runtime.row_updater.apply(scope, stored, None)
-        return
-    update = RowUpdate([], None, None, message["timestamp"], added=[message])
+    else:
+        _add_to_row(runtime, scope, message)
 
-    def of(row: Row | None) -> RowUpdate:
+
+class _OvertakenError(Exception):
+    """Another writer has changed the row since it was read."""
+
+
+def _add_to_row(runtime: Runtime, scope: Scope, message: Message, *, is_first: bool = False) -> None:
+    """Add a message to a conversation without a state; with `is_first`, raise where the row has changed since."""
+
+    def update(row: Row | None) -> RowUpdate:
         if row is None:
             raise runtime.directory.not_found(scope)
-        return update
+        return RowUpdate([], None, None, message["timestamp"], added=[message])
 
-    runtime.rows.apply(scope, of)
+    def overtaken() -> None:
+        if is_first:
+            raise _OvertakenError
+
+    runtime.rows.apply(scope, update, overtaken)
 
 
 def erase(

@@ -6,17 +6,20 @@ by creation time and sorted here, in windows of `SORTED_AT_MOST`, one after the 
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from itertools import islice
 from typing import Any, NamedTuple
 
 from langgraph_dynamo_conv._arguments import check_count, check_flag, check_words, shown
 from langgraph_dynamo_conv._format.items import AttributeMap
 from langgraph_dynamo_conv._format.keys import PK, SK
-from langgraph_dynamo_conv._rows.row import STATUSES, Row, live
+from langgraph_dynamo_conv._rows.row import STATUSES, Row, iso, live
 from langgraph_dynamo_conv._storage.table import Table
-from langgraph_dynamo_conv.conversations._arguments import from_cursor, time_in_utc, to_cursor
 from langgraph_dynamo_conv.conversations._records import ConversationPage, ConversationSummary
 
 MOST_LISTED = 1000
@@ -28,6 +31,9 @@ _LONGEST_TIME = 1024
 
 _LONGEST_ID = 2048
 """Characters of an id, whoever made it. Developer Guide, "Quotas": a partition key has at most 2048 bytes."""
+
+_LONGEST_CURSOR = 4096
+_YEAR_OR_MONTH = re.compile(r"\d{4}(-\d\d)?")
 
 Read = Callable[[AttributeMap], Row]
 """Gives the record of a row that was read."""
@@ -224,3 +230,32 @@ def _place(at: object, thread_id: object) -> _Place:
     if not isinstance(thread_id, str) or not 0 < len(thread_id.encode()) <= _LONGEST_ID:
         raise ValueError("it names no conversation")
     return _Place(at, thread_id)
+
+
+def time_in_utc(name: str, value: object) -> str:
+    """A time as rows hold it, from a year, month, day or more. One without an offset is UTC."""
+    try:
+        if not isinstance(value, str):
+            raise ValueError("it is no text")
+        whole = value + "0000-01-01"[len(value) :] if _YEAR_OR_MONTH.fullmatch(value) else value
+        time = datetime.fromisoformat(whole.replace("Z", "+00:00"))
+        return iso((time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp())
+    except (ValueError, OverflowError, OSError):
+        raise ValueError(
+            f"{name} is a time in ISO 8601, such as '2026-01-31' or '2026-01-31T09:00:00Z'; got {shown(value)}"
+        ) from None
+
+
+def to_cursor(position: Any) -> str:
+    """A cursor that says where a page ended."""
+    return base64.urlsafe_b64encode(json.dumps(position, separators=(",", ":")).encode()).decode()
+
+
+def from_cursor(cursor: object) -> Any:
+    """What a cursor says. Raises `ValueError` if it is broken."""
+    if not isinstance(cursor, str) or len(cursor) > _LONGEST_CURSOR:
+        raise ValueError("it is no text, or longer than any")
+    try:
+        return json.loads(base64.urlsafe_b64decode(cursor))
+    except RecursionError:
+        raise ValueError("it is nested deeper than any") from None

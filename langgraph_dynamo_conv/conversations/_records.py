@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any, Literal, cast, get_args, overload
 
 from langgraph_dynamo_conv._arguments import check_choice
 from langgraph_dynamo_conv._format.attributes import clean_text, plain, storable
 from langgraph_dynamo_conv._rows.reading import time_of
 from langgraph_dynamo_conv._rows.row import Row
 from langgraph_dynamo_conv._transcript.folding import Message as StoredMessage
-from langgraph_dynamo_conv._transcript.langchain import calls_of, meaning_of
+from langgraph_dynamo_conv._transcript.langchain import calls_of, meaning_of, public_ids
 
-_ROLES = ("user", "assistant", "system")
+Role = Literal["user", "assistant", "system"]
+"""Who says a message."""
+
+OrderBy = Literal["created_at", "updated_at"]
+"""What a list is sorted by."""
+
+TitleFunction = Callable[[list["Message"]], str]
+"""Gives a title for the first exchange of a conversation."""
+
+ExportFormat = Literal["jsonl", "json", "markdown"]
+"""The form of an export: a conversation a line, one array, or text to read."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ class Message:
             answer keeps it while its tool calls and its text come.
     """
 
-    role: str
+    role: Role
     content: str
     timestamp: str
     tool_calls: tuple[ToolCall, ...] = ()
@@ -73,7 +83,7 @@ class Message:
     def _of(cls, stored: Mapping[str, Any], id: str) -> Message:
         role, content, _ = meaning_of(stored)
         calls = tuple(map(ToolCall._of, calls_of(stored)))
-        return cls(role, content, time_of(stored.get("timestamp")), calls, id)
+        return cls(cast("Role", role), content, time_of(stored.get("timestamp")), calls, id)
 
     def to_dict(self) -> dict[str, Any]:
         """As in the table, and the `id`."""
@@ -205,6 +215,17 @@ def checked_content(content: object) -> str:
     return clean_text(content)
 
 
+def of_stored(title: TitleFunction | None) -> Callable[[list[StoredMessage]], str] | None:
+    """A function that makes titles, for messages as they are stored."""
+    if title is None or not callable(title):
+        return title  # what can't be called is refused with the other options
+
+    def of(stored: list[StoredMessage]) -> str:
+        return title(list(map(Message._of, stored, public_ids(stored))))
+
+    return of
+
+
 def summary_of(row: Row) -> dict[str, Any]:
     """A row's fields, by the names of `ConversationSummary`."""
     return {
@@ -221,14 +242,14 @@ def summary_of(row: Row) -> dict[str, Any]:
 
 
 def stored_message(
-    role: str, content: str, tool_calls: Sequence[Mapping[str, Any]] | None, timestamp: str
+    role: Role, content: str, tool_calls: Sequence[Mapping[str, Any]] | None, timestamp: str
 ) -> StoredMessage:
     """A message from outside, in the table's documented form.
 
     Raises:
         ValueError: A role, content or tool call of another shape.
     """
-    check_choice("role", role, _ROLES)
+    check_choice("role", role, get_args(Role))
     message: StoredMessage = {"role": role, "content": checked_content(content), "timestamp": timestamp}
     if tool_calls is not None and not (isinstance(tool_calls, (list, tuple)) and all(map(_is_tool_call, tool_calls))):
         raise ValueError("tool_calls is a list, and each tool call is {'tool': str, 'args': dict, 'result': any}")

@@ -11,8 +11,7 @@ from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._rows.row import Row, Transcript
 from langgraph_dynamo_conv._transcript.langchain import has_ids, public_ids
 from langgraph_dynamo_conv.conversations import _listing
-from langgraph_dynamo_conv.conversations._arguments import from_cursor, to_cursor
-from langgraph_dynamo_conv.conversations._listing import ConversationQuery
+from langgraph_dynamo_conv.conversations._listing import ConversationQuery, from_cursor, to_cursor
 from langgraph_dynamo_conv.conversations._records import Conversation, Message, summary_of
 from langgraph_dynamo_conv.errors import ConversationNotFoundError, CorruptDataError
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, get_args
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
-from langgraph_dynamo_conv.cli import GROUPS
-from langgraph_dynamo_conv.cli.app import Command, SharedOptions
+from langgraph_dynamo_conv.cli import COMMANDS as NAMES
+from langgraph_dynamo_conv.cli import command_named
+from langgraph_dynamo_conv.cli.app import Command
+from langgraph_dynamo_conv.cli.options import SharedOptions
 from langgraph_dynamo_conv.cli.output import Exit
 from tests.memory_engine import client as memory
 
@@ -82,7 +84,7 @@ GIVEN: dict[str, list[str]] = {
 OTHER = InMemorySaver()
 """A saver to migrate from, that needs no request."""
 
-COMMANDS = {one.name: one for group in GROUPS for one in vars(group).values() if isinstance(one, Command)}
+COMMANDS = {name: command_named(name) for name in NAMES}
 
 
 def options_of(command: Command) -> dict[str, Any]:

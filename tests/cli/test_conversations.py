@@ -84,7 +84,9 @@ def test_a_user_without_conversations_has_an_empty_list(cli: Cli) -> None:
     ended = cli("list", "nobody")
 
     assert (ended.code, ended.out) == (0, "")
-    assert ended.error == "nobody has no such conversation"
+    assert ended.error == "no conversation of nobody: check the name, which is compared exactly, and --table"
+    filtered = cli("list", "nobody", "--title", "x").error
+    assert filtered == "no conversation of nobody passes these filters: leave out the filters to see all"
 
 
 def test_hostile_titles_reach_the_terminal_written_out(cli: Cli, saver: DynamoDBConversationSaver) -> None:

@@ -118,7 +118,7 @@ def command_line() -> Any:
 @pytest.fixture(autouse=True)
 def short_work(monkeypatch: pytest.MonkeyPatch, command_line: Any) -> None:
     """What takes longer than most commands, is made once for all of them; and nobody answers a question."""
-    monkeypatch.setattr("langgraph_dynamo_conv.cli.app_of", lambda: command_line)
+    monkeypatch.setattr("langgraph_dynamo_conv.cli.app_of", lambda *_: command_line)
     monkeypatch.setattr("langgraph_dynamo_conv.cli.app.client_of", cache(client_of))
     monkeypatch.setattr("sys.stdin", io.StringIO())
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import os
 import pty
 import re
@@ -9,18 +11,18 @@ import runpy
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import langgraph_dynamo_conv
-from langgraph_dynamo_conv.cli import app_of
+from langgraph_dynamo_conv.cli import COMMANDS, command_named
+from langgraph_dynamo_conv.cli.app import Command
 from langgraph_dynamo_conv.cli.output import Exit
 from tests.cli.chats import HOSTILE, chat, id_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from langgraph_dynamo_conv import DynamoDBConversationSaver
     from tests.cli.conftest import Cli
     from tests.engines import Engine
@@ -30,7 +32,7 @@ pytestmark = pytest.mark.engine("dynamodb-local")
 
 MODULE = [sys.executable, "-m", "langgraph_dynamo_conv"]
 PROGRAM = [os.path.join(os.path.dirname(sys.executable), "langgraph-dynamo-conv")]  # noqa: PTH118,PTH120 - as given
-COMMANDS = sorted(command.name or "" for command in app_of().registered_commands)
+COMMANDS_FOLDER = Path(langgraph_dynamo_conv.__file__).parent / "cli" / "commands"
 each_command = pytest.mark.parametrize("command", COMMANDS)
 
 on_dynamodb_local = pytest.mark.engine("dynamodb-local")
@@ -40,6 +42,11 @@ on_dynamodb_local = pytest.mark.engine("dynamodb-local")
 def environment(engine: Engine, table_name: str) -> dict[str, str]:
     """Variables that name the engine's table to another process."""
     return {**os.environ, "DYNAMODB_TABLE_NAME": table_name, "AWS_ENDPOINT_URL_DYNAMODB": str(engine.endpoint_url)}
+
+
+def commands_of(room: str) -> list[Command]:
+    module = importlib.import_module(f"langgraph_dynamo_conv.cli.commands.{room}")
+    return [one for one in vars(module).values() if isinstance(one, Command)]
 
 
 def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
@@ -102,6 +109,22 @@ def test_a_real_terminal_gets_nothing_but_colours(
     assert {char for char in plain if not char.isprintable()} == {"\n"}
 
 
+@on_dynamodb_local
+@pytest.mark.parametrize("columns", [80, 109, 110, 160])
+def test_titles_of_a_list_are_readable_at_any_width(
+    columns: int, environment: dict[str, str], saver: DynamoDBConversationSaver
+) -> None:
+    made = saver.conversations.create("alice", title="Which flats in Lisbon have a balcony and a lift, and " + "x" * 99)
+    variables = {**environment, "TERM": "xterm-256color", "COLUMNS": str(columns), "NO_COLOR": "1"}
+
+    text = re.sub(r"\x1b\[[0-9;]*m", "", on_a_terminal([*MODULE, "list", "alice"], variables))
+
+    assert "Which flats in Lisbon have a b" in text
+    assert made.conversation_id in text, "an id is copied: it is never broken"
+    assert "…" in text
+    assert max(map(len, text.splitlines())) <= columns
+
+
 def on_a_terminal(command: list[str], environment: dict[str, str]) -> str:
     """What a process writes to a terminal."""
     ours, theirs = pty.openpty()
@@ -151,12 +174,15 @@ def test_only_a_missing_extra_is_told_so(
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
 
+    monkeypatch.setattr(sys, "argv", ["langgraph-dynamo-conv", "list", "alice"])
+    main = runpy.run_module("langgraph_dynamo_conv.__main__")["main"]
+
     if missing == "typer":
-        assert runpy.run_module("langgraph_dynamo_conv.__main__")["main"]() == 2
+        assert main() == 2
         assert "pip install" in capsys.readouterr().err
     else:
         with pytest.raises(ModuleNotFoundError, match="botocore"):
-            runpy.run_module("langgraph_dynamo_conv.__main__")
+            main()
 
 
 def test_the_module_ends_with_the_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,8 +212,82 @@ def test_the_help_of_a_command_has_examples(terminal: Cli, command: str) -> None
 
     assert ended.code == 0
     assert f"langgraph-dynamo-conv {command}" in ended.out.split("Examples:")[1]
-    assert "DYNAMODB_TABLE_NAME" in ended.out
-    assert "--json" in ended.out
+    assert "Every command takes -t/--table, --region," in ended.out
+    assert "DYNAMODB_TABLE_NAME" not in ended.out, "these options are not to push the command's own off the screen"
+    assert ended == terminal(command, "-h")
+
+
+def test_the_programs_help_describes_the_options_of_every_command(terminal: Cli) -> None:
+    shown = terminal("-h").out
+
+    assert [name for name in SHARED_VARIABLES if f"${name}" not in shown] == []
+
+
+SHARED_VARIABLES = ("DYNAMODB_TABLE_NAME", "AWS_REGION", "AWS_ENDPOINT_URL_DYNAMODB", "LANGGRAPH_DYNAMO_CONV_S3_PREFIX")
+
+
+@each_command
+def test_the_programs_help_says_of_a_command_what_its_own_begins_with(command: str) -> None:
+    first, *_ = inspect.cleandoc(str(command_named(command).function.__doc__)).split("\n\n")
+
+    assert COMMANDS[command][1] == first
+    assert len(first) <= 60, "it is one line of the program's help at 80 columns"
+
+
+def test_the_programs_help_names_every_command() -> None:
+    rooms = {module for module, _ in COMMANDS.values()}
+    found = {command.name for room in rooms for command in commands_of(room)}
+
+    assert found == set(COMMANDS)
+    assert rooms == {path.stem for path in COMMANDS_FOLDER.glob("*.py")} - {"__init__"}
+
+
+@each_command
+def test_no_word_of_a_commands_help_is_broken(command: str, terminal: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = terminal(command, "--help").out
+
+    options = [line for line in shown.splitlines() if line.startswith("│")]
+    assert [line for line in options if line.count("<") != line.replace(">=", "").count(">")] == [], "broken choices"
+    assert [line for line in options if "…" in line] == [], "names that are cut"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"]], ids=["help", "version"])
+def test_help_and_version_wait_for_no_library_of_the_package(words: list[str]) -> None:
+    script = (
+        "import sys; from langgraph_dynamo_conv.__main__ import main; main()\n"
+        "sys.stderr.write(repr({'langgraph', 'langchain_core', 'boto3', 'botocore', 'yaml'} & set(sys.modules)))"
+    )
+
+    assert run([sys.executable, "-c", script, *words]).stderr == "set()"
+
+
+@on_dynamodb_local
+def test_a_closed_pipe_ends_a_command_quietly(environment: dict[str, str], saver: DynamoDBConversationSaver) -> None:
+    conversation = id_of(chat(saver, "alice", *["flats in Lisbon " * 2000] * 8))
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as nobody:  # noqa: PTH123 - a descriptor
+        command = [*MODULE, "export", conversation]
+        ended = subprocess.run(command, env=environment, stdout=nobody, stderr=subprocess.PIPE, timeout=60, check=False)
+
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
+@on_dynamodb_local
+@pytest.mark.parametrize("after", [0.15, 0.5, 1.2])
+def test_ctrl_c_never_shows_a_traceback(environment: dict[str, str], after: float) -> None:
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    command = [*MODULE, "list", "alice"]
+    with subprocess.Popen(command, env=environment, preexec_fn=heed_ctrl_c, **pipes) as process:
+        try:
+            process.wait(after)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+
+    assert "Traceback" not in err
+    assert process.returncode in (0, Exit.INTERRUPTED, -signal.SIGINT), "the last before Python itself heeds it"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -99,6 +99,16 @@ def test_setup_sets_up_a_table_that_is_there(cli: Cli, client: DynamoDBClient, t
     assert ttl["TimeToLiveStatus"] == "DISABLED"
 
 
+@pytest.mark.engine("dynamodb-local", "moto")
+def test_setup_adds_an_index_if_it_is_asked_to(cli: Cli, client: DynamoDBClient, new_name: str) -> None:
+    client.create_table(**wrong_table(new_name))
+
+    refused, ended = cli("setup", "--table", new_name), cli("setup", "--table", new_name, "--add-index")
+
+    assert "--add-index" in refused.error
+    assert ended.out == f"{new_name}: was there, active\nadded: the index user_id-created_at-index\n"
+
+
 def test_setup_refuses_a_table_with_other_keys(cli: Cli, client: DynamoDBClient, new_name: str) -> None:
     client.create_table(**wrong_table(new_name))
 
@@ -295,14 +305,18 @@ def test_setup_and_doctor_work_under_the_policy_that_is_printed_for_them(
     assert {found[check][0] for check in ("table", "keys", "index", "expiry", "recovery")} == {"ok"}
 
 
-@pytest.mark.engine("moto")
-def test_the_policy_names_the_table_its_index_and_objects(cli: Cli, table_name: str) -> None:
+def test_the_policy_names_the_table_its_index_and_objects(
+    cli: Cli, table_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starred = cli("iam-policy").json
+    monkeypatch.setenv("AWS_ACCOUNT_ID", ACCOUNT)
     asked = cli("iam-policy").json
     bucket = ("--s3-bucket", "chat-values", "--s3-prefix", "conversations/")
     elsewhere = cli("iam-policy", "--account", "1" * 12, "--region", "cn-north-1", *bucket).json
 
     arn = f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/{table_name}"
     assert asked == iam_policy(arn)
+    assert starred == iam_policy(arn.replace(ACCOUNT, "*"))
     chinese = f"arn:aws-cn:dynamodb:cn-north-1:{'1' * 12}:table/{table_name}"
     assert elsewhere == iam_policy(chinese, s3_bucket="chat-values", s3_prefix="conversations/")
     assert cli("iam-policy", "--s3-prefix", "a/").code == Exit.USAGE
@@ -310,6 +324,7 @@ def test_the_policy_names_the_table_its_index_and_objects(cli: Cli, table_name: 
 
 def test_templates_are_printed_without_asking_anyone(terminal: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("boto3.session.Session", None)
+    assert terminal("iam-policy", "--table", "chats").json["Statement"]
 
     yaml_text = terminal("cloudformation", "--table", "chats", "--tag", "team=chat").out
     as_json = terminal("cloudformation", "--table", "chats", "--tag", "team=chat", "--json").json

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langgraph_dynamo_conv.cli.aws import client_of, table_arn
+from langgraph_dynamo_conv.cli.aws import table_arn
 from langgraph_dynamo_conv.cli.infrastructure import TemplateOptions, cloudformation, terraform, terraform_json
+from langgraph_dynamo_conv.errors import CredentialsError
 from langgraph_dynamo_conv.provision import differences, iam_policy, table_definition
 
 FULL = TemplateOptions(
@@ -141,7 +143,7 @@ def test_the_terraform_table_is_that_of_setup() -> None:
     assert table["lifecycle"] == [{"prevent_destroy": True}]
 
 
-@pytest.mark.parametrize("options", [FULL, BARE, TemplateOptions("chats", s3_bucket="values")])
+@pytest.mark.parametrize("options", [FULL, BARE, TemplateOptions("chats", s3_bucket="values"), TemplateOptions()])
 def test_both_syntaxes_of_terraform_say_the_same(options: TemplateOptions) -> None:
     assert from_hcl(terraform(options)) == of_terraform(options)
 
@@ -240,7 +242,34 @@ def test_the_name_of_a_bucket_never_becomes_an_expression() -> None:
     ],
 )
 def test_the_arn_of_a_table_has_the_partition_of_its_region(region: str, partition: str) -> None:
-    client = client_of("sts", region_name=region)
+    arn = f"arn:{partition}:dynamodb:{region}:123456789012:table/chats"
 
-    assert table_arn(client, "123456789012", "chats") == f"arn:{partition}:dynamodb:{region}:123456789012:table/chats"
-    client.close()
+    assert table_arn("chats", "123456789012", region) == arn
+
+
+@pytest.mark.parametrize("region", ["mars-1", "aws-global", "eu-west"])
+def test_a_region_that_aws_does_not_have_is_refused(region: str) -> None:
+    with pytest.raises(ValueError, match="AWS has no region"):
+        table_arn("chats", "123456789012", region)
+
+
+def test_what_is_not_known_of_a_table_is_a_star(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+
+    assert table_arn("chats") == "arn:aws:dynamodb:*:*:table/chats"
+
+    configuration = tmp_path / "config"
+    configuration.write_text("[profile china]\nregion = cn-north-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(configuration))
+    assert table_arn("chats", profile_name="china") == "arn:aws-cn:dynamodb:cn-north-1:*:table/chats"
+    with pytest.raises(CredentialsError, match="give another --profile"):
+        table_arn("chats", profile_name="none")
+
+
+@pytest.mark.parametrize("write", [cloudformation, terraform, terraform_json])
+def test_a_template_without_a_table_asks_for_its_name(write: Callable[[TemplateOptions], str]) -> None:
+    text = write(TemplateOptions())
+
+    assert "default" not in text.lower()
+    assert "TableName" in text or "table_name" in text

@@ -243,6 +243,13 @@ WITHOUT_A_TWIN: dict[str, Attempt] = {
     "get_conversation": lambda c, a: on_its_table(
         c, lambda: conversations.get_conversation(a.known.thread_id, a.user_id)
     ),
+    "list_conversations": lambda c, a: on_its_table(c, lambda: conversations.list_conversations(a.user_id)),
+    "rename_conversation": lambda c, a: on_its_table(
+        c, lambda: conversations.rename_conversation(a.known.thread_id, a.user_id, "forged")
+    ),
+    "delete_conversation": lambda c, a: on_its_table(
+        c, lambda: conversations.delete_conversation(a.known.thread_id, a.user_id)
+    ),
     "add_message": lambda c, a: on_its_table(
         c, lambda: conversations.add_message(a.known.thread_id, "user", "forged", user_id=a.user_id)
     ),

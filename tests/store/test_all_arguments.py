@@ -102,12 +102,14 @@ BY_NAME: dict[str, Values] = {
 OF_CALL: dict[tuple[str, str], Values] = {
     ("DynamoDBConversationSaver.list", "config"): NO_CONFIG,
     ("DynamoDBConversationSaver.setup", "ttl"): [1, "yes", timedelta(days=1)],
+    ("DynamoDBConversationSaver.setup", "add_index"): [1, "yes", None],
     ("DynamoDBConversationSaver", "title"): [5, "title"],
     ("Conversations.get", "before"): NO_LIMIT,
     ("Conversations.rename", "title"): [*NO_TEXT, None],
     ("Conversations.edit_message", "message_id"): [*NO_TEXT, None],
     ("Conversations.remove_message", "message_id"): [*NO_TEXT, None],
     ("SetupOptions", "ttl"): [1, "yes"],
+    ("SetupOptions", "add_index"): [1, "yes", None],
     ("SetupOptions", "recovery"): NO_FLAG,
     ("SetupOptions", "wait"): NO_FLAG,
     ("SetupOptions", "tags"): [5, None, ["a"], {5: "a"}, {"a": 5}],
@@ -183,8 +185,9 @@ class NoRequests:
 
 
 def public(owner: Any) -> Iterator[tuple[str, Any]]:
-    """The calls that a class defines itself, but for those without arguments of the caller's."""
-    for name, member in vars(owner).items():
+    """The calls that a class of this package defines, but for those without arguments of the caller's."""
+    own = [kind for kind in owner.__mro__ if kind.__module__.startswith("langgraph_dynamo_conv")]
+    for name, member in (pair for kind in own for pair in vars(kind).items()):
         if not name.startswith("_") and inspect.isfunction(member):
             yield f"{owner.__name__}.{name}", member
 

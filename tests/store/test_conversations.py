@@ -13,9 +13,18 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.graph import END, START, MessagesState, StateGraph
 
-from langgraph_dynamo_conv import Conversations
-from langgraph_dynamo_conv.conversations import Conversation, add_message, create_conversation, get_conversation
-from langgraph_dynamo_conv.errors import ConflictError, ConversationNotFoundError
+from langgraph_dynamo_conv import (
+    Conversation,
+    Conversations,
+    Message,
+    add_message,
+    create_conversation,
+    delete_conversation,
+    get_conversation,
+    list_conversations,
+    rename_conversation,
+)
+from langgraph_dynamo_conv.errors import ConflictError, ConversationNotFoundError, TableNotFoundError
 from tests.conftest import MakeSaver
 from tests.engines import Engine
 from tests.factories import put, values_of
@@ -459,20 +468,109 @@ def test_an_adopted_conversation_is_found_without_its_thread_id(
     assert len(result["messages"]) == 8
 
 
-def test_the_functions_of_the_tables_guide_work_as_it_prints_them(
-    engine: Engine, table_name: str, client: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def named_table(engine: Engine, table_name: str, client: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The environment names the table, and the engine."""
     monkeypatch.setenv("DYNAMODB_TABLE_NAME", table_name)
     if engine.endpoint_url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_DYNAMODB", engine.endpoint_url)
+    return table_name
+
+
+def test_the_functions_of_the_tables_guide_work_as_it_prints_them(named_table: str) -> None:
     conv_id = create_conversation(user_id="test_user", title="Test Conversation")
     add_message(conv_id, role="user", content="Hello!")
+    add_message(conv_id, role="assistant", content="Hi there!")
     conversation = get_conversation(conv_id, user_id="test_user")
     assert conversation is not None
-    assert (conversation["title"], conversation["message_count"]) == ("Test Conversation", 1)
+    assert (conversation["title"], conversation["message_count"]) == ("Test Conversation", 2)
     shown = conversation["messages"][0]
     assert shown == {"role": "user", "content": "Hello!", "timestamp": shown["timestamp"], "id": shown["id"]}
+    assert get_conversation(conv_id) == conversation
     assert get_conversation(conv_id, user_id="stranger") is None
+
+
+def test_the_functions_list_rename_and_delete(named_table: str) -> None:
+    made = [create_conversation("alice", title=f"Chat {number}") for number in range(3)]
+    listed = list_conversations("alice", limit=2)
+    assert [one["conversation_id"] for one in listed] == made[:0:-1]
+    assert listed[0].keys() >= {"user_id", "title", "created_at", "updated_at", "message_count"}
+    rename_conversation(made[0], "alice", "Renamed")
+    with pytest.raises(ConversationNotFoundError):
+        rename_conversation(made[0], "bob", "Mine")
+    assert delete_conversation(made[1], "bob") is False
+    assert delete_conversation(made[1], "alice") is True
+    assert delete_conversation(made[1], "alice") is False
+    assert [one["title"] for one in list_conversations("alice")] == ["Chat 2", "Renamed"]
+
+
+def test_the_functions_share_a_client_until_the_environment_names_another_table(
+    named_table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def making(self: Any, name: str, **options: Any) -> None:
+        made.append(name)
+        conversations_init(self, name, **options)
+
+    conversations_init = Conversations.__init__
+    monkeypatch.setattr(Conversations, "__init__", making)
+    for _ in range(3):
+        create_conversation("alice")
+        list_conversations("alice")
+    assert made == [named_table]
+    monkeypatch.setenv("DYNAMODB_TABLE_NAME", "no-such-table")
+    with pytest.raises(TableNotFoundError):
+        list_conversations("alice")
+    assert made == [named_table, "no-such-table"]
+
+
+ADDED_REQUESTS = {"nothing": 2, "messages in the row": 2, "messages that have left the row": 3, "checkpoints": 7}
+"""Requests that add a message, by what a conversation has; without checkpoints one more where a page leaves the row."""
+
+
+@pytest.mark.parametrize("has", ADDED_REQUESTS)
+@pytest.mark.parametrize("user_id", [None, "alice"])
+def test_adding_a_message_takes_few_requests(
+    make_saver: MakeSaver, client: Any, table_name: str, has: str, user_id: str | None
+) -> None:
+    saver = make_saver(row_bytes=1000)
+    config = saver.new_conversation("alice")
+    thread_id = config["configurable"]["thread_id"]
+    if has == "checkpoints":
+        graph_on(saver).invoke(said("hello"), config)
+    else:
+        saver.conversations.create("alice", conversation_id=thread_id)
+        for number in range({"nothing": 0, "messages in the row": 2}.get(has, 12)):
+            saver.conversations.add_message(thread_id, "user", f"{number} {'words ' * 20}", user_id="alice")
+    fresh = make_saver(row_bytes=1000).conversations
+    with RequestLog(client) as log:
+        fresh.add_message(thread_id, "user", "from outside", user_id=user_id)
+    operations = [request.operation for request in log.requests]
+    pages = operations.count("PutItem") if has != "checkpoints" else 0
+    assert len(operations) - pages <= ADDED_REQUESTS[has], operations
+    assert fresh.get(thread_id, "alice").messages[-1].content == "from outside"
+
+
+def test_a_message_that_is_added_while_the_first_run_begins_reaches_its_state(
+    make_saver: MakeSaver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saver, outside = make_saver(), make_saver().conversations
+    config = saver.new_conversation("alice")
+    thread_id = config["configurable"]["thread_id"]
+    outside.create("alice", conversation_id=thread_id)
+    owned = outside._runtime.directory.owned
+
+    def overtaken(*which: Any) -> Any:
+        looked_up = owned(*which)
+        graph_on(saver).invoke(said("hello"), config)
+        return looked_up
+
+    monkeypatch.setattr(outside._runtime.directory, "owned", overtaken)
+    outside.add_message(thread_id, "user", "from outside", user_id="alice")
+    words = ["hello", "answer 1", "from outside"]
+    assert [one.content for one in outside.get(thread_id, "alice").messages] == words
+    assert [one.content for one in graph_on(saver).get_state(config).values["messages"]] == words
 
 
 def test_export_gives_every_conversation_in_each_format(chats: Conversations) -> None:
@@ -510,8 +608,8 @@ async def test_every_call_has_an_async_twin_that_gives_the_same(chats: Conversat
 def test_a_title_function_names_a_conversation_after_its_first_exchange(make_saver: MakeSaver) -> None:
     asked: list[Any] = []
 
-    def title(messages: list[Any]) -> str:
-        asked.append([message["role"] for message in messages])
+    def title(messages: list[Message]) -> str:
+        asked.append([(message.role, message.content) for message in messages])
         return "About greetings"
 
     saver = make_saver(title=title)
@@ -521,11 +619,11 @@ def test_a_title_function_names_a_conversation_after_its_first_exchange(make_sav
     assert saver.conversations.list("alice")[0].title == "About greetings"
     graph.invoke(said("more"), config)
     saver.close()
-    assert asked == [["user", "assistant"]]
+    assert asked == [[("user", "hello"), ("assistant", "answer 1")]]
 
 
 def test_a_title_function_that_fails_harms_nothing(make_saver: MakeSaver) -> None:
-    def title(messages: list[Any]) -> str:
+    def title(messages: list[Message]) -> str:
         raise RuntimeError("no model")
 
     saver = make_saver(title=title)

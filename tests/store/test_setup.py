@@ -244,3 +244,46 @@ def test_close_can_be_repeated_and_a_closed_saver_opens_again(client: DynamoDBCl
 
     assert values_of(saver) == {"a": 1}
     saver.close()
+
+
+@pytest.mark.engine("dynamodb-local", "moto")
+def test_setup_adds_the_index_that_a_table_lacks(client: DynamoDBClient, new_name: str) -> None:
+    lacking = {name: value for name, value in table_definition(new_name).items() if name != "GlobalSecondaryIndexes"}
+    lacking["AttributeDefinitions"] = [one for one in lacking["AttributeDefinitions"] if "created" not in str(one)]
+    client.create_table(**lacking)
+    row = {"conversation_id": {"S": "old"}, "user_id": {"S": "alice"}, "created_at": {"S": "2025-01-01T00:00:00Z"}}
+    client.put_item(TableName=new_name, Item=row)
+    with DynamoDBConversationSaver(new_name, client=client) as saver:
+        with pytest.raises(TableMismatchError, match=r"setup\(add_index=True\)"):
+            saver.setup()
+        assert saver.setup(add_index=True) == SetUp(created=False, active=True, changed=("index",))
+        assert saver.setup(add_index=True) == SetUp(created=False, active=True)
+        assert [one.conversation_id for one in saver.conversations.list("alice")] == ["old"]
+    assert differences(client.describe_table(TableName=new_name)["Table"]) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.engine("dynamodb-local", "moto")
+def test_an_added_index_has_the_capacity_of_a_provisioned_table(client: DynamoDBClient, new_name: str) -> None:
+    lacking = {name: value for name, value in table_definition(new_name).items() if name != "GlobalSecondaryIndexes"}
+    lacking["AttributeDefinitions"] = [one for one in lacking["AttributeDefinitions"] if "created" not in str(one)]
+    units = {"ReadCapacityUnits": 7, "WriteCapacityUnits": 5}
+    client.create_table(**{**lacking, "BillingMode": "PROVISIONED", "ProvisionedThroughput": units})
+    with DynamoDBConversationSaver(new_name, client=client) as saver:
+        saver.setup(add_index=True)
+    (made,) = client.describe_table(TableName=new_name)["Table"]["GlobalSecondaryIndexes"]
+    assert {name: made["ProvisionedThroughput"][name] for name in units} == units  # type: ignore[literal-required]
+
+
+@pytest.mark.engine("dynamodb-local", "moto")
+def test_setup_adds_no_index_to_a_table_with_another_key(client: DynamoDBClient, new_name: str) -> None:
+    other = changed(new_name, KeySchema=schema("user_id", "conversation_id"))
+    client.create_table(
+        **{name: value for name, value in other.items() if name != "GlobalSecondaryIndexes"}
+        | {"AttributeDefinitions": [one for one in other["AttributeDefinitions"] if "created" not in str(one)]}
+    )
+    with (
+        DynamoDBConversationSaver(new_name, client=client) as saver,
+        pytest.raises(TableMismatchError, match="its key is"),
+    ):
+        saver.setup(add_index=True)
+    assert "GlobalSecondaryIndexes" not in client.describe_table(TableName=new_name)["Table"]

@@ -35,10 +35,10 @@ def history(
     user: UserOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the newest so many.")] = None,
 ) -> None:
-    """Show a conversation's checkpoints, newest first, with forks as a tree.
+    """Show a conversation's checkpoints, with forks as a tree.
 
-    The sizes are those of the items: a checkpoint's holds what changed, or what was stored whole. LangGraph goes on
-    from any of them: pass its id as checkpoint_id.
+    The newest come first. The sizes are those of the items: a checkpoint's holds what changed, or what was stored
+    whole. LangGraph goes on from any of them: pass its id as checkpoint_id.
     """
     scope = run.scope(conversation, user)
     nodes = _nodes(run, scope, limit)
@@ -62,9 +62,10 @@ def state(
     ns: NsOption = "",
     channel: Annotated[str | None, typer.Option(help="Only this channel, whole.")] = None,
 ) -> None:
-    """Show the state that an agent would continue with: its channels, and what is pending.
+    """Show the state that an agent would continue with.
 
-    Objects of your own types are shown as their fields: nothing that the data name is imported.
+    Its channels, and what is pending. Objects of your own types are shown as their fields: nothing that the data name
+    is imported.
     """
     if checkpoint is not None:
         check_checkpoint_id(checkpoint)
@@ -99,9 +100,9 @@ def prune(
     every: Annotated[bool, typer.Option("--all", help="All conversations of --user.")] = False,
     yes: YesOption = False,
 ) -> None:
-    """Forget old checkpoints: keep the newest, and the whole transcript. Time travel to the old ones ends.
+    """Forget old checkpoints, and keep the messages.
 
-    Asks first. Can be repeated if it was interrupted.
+    The newest checkpoint stays; time travel to the old ones ends. Asks first. Can be repeated if it was interrupted.
     """
     if every == bool(conversations) or every and user is None:
         raise ValueError("which conversations? give CONVERSATION, or --user and --all")
@@ -118,9 +119,10 @@ def prune(
 
 @command("verify", "CONVERSATION", "CONVERSATION --user alice --json")
 def verify(run: Run, conversation: ConversationArgument, user: UserOption = None) -> None:
-    """Read all of a conversation, name every item that is damaged, and every turn that LangGraph has forgotten.
+    """Read all of a conversation, and name what is damaged.
 
-    A turn is forgotten where the clock of its host was behind. Changes nothing. Ends with 1 if anything is damaged.
+    Every item that is damaged, and every turn that LangGraph has forgotten. A turn is forgotten where the clock of its
+    host was behind. Changes nothing. Ends with 1 if anything is damaged.
     """
     scope = run.scope(conversation, user)
     report = run.conversations.verify(scope.thread_id, scope.user_id)

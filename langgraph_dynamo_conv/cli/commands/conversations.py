@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+from rich.console import RenderableType
 
 from langgraph_dynamo_conv._format.keys import Scope
-from langgraph_dynamo_conv._rows.row import FAILED, RUNNING, WAITING, Status
+from langgraph_dynamo_conv._rows.row import FAILED, RUNNING, WAITING
 from langgraph_dynamo_conv._visible import one_line
 from langgraph_dynamo_conv.cli.app import ConversationArgument, Run, UserOption, YesOption, command
-from langgraph_dynamo_conv.cli.output import Shown, counted, moment, table_of
-from langgraph_dynamo_conv.conversations import ConversationSummary
+from langgraph_dynamo_conv.cli.output import Entry, Shown, counted, moment, table_of
+from langgraph_dynamo_conv.conversations import ConversationSummary, OrderBy, Status
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
 _STYLES = {RUNNING: "cyan", WAITING: "yellow", FAILED: "red"}
 
 UserArgument = Annotated[str, typer.Argument(metavar="USER", help="The owner of the conversations.")]
 
-OrderBy = Literal["created_at", "updated_at"]
+_TABLE_WIDTH = 110
+"""Columns of a terminal from which on a list is a table: what a title leaves for 30 characters of it."""
+
+_OTHER_COLUMNS = 42
+"""Characters that status, number and time of a conversation take in a table, with what parts the columns."""
+
+_SHORTEST_TITLE = 20
 
 
 @command("list", "alice", "alice --status waiting --all", "alice --order-by updated_at --limit 5 --json")
@@ -33,7 +41,10 @@ def list_conversations(
         OrderBy, typer.Option(help="By updated_at, the newest 2000 are read and sorted.")
     ] = "created_at",
     oldest_first: Annotated[bool, typer.Option("--oldest-first", help="List the oldest first.")] = False,
-    status: Annotated[Status | None, typer.Option(help="Only those with this status.")] = None,
+    status: Annotated[
+        Status | None,
+        typer.Option(metavar="STATUS", help="Only those with this status: running, idle, waiting or failed."),
+    ] = None,
     title: Annotated[str | None, typer.Option(help="Only those with this in their title.")] = None,
     after: Annotated[str | None, typer.Option(help="Only those created after this time, such as 2026-11-01.")] = None,
     before: Annotated[str | None, typer.Option(help="Only those created before this time.")] = None,
@@ -59,12 +70,14 @@ def list_conversations(
         cursor = page.cursor
         if cursor is None or not every:
             break
-    columns = ["title", "status", ">messages", order_by.removesuffix("_at"), "conversation"]
-    rows = [_cells(one, order_by) for one in summaries]
-    tables = [table_of(columns, rows, whole=("status", columns[3], "conversation"))] if rows else []
-    run.out.result({"conversations": [one.to_dict() for one in summaries], "cursor": cursor}, *tables)
+    parts = _listed(summaries, order_by, run.out.console.width) if summaries else []
+    run.out.result({"conversations": [one.to_dict() for one in summaries], "cursor": cursor}, *parts)
     if not summaries:
-        run.out.note(f"{user} has no such conversation")
+        filters = any((status, title, after, before, cursor))
+        remedy = (
+            "leave out the filters to see all" if filters else "check the name, which is compared exactly, and --table"
+        )
+        run.out.note(f"no conversation of {user}{' passes these filters' * filters}: {remedy}")
     if cursor is not None:
         run.out.note(f"more: --cursor {cursor}")
 
@@ -76,7 +89,10 @@ def rename(
     title: Annotated[str, typer.Argument(metavar="TITLE", help="The new title.")],
     user: UserOption = None,
 ) -> None:
-    """Give a conversation another title, which later messages do not change."""
+    """Give a conversation another title.
+
+    Later messages do not change it.
+    """
     scope = run.scope(conversation, user)
     run.conversations.rename(scope.thread_id, scope.user_id, title)
     data = {"conversation_id": scope.thread_id, "user_id": scope.user_id, "title": title}
@@ -90,9 +106,9 @@ def delete(
     user: UserOption = None,
     yes: YesOption = False,
 ) -> None:
-    """Delete a conversation: its state, task writes, messages and row. It can't be undone.
+    """Delete a conversation. It can't be undone.
 
-    Asks first. Can be repeated if it was interrupted.
+    Its state, task writes, messages and row go. Asks first. Can be repeated if it was interrupted.
     """
     scope = run.scope(conversation, user)
     run.confirm(f"Delete {_named(run, scope)}, with its messages and all of its state?", yes=yes)
@@ -123,9 +139,43 @@ def delete_user(
     run.out.result({"user_id": user, **asdict(removed)}, summary)
 
 
-def _cells(one: ConversationSummary, order_by: OrderBy) -> list[str | Shown]:
-    status = Shown(one_line(one.status or ""), _STYLES.get(one.status or "", ""))
-    return [one.title, status, str(one.message_count), moment(getattr(one, order_by), 16), one.conversation_id]
+def _listed(summaries: Sequence[ConversationSummary], order_by: OrderBy, width: int) -> list[RenderableType]:
+    """A table where the terminal is wide enough for titles beside ids; else two lines for each conversation."""
+    if width < _TABLE_WIDTH:
+        return [_entry(one, order_by) for one in summaries]
+    longest_id = max(len(one_line(one.conversation_id)) for one in summaries)
+    time = order_by.removesuffix("_at")
+    columns = ("title", "status", ">messages", time, "conversation")
+    rows = [
+        (
+            _cut(one.title, width - _OTHER_COLUMNS - longest_id),
+            _status(one),
+            str(one.message_count),
+            moment(getattr(one, order_by), 16),
+            one.conversation_id,
+        )
+        for one in summaries
+    ]
+    return [table_of(columns, rows, whole=("status", time, "conversation"))]
+
+
+def _cut(title: str, width: int) -> Shown:
+    cut = Shown(one_line(title))
+    cut.truncate(max(width, _SHORTEST_TITLE), overflow="ellipsis")
+    return cut
+
+
+def _entry(one: ConversationSummary, order_by: OrderBy) -> Entry:
+    details = Shown.assemble(
+        _status(one),
+        f"  {counted(one.message_count, 'message')}  {moment(getattr(one, order_by), 16)}  ",
+        (one_line(one.conversation_id), "dim"),
+    )
+    return Entry(Shown(one_line(one.title), "bold"), details)
+
+
+def _status(one: ConversationSummary) -> Shown:
+    return Shown(one_line(one.status or "-"), _STYLES.get(one.status or "", ""))
 
 
 def _named(run: Run, scope: Scope) -> str:

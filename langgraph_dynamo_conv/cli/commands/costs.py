@@ -31,7 +31,7 @@ def stats(
     user: Annotated[str | None, typer.Option(help="The conversation's owner, needed if several users have it.")] = None,
     price: PriceOption = None,
 ) -> None:
-    """Count items by kind, their bytes, and what keeping them costs a month.
+    """Count items by kind, their bytes, and what they cost.
 
     Without a conversation, the whole table is read, which costs a read unit for each 4 KB.
     """
@@ -72,14 +72,19 @@ def estimate(
     result_kb: Annotated[float, typer.Option(help="KB of a tool's result.")] = 1.0,
     months_kept: Annotated[int, typer.Option(help="Months after which conversations go.")] = 12,
     cold: Annotated[bool, typer.Option("--cold", help="Every turn runs in a new process.")] = False,
-    transcript: Annotated[bool, typer.Option(help="Whether rows follow the messages.")] = True,
+    no_transcript: Annotated[
+        bool, typer.Option("--no-transcript", help="Rows hold no messages, as with transcript=False.")
+    ] = False,
     price: PriceOption = None,
 ) -> None:
-    """Estimate the bill of a month, beside that of a saver that stores the whole state at every step.
+    """Estimate the bill of a month.
 
-    Sends nothing. The figures were measured on chats like yours; measure your own with `stats` and CloudWatch.
+    Beside that of a saver that stores the whole state at every step. Sends nothing. The figures were measured on chats
+    like yours; measure your own with `stats` and CloudWatch.
     """
-    shape = Shape(turns, turns_per_conversation, tool_calls, result_kb, months_kept, cold=cold, transcript=transcript)
+    shape = Shape(
+        turns, turns_per_conversation, tool_calls, result_kb, months_kept, cold=cold, transcript=not no_transcript
+    )
     prices = prices_of(price or [])
     bills = {"this saver": this_saver(shape), "full-state saver": full_state(shape)}
     rows = [[name, *_bill_cells(bill, prices)] for name, bill in bills.items()]

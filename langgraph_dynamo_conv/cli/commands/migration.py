@@ -19,7 +19,7 @@ from langgraph_dynamo_conv._arguments import check_name, check_positive
 from langgraph_dynamo_conv._visible import one_line
 from langgraph_dynamo_conv.cli.app import Run, command
 from langgraph_dynamo_conv.cli.output import Exit, console_of, table_of
-from langgraph_dynamo_conv.cli.sources import FORMS, opened
+from langgraph_dynamo_conv.cli.sources import opened
 from langgraph_dynamo_conv.migration import Assign, ThreadResult, by_mapping, by_metadata, everyone, read_mapping
 from langgraph_dynamo_conv.migration import migrate as migrated
 
@@ -36,7 +36,14 @@ _PLACE = "Where a DynamoDB source is, if not where the table is"
 )
 def migrate(
     run: Run,
-    source: Annotated[str, typer.Option("--from", metavar="SOURCE", help=f"One of {', '.join(FORMS)}.")],
+    source: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            metavar="SOURCE",
+            help="sqlite:<file>, postgresql:<address>, <saver on DynamoDB>:<table>, or <module>:<object>.",
+        ),
+    ],
     user: Annotated[str | None, typer.Option(help="All threads are this user's.", rich_help_panel=_USERS)] = None,
     user_from_metadata: Annotated[
         str | None,
@@ -57,11 +64,12 @@ def migrate(
     ] = None,
     from_profile: Annotated[str | None, typer.Option(help="The source's profile.", rich_help_panel=_PLACE)] = None,
 ) -> None:
-    """Copy threads of another LangGraph saver into the table, and compare what is read back.
+    """Copy threads of another LangGraph saver into the table.
 
-    Copies all checkpoints of all namespaces, with ids, parents, metadata and pending writes. The source is only read.
-    Run it with --dry-run first: it counts, and checks users, ids and types. Run it again after a failure, or for what
-    has come since: threads that are there and equal are skipped. Types of your own in the state must be importable.
+    What is read back is compared. Copies all checkpoints of all namespaces, with ids, parents, metadata and pending
+    writes. The source is only read. Run it with --dry-run first: it counts, and checks users, ids and types. Run it
+    again after a failure, or for what has come since: threads that are there and equal are skipped. Types of your own
+    in the state must be importable.
 
     Ends with 1 if a thread could not be copied, and tells why.
     """

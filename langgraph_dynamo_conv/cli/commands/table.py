@@ -16,48 +16,58 @@ from langgraph_dynamo_conv import provision
 from langgraph_dynamo_conv._arguments import shown
 from langgraph_dynamo_conv._visible import one_line
 from langgraph_dynamo_conv.cli import infrastructure
-from langgraph_dynamo_conv.cli.app import Run, SharedOptions, command
+from langgraph_dynamo_conv.cli.app import Run, command
 from langgraph_dynamo_conv.cli.aws import caller, table_arn
 from langgraph_dynamo_conv.cli.doctor import NOTE, OK, WRONG, Finding, diagnose
 from langgraph_dynamo_conv.cli.infrastructure import TemplateOptions
+from langgraph_dynamo_conv.cli.options import SharedOptions
 from langgraph_dynamo_conv.cli.output import Exit, Shown
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _MARKS = {OK: ("✓", "green"), NOTE: ("!", "yellow"), WRONG: ("✗", "bold red")}
-_SETTINGS = {"ttl": "time-to-live on expires_at", "pitr": "point-in-time recovery", "tags": "tags"}
+_SETTINGS = {
+    "index": "the index user_id-created_at-index",
+    "ttl": "time-to-live on expires_at",
+    "pitr": "point-in-time recovery",
+    "tags": "tags",
+}
+_DONE = {"index": "added", "tags": "set"}
 
 TagOption = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="A tag; can be repeated.")]
 TtlOption = Annotated[bool, typer.Option("--ttl/--no-ttl", help="Let DynamoDB delete what has expired.")]
 PitrOption = Annotated[bool, typer.Option("--pitr/--no-pitr", help="Point-in-time recovery: restore any second.")]
 
 
-@command("setup", "--table conversations", "-t conversations --pitr --tag team=chat")
+@command("setup", "--table conversations", "-t conversations --add-index", "-t conversations --pitr --tag team=chat")
 def setup(
     run: Run,
     ttl: Annotated[bool | None, typer.Option("--ttl/--no-ttl", help="Let DynamoDB delete what has expired.")] = None,
     pitr: Annotated[bool, typer.Option("--pitr", help="Also turn on point-in-time recovery.")] = False,
     tag: TagOption = None,
+    add_index: Annotated[bool, typer.Option("--add-index", help="Add the index to a table that lacks it.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until table and index are active.")] = True,
 ) -> None:
-    """Create the table and its index, or check those that are there. Can be repeated.
+    """Create the table and its index, or check what is there.
 
-    A new table gets time-to-live; one that is there, only with --ttl. What is on already stays on.
+    Can be repeated. A new table gets time-to-live; one that is there, only with --ttl. What is on already stays on.
+    DynamoDB builds an added index from the rows that are there, and bills a write for each.
     """
-    options = provision.SetupOptions(ttl=ttl, recovery=pitr, tags=_tags_of(tag), wait=wait)
+    options = provision.SetupOptions(ttl=ttl, recovery=pitr, tags=_tags_of(tag), wait=wait, add_index=add_index)
     done = provision.setup_table(run.table, wanted=options)
     state = f"{'created' if done.created else 'was there'}, {'active' if done.active else 'not active yet'}"
     lines = [f"{run.table_name}: {state}"]
-    lines += ["set: tags" if name == "tags" else f"turned on: {_SETTINGS[name]}" for name in done.changed]
+    lines += [f"{_DONE.get(name, 'turned on')}: {_SETTINGS[name]}" for name in done.changed]
     lines += [f"not yet: {_SETTINGS[name]} (once the table is active: setup --{name})" for name in done.pending]
     run.out.result({"table": run.table_name, **asdict(done)}, *lines)
 
 
 @command("doctor", "--table conversations", "-t conversations --profile agent --json")
 def doctor(run: Run) -> None:
-    """Check the table, the permissions, the clock and this environment; say how to mend what is wrong.
+    """Say what is wrong with the table, and how to mend it.
 
-    Tries each of the six actions that an agent's role needs, without writing anything. Ends with 1 if anything is
-    wrong; what works but deserves a thought is marked with an exclamation mark.
+    Checks the permissions, the clock and this environment too. Tries each of the six actions that an agent's role
+    needs, without writing anything. Ends with 1 if anything is wrong; what works but deserves a thought is marked with
+    an exclamation mark.
     """
 
     with closing(run.client("sts")) as sts:
@@ -82,16 +92,21 @@ def doctor(run: Run) -> None:
 )
 def iam_policy(
     run: Run,
-    account: Annotated[str | None, typer.Option(help="The AWS account's number; asked of STS if not given.")] = None,
+    account: Annotated[
+        str | None, typer.Option(envvar="AWS_ACCOUNT_ID", help="The AWS account's number; any account if not given.")
+    ] = None,
     role: Annotated[
         Literal["runtime", "setup"], typer.Option("--for", help="An agent's role, or whoever sets up.")
     ] = "runtime",
 ) -> None:
-    """Print the least that a role needs, as an IAM policy (always JSON)."""
+    """Print the minimum permissions for an agent's role.
+
+    With --for setup, those for set-up. An IAM policy, always JSON. Sends nothing: account and region come from the
+    options or the environment (AWS_ACCOUNT_ID, AWS_REGION); what is not known is * in it.
+    """
     if account is not None and not _ACCOUNT.fullmatch(account):
         raise ValueError(f"--account is the AWS account's number, 12 digits; got {shown(account)}")
-    with closing(run.client("sts")) as sts:
-        arn = table_arn(sts, account if account is not None else caller(sts)[0], run.table_name)
+    arn = table_arn(run.table_name, account, run.options.region, run.options.profile)
     if role == "setup":
         run.out.document(provision.setup_policy(arn))
     else:
@@ -100,20 +115,28 @@ def iam_policy(
 
 @command("cloudformation", "--table conversations > table.yaml", "-t conversations --tag team=chat --json > table.json")
 def cloudformation(run: Run, ttl: TtlOption = True, pitr: PitrOption = True, tag: TagOption = None) -> None:
-    """Print a CloudFormation template: the table, its index, and a policy for the agent's role. Sends nothing."""
+    """Print a CloudFormation template of the table and a policy.
+
+    The table, its index, and the minimum permissions for an agent's role. Sends nothing. Without --table, the name is a
+    parameter that must be given.
+    """
     text = infrastructure.cloudformation(_template_options(run, ttl, pitr, tag))
     run.out.document(yaml.safe_load(text), text)
 
 
 @command("terraform", "--table conversations > table.tf", "-t conversations --json > table.tf.json")
 def terraform(run: Run, ttl: TtlOption = True, pitr: PitrOption = True, tag: TagOption = None) -> None:
-    """Print Terraform: the table, its index, and a policy for the agent's role. Sends nothing."""
+    """Print Terraform of the table and a policy.
+
+    The table, its index, and the minimum permissions for an agent's role. Sends nothing. Without --table, the name is a
+    variable that must be given.
+    """
     options = _template_options(run, ttl, pitr, tag)
     run.out.document(yaml.safe_load(infrastructure.terraform_json(options)), infrastructure.terraform(options))
 
 
 def _template_options(run: Run, ttl: bool, recovery: bool, tags: list[str] | None) -> TemplateOptions:
-    return TemplateOptions(run.table_name, ttl, recovery, _tags_of(tags), **_bucket_of(run.options))
+    return TemplateOptions(run.options.table, ttl, recovery, _tags_of(tags), **_bucket_of(run.options))
 
 
 def _tags_of(pairs: list[str] | None) -> dict[str, str]:

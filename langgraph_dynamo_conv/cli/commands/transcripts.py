@@ -30,7 +30,10 @@ def show(
         bool, typer.Option("--follow", "-f", help="Go on with what is new, until Ctrl-C; JSON then is a line each.")
     ] = False,
 ) -> None:
-    """Show the dialogue of a conversation, each tool call folded into a line."""
+    """Show the messages of a conversation.
+
+    Each tool call is folded into a line.
+    """
     scope = run.scope(conversation, user)
     latest = run.read(scope, limit)
     lines = (*transcript.heading(latest), *transcript.dialogue(latest, unfolded=tools))
@@ -62,9 +65,10 @@ def export(
         Path | None, typer.Option("--output", "-o", dir_okay=False, help="A file; standard output if not given.")
     ] = None,
 ) -> None:
-    """Write conversations to a file or standard output, one in memory at a time.
+    """Write conversations to a file or to standard output.
 
-    A file appears when it is complete. --json reports what was written; without --output it means --format json.
+    One is in memory at a time. A file appears when it is complete. --json reports what was written; without --output it
+    means --format json.
     """
     if conversation is None and user is None:
         raise ValueError("which conversations? give CONVERSATION, or --user for all of a user's")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from langgraph_dynamo_conv.cli.rendering import template
+from langgraph_dynamo_conv.cli.views.rendering import template
 from langgraph_dynamo_conv.conversations import Conversation
 
 
