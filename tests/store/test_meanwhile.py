@@ -1,4 +1,4 @@
-"""What happens to a run when somebody else works on its conversation: the guarantees of docs/reliability.md."""
+"""What happens to a run when somebody else works on its conversation: the guarantees of docs/concurrency.md."""
 
 from __future__ import annotations
 
