@@ -65,7 +65,8 @@ def test_the_demo_finds_five_renders_and_answers_from_the_state_of_earlier_proce
     assert len(re.findall(r"^ +\d\. \S+ \(3840x2160, ", four_k, re.MULTILINE)) == 5
     assert "render_details(path='harbour/sh010_dawn.png')" in first_one
     assert "A new conversation." in other
-    assert [line[:18] for line in listed.splitlines()[1:3]] == ["  1. Show me harbou", "  2. Show me 4K re"]
+    titles = re.findall(r"^  \d\. (.+) \(\d messages, ", listed, re.MULTILINE)
+    assert titles == ["Show me harbour videos", "Show me 4K renders"]
     assert 'Opened "Show me 4K renders".' in again
     assert "assistant> harbour/sh020_crane.png was rendered at 2025-05-02T04:12:55Z." in again
     assert plain.endswith(ENDED + "\n")
