@@ -99,7 +99,7 @@ TEST_NEEDS = {
     "tests/chat": Needs(("chat", "example"), ("test", "browser", "lambda"), chat_page=True),
     "tests/front_ends": Needs(("example",), ("test", "browser", "front-ends"), chainlit=True),
     "tests/server": Needs(groups=("test", "server")),
-    "tests/examples": Needs(("example",), ("test", "lambda")),
+    "tests/examples": Needs(("cli", "example"), ("test", "lambda")),
     "tests/upstream": Needs(groups=("test", "peers", "upstream"), langgraph_tests=True),
 }
 """By folder; other tests need all of it."""
@@ -211,12 +211,13 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(description=__doc__, formatter_class=formatter, allow_abbrev=False)
     commands = top.add_subparsers(required=True, metavar="command")
 
-    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    def command(name: str, run: object, text: str, *, add_help: bool = True) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text, allow_abbrev=False, add_help=add_help)
         added.set_defaults(run=run)
         return added
 
-    command("example", run_example, "run examples/agent.py --demo; arguments replace --demo")
+    text = "run examples/agent.py --demo; arguments replace --demo, and --help shows them"
+    command("example", run_example, text, add_help=False)
     chat = command(
         "chat", run_chat, "serve the chat page of examples/chat, on DynamoDB Local with its data in .cache/chat"
     )
@@ -249,7 +250,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run_example(_arguments: argparse.Namespace, rest: list[str]) -> int:
-    install(CURRENT, extras=["example"])
+    install(CURRENT, extras=["cli", "example"])
     return call([CURRENT.python, "examples/agent.py", *(rest or ["--demo"])])
 
 

@@ -1,15 +1,16 @@
-"""A file-library assistant whose memory is one DynamoDB table, and nothing else.
+"""An assistant for a library of renders, or of any files, whose memory is one DynamoDB table, and nothing else.
 
-It searches a real folder with real tools, talks with a person in the terminal, and keeps every user's
-conversations. Each turn builds a new saver and a new graph, as a Lambda function would: "show me the first
-one" works because the state comes back from the table.
+It searches with tools, talks with a person in the terminal, and keeps every user's conversations. Each turn builds a
+new saver and a new graph, as a Lambda function would: "show me the first one" works because the state comes back from
+the table.
 
-    python examples/agent.py           # a table inside this process, and no language model
-    python examples/agent.py --demo    # a dialogue that plays itself and checks the table
+    python examples/agent.py           # renders, a table inside this process, and no language model
+    python examples/agent.py --demo    # a dialogue that plays itself, a process for each step, and checks the table
     python examples/agent.py --folder ~/Videos --user alice
     python examples/agent.py --model openai:gpt-4.1    # any LangChain chat model, with its package and key
     python examples/agent.py --table my-conversations --region eu-central-1
     python examples/agent.py --table test --endpoint-url http://localhost:8000 --setup
+    python examples/agent.py --table my-conversations --say "Show me 4K renders" --say "Show me the first one"
 
 In the chat: /list /open N /new /history /help /quit
 """
@@ -19,17 +20,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import demo
 from assistant import build_graph, model_maker, run_turn
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
-from library import FileLibrary
+from library import FileLibrary, Library
 from offline_model import OfflineFileModel
+from renders import RenderLibrary
 from table import Table, open_table
 from terminal import safe
 
@@ -42,6 +43,7 @@ COMMANDS = """\
   /history   this conversation as it is stored
   /help      this
   /quit      leave; the conversation stays in the table"""
+EMBEDDED = "embedded in this process; it vanishes at exit. A real one: --table NAME"
 LISTED_CONVERSATIONS = 20
 
 
@@ -55,10 +57,10 @@ class Chat:
         self,
         table: Table,
         user: str,
-        library: FileLibrary,
+        library: Library,
         make_model: Callable[[], BaseChatModel] = OfflineFileModel,
     ) -> None:
-        self.table, self.user, self.files, self.make_model = table, user, library, make_model
+        self.table, self.user, self.library, self.make_model = table, user, library, make_model
         self.config = self._new_config()
         self._commands: dict[str, Callable[[str], None]] = {
             "/list": lambda _: self.list_conversations(),
@@ -89,18 +91,18 @@ class Chat:
     def say(self, text: str) -> None:
         """One turn, with a saver and a graph of its own."""
         with self.table.saver() as saver:
-            graph = build_graph(self.make_model(), self.files, saver)
+            graph = build_graph(self.make_model(), self.library, saver)
             for message in run_turn(graph, self.config, text):
                 _print_message(message)
 
-    def resume(self) -> None:
-        """Open the user's newest conversation, if there is one."""
+    def resume(self) -> bool:
+        """Open the user's newest conversation; False if there is none."""
         try:
             with self.table.saver() as saver:
                 self.config = saver.resume(self.user)
         except ConversationNotFoundError:
-            return
-        print("Going on with your newest conversation (/history shows it, /new starts another).")
+            return False
+        return True
 
     def new(self) -> None:
         """Open a new conversation; the table has it from its first message on."""
@@ -167,8 +169,9 @@ def _print_said(who: str, text: str) -> None:
 
 def talk(chat: Chat) -> None:
     """Read lines until /quit or the end of the input."""
-    chat.resume()
-    print(f"Talking as {chat.user} about {chat.files.folder}. /help shows the commands.")
+    if chat.resume():
+        print("Going on with your newest conversation (/history shows it, /new starts another).")
+    print(f"Talking as {chat.user} about {chat.library.name}. /help shows the commands.")
     while True:
         try:
             line = input("you> ")
@@ -180,25 +183,31 @@ def talk(chat: Chat) -> None:
     print("Goodbye.")
 
 
+def say(chat: Chat, lines: Sequence[str]) -> None:
+    """Type these lines, the user's newest conversation open, and no others."""
+    chat.resume()
+    for line in lines:
+        print(f"you> {safe(line)}")
+        if not chat.handle(line):
+            break
+
+
 # The command line.
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The options, with their defaults."""
-    parser = argparse.ArgumentParser(description="A file-library assistant with a DynamoDB table as its memory.")
-    add, repository, user = (
-        parser.add_argument,
-        Path(__file__).resolve().parents[1],
-        os.environ.get("CHAT_USER"),
-    )
-    add("--folder", type=Path, default=repository, help="the library (default: this repository)")
+    parser = argparse.ArgumentParser(description="An assistant with a DynamoDB table as its memory.")
+    add, user = parser.add_argument, os.environ.get("CHAT_USER")
+    add("--folder", type=Path, help="talk about the files of a folder (default: a small library of renders)")
     add("--user", default=user or "demo", help="whose conversations (default: $CHAT_USER, or demo)")
     add("--model", metavar="PROVIDER:NAME", help="a LangChain chat model (default: rules, without a key)")
     add("--table", metavar="NAME", help="a real DynamoDB table (default: one inside this process)")
     add("--region", help="the table's AWS region (default: as the AWS environment says)")
     add("--endpoint-url", help="another endpoint, such as DynamoDB Local's")
     add("--setup", action="store_true", help="create the table and its index first if they are missing")
-    add("--demo", action="store_true", help="play a dialogue, print what is stored, and check it")
+    add("--say", action="append", metavar="LINE", help="type this into the newest conversation; may be repeated")
+    add("--demo", action="store_true", help="play a dialogue, show what is stored and what it cost, and check it")
     add("--traceback", action="store_true", help="show where an error comes from")
     return parser
 
@@ -209,18 +218,42 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.table is None and (args.endpoint_url or args.region or args.setup):
         parser.error("--region, --endpoint-url and --setup need --table")
+    if args.demo and (args.folder or args.say):
+        parser.error("--demo has lines and a library of its own: leave out --folder and --say")
     return args
+
+
+def play_demo(args: argparse.Namespace) -> int:
+    """The demo on the table that is named, or on one that outlives each of its processes."""
+    from demo import dialogue, screen  # with the extra `cli`: what it needs for colours and prices
+
+    options = [f"--model={args.model}"] if args.model else []
+    if args.table is None:
+        with dialogue.embedded_table() as (table, meter):
+            return dialogue.Demo(table, args.user, options, screen.Screen(), meter).run()
+    with open_table(args.table, args.region, args.endpoint_url, create=args.setup) as table:
+        return dialogue.Demo(table, args.user, options, screen.Screen()).run()
+
+
+def chat_with(args: argparse.Namespace) -> None:
+    """A talk with the person, or the lines that are to be said."""
+    with open_table(args.table, args.region, args.endpoint_url, create=args.setup) as table:
+        library = FileLibrary(args.folder) if args.folder else RenderLibrary()
+        chat = Chat(table, args.user, library, model_maker(args.model))
+        if args.say:
+            say(chat, args.say)
+            return
+        print(f"Table: {table.place if args.table else EMBEDDED}")
+        talk(chat)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; the result is the exit code."""
     args = parse_arguments(argv)
     try:
-        with open_table(args.table, args.region, args.endpoint_url, create=args.setup) as table:
-            chat = Chat(table, args.user, FileLibrary(args.folder), model_maker(args.model))
-            if args.demo:
-                return demo.run(chat)
-            talk(chat)
+        if args.demo:
+            return play_demo(args)
+        chat_with(args)
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130

@@ -19,7 +19,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 from langgraph.types import StateSnapshot
-from library import FileLibrary
+from library import Library
 from offline_model import OfflineFileModel
 
 PROMPT = (
@@ -35,7 +35,7 @@ STOPPED = "Stopped."
 
 def build_graph(
     model: BaseChatModel,
-    library: FileLibrary,
+    library: Library,
     saver: BaseCheckpointSaver[Any],
     more_tools: Sequence[BaseTool] = (),
     state_type: type[MessagesState] = MessagesState,

@@ -9,12 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from langchain_core.tools import BaseTool, ToolException, tool
 
@@ -29,6 +28,7 @@ Kind = Literal[
     "markdown",
     "other",
     "python",
+    "scene",
     "text",
     "video",
 ]
@@ -44,6 +44,7 @@ EXTENSIONS: dict[Kind, str] = {
     "image": "avif bmp exr gif ico jpeg jpg png psd svg tif tiff webp",
     "markdown": "markdown md mdx rst",
     "python": "py pyi pyw ipynb",
+    "scene": "blend c4d ma mb usd",
     "text": "log txt",
     "video": "avi m4v mkv mov mp4 mpeg webm",
 }
@@ -60,6 +61,17 @@ READ_BYTES = 1 << 20
 
 class LibraryError(ToolException):
     """A request that the library refuses; the text says why and is meant for the model to read."""
+
+
+class Library(Protocol):
+    """What the assistant can be asked about."""
+
+    @property
+    def name(self) -> str:
+        """What it is, for a person."""
+
+    def tools(self) -> list[BaseTool]:
+        """Its questions as tools for a chat model."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +119,11 @@ class FileLibrary:
         if not self.folder.is_dir():
             raise LibraryError(f"there is no folder {folder}")
 
+    @property
+    def name(self) -> str:
+        """The folder."""
+        return str(self.folder)
+
     def tools(self) -> list[BaseTool]:
         """The library's three questions as tools for a chat model, which reads their docstrings."""
         as_tool = tool(parse_docstring=True)
@@ -129,8 +146,8 @@ class FileLibrary:
             offset: How many of the found files to skip; use it for the next page.
             limit: How many files to show at most.
         """
-        found = self._matching(name, kind, extension)
-        return _page(sorted(found, key=SORT_KEYS["path"]), offset, limit)
+        found = selected(self._files(), name=name, kind=kind, extension=extension)
+        return page(found, "path", offset, limit)
 
     def filter_files(
         self,
@@ -159,16 +176,17 @@ class FileLibrary:
             offset: How many of the found files to skip; use it for the next page.
             limit: How many files to show at most.
         """
-        after, before = _moment(modified_after), _moment(modified_before)
-        found = [
-            file
-            for file in self._matching(name, kind, extension)
-            if (min_bytes is None or file.size_bytes >= min_bytes)
-            and (max_bytes is None or file.size_bytes <= max_bytes)
-            and (after is None or file.modified >= after)
-            and (before is None or file.modified < before)
-        ]
-        return _page(sorted(found, key=SORT_KEYS[order]), offset, limit)
+        found = selected(
+            self._files(),
+            name=name,
+            kind=kind,
+            extension=extension,
+            min_bytes=min_bytes,
+            max_bytes=max_bytes,
+            modified_after=modified_after,
+            modified_before=modified_before,
+        )
+        return page(found, order, offset, limit)
 
     def file_details(self, path: str) -> dict[str, Any]:
         """Show all about one file: size, date of change, kind, checksum, and a text file's first lines.
@@ -184,19 +202,6 @@ class FileLibrary:
             return file.to_json() | _content(target)
         except OSError as error:
             raise LibraryError(f"{path} cannot be read: {error.strerror}") from error
-
-    def commonest_kind(self) -> Kind | None:
-        """The kind that most files have; None in an empty library."""
-        counts = Counter(file.kind for file in self._files() if file.kind != "other")
-        return max(counts, key=lambda kind: (counts[kind], kind), default=None)
-
-    def _matching(self, name: str, kind: Kind | None, extension: str) -> Iterator[File]:
-        words = name.lower().split()
-        wanted = extension.lower().lstrip("*.")
-        for file in self._files():
-            same_type = kind in (None, file.kind) and wanted in ("", file.extension)
-            if same_type and all(word in file.path.lower() for word in words):
-                yield file
 
     def _files(self) -> Iterator[File]:
         for parent, folders, names in os.walk(self.folder):
@@ -241,11 +246,39 @@ def _is_skipped(path: Path) -> bool:
     return (path / "pyvenv.cfg").exists()
 
 
-def _page(files: list[File], offset: int, limit: int) -> dict[str, Any]:
+def selected(
+    files: Iterable[File],
+    *,
+    name: str = "",
+    kind: Kind | None = None,
+    extension: str = "",
+    min_bytes: int | None = None,
+    max_bytes: int | None = None,
+    modified_after: str | None = None,
+    modified_before: str | None = None,
+) -> list[File]:
+    """The files that all of this is true of; the arguments are those of `FileLibrary.filter_files`."""
+    words, wanted = name.lower().split(), extension.lower().lstrip("*.")
+    after, before = _moment(modified_after), _moment(modified_before)
+    return [
+        file
+        for file in files
+        if kind in (None, file.kind)
+        and wanted in ("", file.extension)
+        and all(word in file.path.lower() for word in words)
+        and (min_bytes is None or file.size_bytes >= min_bytes)
+        and (max_bytes is None or file.size_bytes <= max_bytes)
+        and (after is None or file.modified >= after)
+        and (before is None or file.modified < before)
+    ]
+
+
+def page(found: list[File], order: Order, offset: int, limit: int) -> dict[str, Any]:
+    """One page of what was found, as a tool shows it."""
     offset, limit = max(offset, 0), min(max(limit, 1), LARGEST_PAGE_FILES)
-    shown = files[offset : offset + limit]
+    shown = sorted(found, key=SORT_KEYS[order])[offset : offset + limit]
     return {
-        "total": len(files),
+        "total": len(found),
         "files": [{"number": offset + place} | file.to_json() for place, file in enumerate(shown, start=1)],
     }
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
+from answers import count, file_answer, list_answer
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
@@ -22,25 +23,54 @@ from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from phrases import IT, Request, parse
+from phrases import IT, Request, of_renders, parse
 
 Args = dict[str, Any]
 Calls = list[tuple[str, Args]]
 
 FILTER_ARGS = frozenset({"min_bytes", "max_bytes", "modified_after", "modified_before", "order"})
 PAGE_ARGS = frozenset({"offset", "limit", "order"})
-HELP = (
-    "I search the files of this folder. For example: show me the Python files; files larger than 10 KB;"
-    " what changed this week; files named delta; the largest file. Then: the first one; number 3; the largest"
-    " of them; which of them changed today; how large is it; more."
-)
 SMALL_TALK = {
-    "greeting": "Hello! I know the files of this folder. What are you looking for?",
+    "greeting": "Hello! I know {subject}. What are you looking for?",
     "thanks": "You are welcome.",
     "goodbye": "Goodbye. The conversation is kept: it goes on where we left it.",
-    "help": HELP,
-    "unknown": "I did not understand that, or cannot do it: without a language model I follow simple rules. " + HELP,
+    "help": "{help}",
+    "unknown": "I did not understand that, or cannot do it: without a language model I follow simple rules. {help}",
 }
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What the talk is about: its name, lines to try, and whether the library's tools are those of renders."""
+
+    name: str
+    lines: str
+    of_renders: bool = False
+
+    def says(self, intent: str) -> str:
+        """The answer to small talk."""
+        what_it_does = (
+            f"I search {self.name}. For example: {self.lines}. Then: the first one; number 3; the largest of them;"
+            " which of them changed today; how large is it; more."
+        )
+        return SMALL_TALK[intent].format(subject=self.name, help=what_it_does)
+
+    def call(self, tool: str, args: Args) -> tuple[str, Args]:
+        """The call as the library's tools have it."""
+        if not self.of_renders or tool == "save_note":
+            return tool, args
+        return ("render_details", args) if tool == "file_details" else ("search_renders", of_renders(args))
+
+
+FILES = Subject(
+    "the files of this folder",
+    "show me the Python files; files larger than 10 KB; what changed this week; files named delta; the largest file",
+)
+RENDERS = Subject(
+    "this library of renders",
+    "show me 4K renders; HD images of the watch; videos larger than 50 MB; the newest file",
+    of_renders=True,
+)
 
 
 class OfflineFileModel(BaseChatModel):
@@ -76,7 +106,7 @@ class OfflineFileModel(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         offered = {tool["function"]["name"] for tool in kwargs.get("tools", ())}
-        decision = decide(messages, self.now())
+        decision = decide(messages, self.now(), RENDERS if "search_renders" in offered else FILES)
         if isinstance(decision, str):
             answer = AIMessage(self.words(decision))
         elif missing := {name for name, _ in decision} - offered:
@@ -117,12 +147,19 @@ def _numbered(calls: Calls, place: int) -> list[Any]:
     ]
 
 
-def decide(messages: Sequence[BaseMessage], now: datetime) -> Calls | str:
+def decide(messages: Sequence[BaseMessage], now: datetime, subject: Subject = FILES) -> Calls | str:
     """The next step of the agent: tools to call, or the answer."""
+    step = _step(messages, now, subject)
+    return step if isinstance(step, str) else [subject.call(*call) for call in step]
+
+
+def _step(messages: Sequence[BaseMessage], now: datetime, subject: Subject) -> Calls | str:
     start = max((place for place, message in enumerate(messages) if isinstance(message, HumanMessage)), default=None)
     if start is None:
-        return SMALL_TALK["greeting"]
+        return subject.says("greeting")
     request, memory = parse(str(messages[start].text), now), Memory.of(messages)
+    if request.intent in SMALL_TALK:
+        return subject.says(request.intent)
     results: list[ToolMessage] = []
     for message in reversed(messages[start + 1 :]):
         if not isinstance(message, ToolMessage):
@@ -216,9 +253,7 @@ def _first_step(request: Request, memory: Memory) -> Calls | str:
         return [("file_details", {"path": request.path}) if direct else ("search_files", {"name": request.path})]
     if request.intent == "more":
         return _next_page(memory)
-    if request.intent == "pick":
-        return _picked(request, memory)
-    return SMALL_TALK[request.intent]
+    return _picked(request, memory)
 
 
 def _second_step(request: Request, memory: Memory) -> Calls | None:
@@ -240,7 +275,7 @@ def _next_page(memory: Memory) -> Calls | str:
         return "There is no list to show more of. What are you looking for?"
     seen, total = last.files[-1]["number"], last.result["total"]
     if seen >= total:
-        return f"That was all: {_count(total)}."
+        return f"That was all: {count(total)}."
     return [_listing(last.query | {"offset": seen})]
 
 
@@ -274,9 +309,6 @@ def _foremost(order: str, memory: Memory) -> tuple[str, Args]:
     return ("file_details", {"path": choose(files, key=lambda file: file[field])["path"]})
 
 
-# Putting results into words.
-
-
 def _kept(result: ToolMessage) -> str:
     return "I kept the note." if result.status != "error" else f"I did not keep the note. {result.text}"
 
@@ -285,66 +317,6 @@ def _report(memory: Memory, message: ToolMessage, request: Request) -> str:
     shown = next((shown for shown in memory.shown if shown.call_id == message.tool_call_id), None)
     if shown is None:
         return f"That did not work: {message.text}."
-    return _list_report(shown) if "files" in shown.result else _file_report(shown.result, request.topic)
-
-
-def _list_report(shown: Shown) -> str:
-    total, files = shown.result["total"], shown.files
-    found = f"{_count(total)} {_described(shown.args)}".strip()
-    if not files:
-        return f"I found {found}."
-    lines = [f"I found {found}:" if len(files) == total else f"I found {found}. Number {_span(files)}:"]
-    lines += [f"  {file['number']}. {file['path']} ({_facts(file)})" for file in files]
-    if files[-1]["number"] < total and "limit" not in shown.args:
-        lines.append('Say "more" for the next ones.')
-    return "\n".join(lines)
-
-
-def _span(files: list[Args]) -> str:
-    first, last = files[0]["number"], files[-1]["number"]
-    return str(first) if first == last else f"{first} to {last}"
-
-
-def _described(args: Args) -> str:
-    wordings: dict[str, Callable[[Any], str]] = {
-        "kind": lambda kind: f"of kind {kind}",
-        "extension": lambda extension: f"ending in .{extension}",
-        "name": lambda name: f'with "{name}" in the path',
-        "min_bytes": lambda size: f"of at least {_size(size)}",
-        "max_bytes": lambda size: f"of at most {_size(size)}",
-        "modified_after": lambda moment: f"changed since {moment}",
-        "modified_before": lambda moment: f"changed before {moment}",
-        "order": lambda order: f"with the {order} first",
-    }
-    return ", ".join(wording(args[name]) for name, wording in wordings.items() if args.get(name))
-
-
-def _file_report(file: Args, topic: str) -> str:
-    first_lines = [f"    {line}" for line in file.get("first_lines", ())]
-    answers = {
-        "size": f"{file['path']} is {_size(file['size_bytes'])} ({file['size_bytes']} bytes).",
-        "modified": f"{file['path']} was changed at {file['modified']}.",
-        "kind": f"{file['path']} is of kind {file['kind']}.",
-        "sha256": f"The SHA-256 of {file['path']} is {file['sha256']}.",
-    }
-    if topic == "lines" and "lines" in file:
-        return "\n".join([f"{file['path']} has {file['lines']} lines. It starts with:", *first_lines])
-    if topic in answers:
-        return answers[topic]
-    lines = [f"{file['path']}: {_facts(file)}", f"  SHA-256 {file['sha256']}"]
-    return "\n".join(lines + ([f"  {file['lines']} lines, starting with:", *first_lines] if first_lines else []))
-
-
-def _facts(file: Args) -> str:
-    return f"{file['kind']}, {_size(file['size_bytes'])}, changed {file['modified'][:10]}"
-
-
-def _count(number: int) -> str:
-    return f"{number or 'no'} file{'' if number == 1 else 's'}"
-
-
-def _size(size_bytes: int) -> str:
-    size, units = float(size_bytes), ["bytes", "KB", "MB", "GB"]
-    while size >= 1024 and len(units) > 1:
-        size, units = size / 1024, units[1:]
-    return f"{size_bytes} bytes" if units[0] == "bytes" else f"{size:.1f} {units[0]}"
+    if "files" in shown.result:
+        return list_answer(shown.args, shown.result)
+    return file_answer(shown.result, request.topic)

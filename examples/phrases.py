@@ -60,11 +60,15 @@ KIND_WORDS = {
     "image": r"images?|pictures?|photos?",
     "markdown": r"markdown|documentation|docs",
     "python": r"python(?: modules?| scripts?| code)?",
+    "scene": r"scenes?",
     "text": r"(?:plain )?text|logs",
     "video": r"videos?|movies?|films?|clips?",
 }
 FILES = r"(?: ?\b(?:files?|ones?)\b)?"
 EXTENSION_WORDS = "|".join(sorted(KIND_OF_EXTENSION, key=len, reverse=True))
+
+RESOLUTION = r"\d+x\d+|\d+p|[248]k|uhd|hd"
+RENDERS = r"renders?"
 
 UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 SIZE = r"(\d+(?:\.\d+)?) ?(bytes?|[kmg]i?b?|b)?\b"
@@ -74,7 +78,7 @@ BETWEEN = rf"\bbetween {SIZE} and {SIZE}"
 
 CHANGED = (
     r"(?:\b(?:(?:that|which) )?(?:(?:were|was|have been|has been|are) )?(?:last )?"
-    r"(?:changed|modified|updated|edited|touched|written)\b )?"
+    r"(?:changed|modified|updated|edited|touched|written|rendered)\b )?"
 )
 SPAN = r"(\d+|an?|one) (hour|day|week|month|year)s?"
 DAYS = {"hour": 1 / 24, "day": 1, "week": 7, "month": 30, "year": 365}
@@ -129,6 +133,15 @@ FILLERS = """
     that the them then there there's these this those to us want was we were what what's where whether
     which with would you your
 """  # words that are no part of a name
+
+
+def of_renders(args: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a search as one of renders: a resolution among the words of the name is one."""
+    words = [word for word in args.get("name", "").split() if not re.fullmatch(RENDERS, word, re.IGNORECASE)]
+    found = [word.upper() for word in words if re.fullmatch(RESOLUTION, word, re.IGNORECASE)]
+    name = " ".join(word for word in words if word.upper() not in found)
+    others = {key: value for key, value in args.items() if key != "name"}
+    return others | ({"resolution": found[0].replace("X", "x")} if found else {}) | ({"name": name} if name else {})
 
 
 class _Line:

@@ -6,10 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 from unittest import mock
-
-import boto3
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 
@@ -22,13 +19,20 @@ class Table:
     region: str | None = None
     endpoint_url: str | None = None
 
+    @property
+    def place(self) -> str:
+        """Where it is, for a person."""
+        return f"{self.name} " + (f"at {self.endpoint_url}" if self.endpoint_url else "on AWS")
+
+    @property
+    def options(self) -> list[str]:
+        """The options of `agent.py` that name it."""
+        options = {"--table": self.name, "--region": self.region, "--endpoint-url": self.endpoint_url}
+        return [f"{option}={value}" for option, value in options.items() if value]
+
     def saver(self) -> DynamoDBConversationSaver:
         """A new saver; it sends no request before it is used."""
         return DynamoDBConversationSaver(self.name, region_name=self.region, endpoint_url=self.endpoint_url)
-
-    def client(self) -> Any:
-        """A plain DynamoDB client, for a look at the items themselves."""
-        return boto3.client("dynamodb", region_name=self.region, endpoint_url=self.endpoint_url)
 
 
 @contextmanager
@@ -48,14 +52,12 @@ def embedded_table() -> Iterator[Table]:
 
 @contextmanager
 def open_table(name: str | None, region: str | None, endpoint_url: str | None, *, create: bool) -> Iterator[Table]:
-    """The table of that name, or without a name the embedded one; announced to the person."""
+    """The table of that name, or without a name the embedded one."""
     if name is None:
-        print("Table: embedded in this process; it vanishes at exit. A real one: --table NAME")
         with embedded_table() as table:
             yield table
         return
     table = Table(name, region, endpoint_url)
-    print(f"Table: {name}" + (f" at {endpoint_url}" if endpoint_url else " on AWS"))
     if create:
         with table.saver() as saver:
             saver.setup()

@@ -20,7 +20,7 @@ REPOSITORY = HERE.parents[1]
 BUILD = HERE / ".build"
 OWN = ("app", "chat_api", "chat_service", "turn_lease")
 SHARED = (
-    *("assistant", "chat_markdown", "chat_pages", "chat_requests", "forks", "library"),
+    *("answers", "assistant", "chat_markdown", "chat_pages", "chat_requests", "forks", "library"),
     *("notes", "offline_model", "phrases", "problems", "turn_plans"),
 )
 REQUIREMENTS = ("aws-lambda-powertools", "langchain", "langchain-aws")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import os
@@ -22,10 +21,8 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 sys.path.insert(0, str(EXAMPLES))
 
 import agent  # noqa: E402
-import demo  # noqa: E402
 from library import FileLibrary, LibraryError  # noqa: E402
 from offline_model import OfflineFileModel, decide  # noqa: E402
-from table import Table  # noqa: E402
 
 NOW = datetime(2025, 5, 14, 12, tzinfo=timezone.utc)  # a Wednesday
 KB = 1024
@@ -330,13 +327,6 @@ def arguments(engine: Engine, table_name: str, folder: Path) -> list[str]:
     return ["--table", table_name, "--region", REGION, "--folder", str(folder), *endpoint]
 
 
-def test_the_demo_finds_nothing_missing(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert agent.main([*arguments, "--demo"]) == 0
-    output = capsys.readouterr().out
-    assert "Nothing is missing" in output
-    assert '"message_count": {"N": "10"}' in output
-
-
 def test_a_chat_goes_on_after_a_restart(
     arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,60 +363,6 @@ def test_users_do_not_see_each_other(
     assert "which has 0" in output
 
 
-# The demo's check.
-
-
-@pytest.fixture
-def evidence(engine: Engine, table_name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> demo.Evidence:
-    table = Table(table_name, REGION, engine.endpoint_url)
-    chat = agent.Chat(table, "alice", FileLibrary(folder))
-    return demo.play(chat, tuple(line.format(kind="python") for line in demo.FIRST_TALK))
-
-
-def test_the_check_names_everything_that_is_missing(evidence: demo.Evidence) -> None:
-    assert demo.missing_from(evidence) == []
-    for item, complaint in tampered(evidence.item):
-        complaints = demo.missing_from(dataclasses.replace(evidence, item=item))
-        assert any(complaint in each for each in complaints), complaint
-    for listed in ([], evidence.listed_ids[::-1]):
-        assert "newest first" in demo.missing_from(dataclasses.replace(evidence, listed_ids=listed))[-1]
-
-
-def tampered(item: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
-    """Items in each of which one thing is wrong, and what should be said about it."""
-    question, answer, follow_up, *rest = item["messages"]
-    without_result = answer | {"tool_calls": [call | {"result": None} for call in answer["tool_calls"]]}
-    first_one = rest[0] | {"tool_calls": [call | {"args": {"path": "other"}} for call in rest[0]["tool_calls"]]}
-    return [
-        ({}, "the conversation's item"),
-        (item | {"user_id": "mallory"}, "key"),
-        (item | {"title": "Untitled"}, "title"),
-        (item | {"message_count": 3}, "message_count of 10"),
-        (item | {"created_at": "2020-01-01T00:00:00.000Z"}, "unchanged created_at"),
-        (item | {"updated_at": item["created_at"]}, "updated_at after created_at"),
-        (item | {"messages": [question, answer, answer, *rest]}, "each with its answer"),
-        (item | {"messages": [question | {"content": "?"}, answer, follow_up, *rest]}, "the message"),
-        (item | {"messages": [question, answer | {"content": ""}, follow_up, *rest]}, "text and time"),
-        (item | {"messages": [question, answer | {"tool_calls": []}, follow_up, *rest]}, "tool calls in"),
-        (item | {"messages": [question, without_result, follow_up, *rest]}, "result of search_files"),
-        (item | {"messages": [question, answer, follow_up, first_one, *rest[1:]]}, "memory"),
-    ]
-
-
-def test_the_demo_fails_if_something_is_missing(
-    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stored_item = demo.stored_item
-    monkeypatch.setattr(demo, "stored_item", lambda *where: stored_item(*where) | {"title": {"S": "Untitled"}})
-    assert agent.main([*arguments, "--demo"]) == 1
-    assert "Missing: the first message as title (it is 'Untitled')" in capsys.readouterr().out
-
-
-def test_the_demo_fails_in_an_empty_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert agent.main(["--table", "unused", "--region", REGION, "--folder", str(tmp_path), "--demo"]) == 1
-    assert "Missing: files" in capsys.readouterr().out
-
-
 # The program, in a process of its own.
 
 
@@ -457,7 +393,7 @@ def test_the_terminal_understands_its_commands() -> None:
         ),
         *("/history", "/open 9", "/nonsense", "/help", "/quit", "never read"),
     ]
-    done = run_program(typed="\n".join(typed), CHAT_USER="alice")
+    done = run_program("--folder", str(EXAMPLES.parent), typed="\n".join(typed), CHAT_USER="alice")
     assert (done.returncode, done.stderr) == (0, "")
     said = done.stdout.split("you> ")
     assert said[0].startswith("Table: embedded in this process; it vanishes at exit.")
@@ -478,15 +414,6 @@ def test_the_terminal_understands_its_commands() -> None:
     assert "There is no command /nonsense." in done.stdout
     assert done.stdout.endswith("Goodbye.\n")
     assert "never read" not in done.stdout
-
-
-def test_the_demo_runs_as_a_program() -> None:
-    done = run_program("--demo")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "  1. Show me 4K renders (4 messages" in done.stdout
-    assert "  2. Show me the python files (10 messages" in done.stdout
-    assert "The stored item of the first conversation" in done.stdout
-    assert done.stdout.rstrip().endswith("memory.")
 
 
 def only_line(text: str) -> str:
@@ -533,8 +460,24 @@ def test_ctrl_c_is_one_line(
     assert capsys.readouterr().err == "\nStopped.\n"
 
 
-def test_options_of_a_real_table_need_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [(["--setup"], "need --table"), (["--demo", "--say=hello"], "leave out"), (["--demo", "--folder=."], "leave out")],
+)
+def test_options_that_contradict_each_other_are_refused(
+    options: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
-        agent.main(["--setup"])
+        agent.main(options)
     assert ended.value.code == 2
-    assert "need --table" in capsys.readouterr().err
+    assert complaint in capsys.readouterr().err
+
+
+def test_lines_that_are_to_be_said_go_on_with_the_newest_conversation(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert agent.main([*arguments, "--say", "Show me 4K renders"]) == 0
+    assert agent.main([*arguments, "--say", "and the first one?", "--say", "/quit", "--say", "never said"]) == 0
+    output = capsys.readouterr().out
+    assert "you> and the first one?\n    [file_details(path='renders/4k/Shot.png')]\n" in output
+    assert "never said" not in output
