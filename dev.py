@@ -88,6 +88,7 @@ class Needs(NamedTuple):
 
 
 TEST_NEEDS = {
+    "tests/adoption": Needs(("cli",), ("test", "aws-cli")),
     "tests/unit": Needs(dynamodb_local=False),
     "tests/conformance": Needs(dynamodb_local=False),
     "tests/contract": Needs(),
@@ -105,7 +106,7 @@ TEST_NEEDS = {
 """By folder; other tests need all of it."""
 
 FRONT_ENDS = ("browser", "front-ends", "lambda", "server")
-ALL_GROUPS = ("test", "integration", "benchmark", *FRONT_ENDS, "peers", "upstream", "docs")
+ALL_GROUPS = ("test", "integration", "aws-cli", "benchmark", *FRONT_ENDS, "peers", "upstream", "docs")
 ALL_NEEDS = Needs(("chat", "cli", "example"), ALL_GROUPS, langgraph_tests=True, chat_page=True, chainlit=True)
 
 COVERAGE = 98
@@ -178,6 +179,7 @@ class Environment(NamedTuple):
 CURRENT = Environment(ROOT / ".venv", ROOT / "constraints.txt")
 CHAINLIT = Environment(ROOT / ".venv-chainlit", ROOT / "constraints-chainlit.txt")
 CHAINLIT_PYTHON = (3, 11)
+RELEASE = Environment(ROOT / ".venv-release", ROOT / "constraints-release.txt")
 LOWEST = Environment(ROOT / ".venv-lowest", ROOT / "constraints-lowest.txt")
 
 
