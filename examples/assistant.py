@@ -112,34 +112,50 @@ def messages_in(update: Mapping[str, Any]) -> Iterator[BaseMessage]:
 def end_run(
     graph: CompiledStateGraph[Any],
     config: RunnableConfig,
-    text: str,
+    answer: AIMessage | None = None,
     said: BaseMessage | None = None,
     begun_at: RunnableConfig | None = None,
 ) -> None:
     """End a run that was stopped, with what had come of it, so that the conversation can go on.
 
-    Each call without a result gets one that says so: models refuse messages in which a call has none.
+    Each call without a result gets one that says so: models refuse messages in which a call has none. What tasks have
+    stored and no step has taken up is in the state that `get_state` shows, and not in what `update_state` builds on.
 
     Args:
         graph: The agent.
         config: Names the conversation.
-        text: What of the answer had come.
+        answer: What of the answer had come, under the id that the whole of it may be stored with.
         said: The message that the run brought, which is stored if the run was stopped before it was.
         begun_at: Where that message goes; `config` unless it began a fork.
     """
     state = graph.get_state(config)
     messages: list[BaseMessage] = state.values.get("messages", [])
-    is_lost = said is not None and said.id not in {message.id for message in messages}
+    told = {message.id for message in messages}
+    is_lost = said is not None and said.id not in told
     if not is_lost and not was_cut_off(state):
         return
+    lost = [said] if said is not None and is_lost else []
+    at = (begun_at or config) if is_lost else config
+    results = _results_of_stopped(messages)
+    before = [*_not_taken_up(graph, state), *results] if at == config else []
+    is_whole = answer is not None and messages[-1:] != [] and messages[-1].id == answer.id and not results
+    stopped = answer if answer is not None and answer.id not in told else AIMessage(STOPPED)
+    graph.update_state(at, {"messages": [*before, *lost, *([] if is_whole else [stopped])]}, as_node=ANSWERS)
+
+
+def _not_taken_up(graph: CompiledStateGraph[Any], state: StateSnapshot) -> list[BaseMessage]:
+    """Messages that tasks have stored and no step has taken up."""
+    stored = graph.get_state(state.config).values.get("messages", []) if state.metadata is not None else []
+    known = {message.id for message in stored}
+    return [message for message in state.values.get("messages", []) if message.id not in known]
+
+
+def _results_of_stopped(messages: Sequence[BaseMessage]) -> list[ToolMessage]:
+    """A result for each call that has none."""
     answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
     calls = [call for message in messages if isinstance(message, AIMessage) for call in message.tool_calls]
     unanswered = [call["id"] for call in calls if call["id"] not in answered]
-    results = [ToolMessage(STOPPED, tool_call_id=str(call_id), status="error") for call_id in unanswered]
-    at = (begun_at or config) if is_lost else config
-    lost = [said] if said is not None and is_lost else []
-    before = results if at == config else []
-    graph.update_state(at, {"messages": [*before, *lost, AIMessage(text or STOPPED)]}, as_node=ANSWERS)
+    return [ToolMessage(STOPPED, tool_call_id=str(call_id), status="error") for call_id in unanswered]
 
 
 def model_maker(name: str | None) -> Callable[[], BaseChatModel]:

@@ -79,6 +79,12 @@ def text_of(events: list[Event]) -> str:
     return "".join(data["text"] for data in said if data["message_id"] == said[-1]["message_id"])
 
 
+def answer_of(events: list[Event]) -> AIMessage | None:
+    """The newest answer, as far as it has come; None if nothing has."""
+    said = [data for name, data in events if name == "token"]
+    return AIMessage(text_of(events), id=said[-1]["message_id"]) if said else None
+
+
 def calls_of(events: list[Event]) -> list[dict[str, Any]]:
     """What the agent has called."""
     return [{"tool": data["tool"], "args": data["args"]} for name, data in events if name == "tool_call"]

@@ -14,7 +14,7 @@ from chat_pages import ChatPages
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 from problems import busy, not_found, problem_of
-from turn_events import STREAM_MODES, Event, Run, events_of, text_of
+from turn_events import STREAM_MODES, Event, Run, answer_of, events_of
 from turn_plans import Plan
 
 logger = logging.getLogger("chat")
@@ -86,7 +86,7 @@ class Turns:
         await asyncio.wait([run.stream])  # only the stream is ever cancelled: what follows is done whoever asks to stop
         try:
             if run.stream.cancelled():
-                await asyncio.to_thread(end_run, self._graph, config, text_of(run.events), plan.said, plan.config)
+                await asyncio.to_thread(end_run, self._graph, config, answer_of(run.events), plan.said, plan.config)
             else:
                 run.stream.result()
             summary = await asyncio.to_thread(self._pages.summary, *place)

@@ -158,7 +158,7 @@ class ChatService:
         """End a run that was cut off or waits. One under way can't be reached: then the conversation is busy."""
         self.pages.existing(user_id, conversation_id)
         with self._leases.held(conversation_id, user_id, seconds):
-            end_run(self._graph, _config_of(user_id, conversation_id), "")
+            end_run(self._graph, _config_of(user_id, conversation_id))
 
     def delete(self, user_id: str, conversation_id: str, seconds: float) -> None:
         """Delete a conversation with all that belongs to it, unless a request is at work on it."""

@@ -481,7 +481,7 @@ def test_an_answer_that_is_stopped_while_a_tool_waits_gets_a_result_for_each_cal
     graph = build_graph(OfflineFileModel(), FileLibrary(FOLDER), saver, note_tools(), NotesState)
     config = saver.new_conversation(user_id="alice")
     graph.invoke({"messages": [("user", "note: milk")]}, config)
-    end_run(graph, config, "")
+    end_run(graph, config)
     messages = graph.get_state(config).values["messages"]
     assert [message.type for message in messages] == ["human", "ai", "tool", "ai"]
     assert isinstance(messages[-1], AIMessage)

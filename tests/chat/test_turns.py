@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sys
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSResponse
 from langchain_core.messages import HumanMessage
 
 from dev import CHAT_MODULES
 from langgraph_dynamo_conv import DynamoDBConversationSaver
+from langgraph_dynamo_conv.errors import DynamoConvError
 from tests.chat.serving import FOLDER
+from tests.conftest import MakeSaver
+from tests.engines import Engine
+from tests.faults.failing import Deliver, FailingClient, unsent
 
 sys.path[:0] = [str(path) for path in CHAT_MODULES]
 
 import server as chat_server  # noqa: E402
+from assistant import build_graph, end_run  # noqa: E402
 from library import FileLibrary  # noqa: E402
 from offline_model import OfflineFileModel  # noqa: E402
 from problems import Problem  # noqa: E402
@@ -63,6 +72,62 @@ async def test_a_run_that_is_stopped_at_any_moment_is_over_and_its_message_is_th
     after = await said(chat)
     assert "user: show me the Python files" in after
     assert after[-1].startswith("assistant: I found")
+
+
+class Slow:
+    """A fault that lets requests take their time, some more than others; the same for the same number."""
+
+    __name__ = "slow"
+
+    def __init__(self, number: int) -> None:
+        self.has_begun = threading.Event()
+        self._random = random.Random(number)
+
+    def __call__(self, request: Any, deliver: Deliver) -> AWSResponse:
+        self.has_begun.set()
+        time.sleep(self._random.choice([0, 0, 0.003, 0.02, 0.1, 0.3]))
+        return deliver()
+
+
+@pytest.mark.parametrize("number", range(15))
+async def test_a_message_of_a_run_that_is_stopped_is_there_however_slow_its_requests_are(
+    engine: Engine, make_saver: MakeSaver, number: int
+) -> None:
+    slow, client = Slow(number), FailingClient(engine)
+    saver = make_saver(client=client.client)
+    chat = chat_server.Chat(saver, OfflineFileModel(seconds_per_word=0.01), FileLibrary(FOLDER))
+    with client.failing(slow, 5, times=None):
+        run = chat.turns.start(*PLACE, plan_of(chat, "hello"))
+        await asyncio.to_thread(slow.has_begun.wait, 20)
+        await asyncio.sleep((0, 0.005, 0.02, 0.1, 0.4)[number % 5])
+        await chat.turns.cancel(*PLACE)
+        assert (await followed(run))[-1] == "end"
+        shown = await said(chat)
+    state = chat.graph.get_state(CONFIG)
+
+    assert len(shown) == 2, "the question and one answer, whichever of its versions was stored first"
+    assert shown[0] == "user: hello"
+    assert [message.type for message in state.values["messages"]] == ["human", "ai"]
+    assert state.next == ()
+    client.close()
+
+
+@pytest.mark.parametrize("times", [1, None], ids=["one request fails", "all fail from it on"])
+@pytest.mark.parametrize("number", range(1, 14))
+def test_a_run_that_was_cut_off_at_any_request_ends_with_its_message(
+    engine: Engine, make_saver: MakeSaver, number: int, times: int | None
+) -> None:
+    client, asked = FailingClient(engine), HumanMessage("hello", id="m")
+    graph = build_graph(OfflineFileModel(), FileLibrary(FOLDER), make_saver(client=client.client))
+    with client.failing(unsent, number, times=times), suppress(DynamoConvError):
+        graph.invoke({"messages": [asked]}, CONFIG, durability="async")
+    end_run(graph, CONFIG, said=asked)
+    state = graph.get_state(CONFIG)
+
+    assert [message.type for message in state.values["messages"]][:2] == ["human", "ai"]
+    assert state.values["messages"][0].id == "m"
+    assert state.next == ()
+    client.close()
 
 
 async def test_a_stop_while_a_run_ends_changes_nothing(chat: Any, monkeypatch: pytest.MonkeyPatch) -> None:
