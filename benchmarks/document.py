@@ -40,6 +40,9 @@ MARKS = (20, 100, 400)
 AROUND = 20
 TRANSCRIPT_KINDS = ("conversation row", "index", "older messages")
 
+IN_SHORT = (OURS[-1], *PEERS)
+"""Savers that README.md compares."""
+
 VERDICT = ["best peer", "this saver loses"]
 """Heads of the cells in which the savers are compared."""
 
@@ -181,8 +184,30 @@ class Tables:
         for name, bits in self.results.setting["bits_a_character"].items():
             yield Row(titles[name], [f"{value:.2f}" for value in bits.values()])
 
-    def readme(self) -> Iterator[Row]:
-        """The reference chat in short, as README.md has it: measured, and the budget."""
+    def heads_in_short(self) -> list[str]:
+        """Heads of `in_short`."""
+        return ["this saver, with the transcript", *map(label_of, PEERS)]
+
+    def in_short(self) -> Iterator[Row]:
+        """The reference chat as README.md has it: what decides, beside the peers that store all of it as it is."""
+        runs = [self.results.run(key, REFERENCE.key) for key in IN_SHORT]
+        first, middle, last = self.marks[0], self.marks[len(self.marks) // 2], self.marks[-1]
+        for title, figure in (
+            (f"write units a turn, around turn {first}", self._around(first, mean_of("wru"))),
+            (f"the same, around turn {last}", self._around(last, mean_of("wru"))),
+            (f"MB stored after turn {middle}", partial(stored, middle)),
+            (f"price of the requests of 1,000 chats of {middle} turns", partial(price, middle)),
+        ):
+            show = "${:,.2f}".format if title.startswith("price") else number
+            figures = [figure(run) if run else None for run in runs]
+            yield Row(title, [NOTHING if value is None else show(value) for value in figures])
+        ended = [
+            f"after turn {len(run.turns)}" if run and run.failure else f"not in {self.turns} turns" for run in runs
+        ]
+        yield Row("fails", ended)
+
+    def budgets(self) -> Iterator[Row]:
+        """The reference chat by the figures that are promised: measured, and the budget."""
         on, off = (self._must(key) for key in reversed(OURS))
         calls, alone = self._must(OURS[-1], REFERENCE.key, self.network_ms).calls, self._must(OURS[-1], "lambda").turns
         sent = [cost.requests for cost in on.turns[:100]]

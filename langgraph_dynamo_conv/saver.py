@@ -34,6 +34,7 @@ from langgraph_dynamo_conv.conversations._records import TitleFunction, of_store
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
+    from typing_extensions import Self
 
 
 class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
@@ -114,9 +115,8 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         self._first_runtime = Runtime(Shared(table, options, bucket), self.serde)
 
     def setup(self, *, ttl: bool | None = None, add_index: bool = False) -> provision.SetUp:
-        """Create the table if it is missing, and wait until it and its index are active. Can be repeated.
-
-        For deployment: the actions that it needs (docs/table.md) are none that a runtime role should have.
+        """Create the table if it is missing, and wait until it and its index are active. Can be repeated. Run it from
+        where you deploy: a runtime role should not have the actions that it needs (docs/table.md).
 
         Args:
             ttl: Whether to turn on time-to-live on `expires_at`. None: on a table that is made now. One that is there
@@ -176,13 +176,13 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         """Wait for calls under way and stop the saver's threads. The client is left open. Can be repeated."""
         self._runtime.shared.close()
 
-    def __enter__(self) -> DynamoDBConversationSaver:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    async def __aenter__(self) -> DynamoDBConversationSaver:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -232,7 +232,7 @@ async def checkpointer() -> AsyncIterator[ServerSaver]:
     async with ServerSaver(
         default_user_id=os.environ.get(DEFAULT_USER) or None, owner_lookup=_SWITCH[switch.lower()]
     ) as saver:
-        yield cast("ServerSaver", saver)
+        yield saver
 
 
 def _authenticated() -> str | None:

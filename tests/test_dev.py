@@ -66,6 +66,42 @@ def test_a_command_gives_its_exit_status() -> None:
     assert dev.call([sys.executable, "-c", "raise SystemExit(3)"]) == 3
 
 
+def test_a_step_that_fails_is_told_in_its_own_words(capfd: pytest.CaptureFixture[str]) -> None:
+    script = "import sys; print('what it did'); sys.exit('why it failed')"
+    with pytest.raises(subprocess.CalledProcessError):
+        dev.hear([sys.executable, "-c", script])
+    assert capfd.readouterr().err == "what it did\nwhy it failed\n"
+    assert dev.hear([sys.executable, "-c", "print('done')"]) == "done\n"
+
+
+def test_what_is_fetched_is_told_with_its_size(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dev, "installed_parts", lambda *_: set())
+    monkeypatch.setattr(dev, "create", lambda _: None)
+    monkeypatch.setattr(dev, "pip", lambda *_: None)
+    environment = dev.Environment(Path("nowhere"), dev.CURRENT.constraints)
+    with pytest.raises(FileNotFoundError):  # there is no place for its record
+        dev.install(environment, extras=["cli"])
+    assert "installing extra cli, package into nowhere (about 83 MB on disk" in capfd.readouterr().err
+
+
+def test_the_size_of_every_part_that_is_installed_is_known() -> None:
+    parts = {f"extra {extra}" for extra in dev.ALL_NEEDS.extras} | {f"group {group}" for group in dev.ALL_GROUPS}
+
+    assert parts - set(dev.MEGABYTES) == set()
+
+
+def test_the_release_of_a_python_is_told_and_what_is_none_has_none(tmp_path: Path) -> None:
+    broken = tmp_path / "python3.10"
+    broken.write_text("#!/bin/sh\nexit 127\n")
+    broken.chmod(0o755)
+
+    assert dev.release_of(sys.executable) == sys.version_info[:2]
+    assert dev.release_of(str(broken)) == ()
+    assert sys.version_info[:2] in {dev.release_of(python) for python in dev.pythons()}
+
+
 def test_every_folder_of_tests_is_named_or_needs_everything() -> None:
     assert all(Path(dev.ROOT, folder).is_dir() for folder in dev.TEST_NEEDS)
     assert dev.needs_of([]) == dev.ALL_NEEDS
