@@ -218,10 +218,12 @@ def _setting(check: str, look: Callable[[], Finding]) -> Finding:
 
 def _expiry(attribute: str | None) -> Finding:
     if attribute is None:
-        return Finding("expiry", NOTE, "time-to-live is off: nothing is ever deleted by itself", "`setup` turns it on")
+        return Finding(
+            "expiry", NOTE, "time-to-live is off: nothing is ever deleted by itself", "`setup --ttl` turns it on"
+        )
     if attribute != provision.TTL_ATTRIBUTE:
         wrong = f"time-to-live is on {attribute}, and must be on {provision.TTL_ATTRIBUTE}"
-        return Finding("expiry", WRONG, wrong, "turn it off, and run `setup` an hour later")
+        return Finding("expiry", WRONG, wrong, "turn it off, and run `setup --ttl` an hour later")
     return Finding("expiry", OK, f"time-to-live is on {attribute}")
 
 
