@@ -54,7 +54,6 @@ _WAIT_SECONDS = 600.0
 _POLL_SECONDS = 2.0
 _CREATED_AT = "created_at"
 _NO_INDEX = f"it has no index {INDEX}"
-_ADD_INDEX = "Add it by setup(add_index=True), or by `langgraph-dynamo-conv setup --add-index`"
 _BACKUPS_NOT_YET = "ContinuousBackupsUnavailableException"
 
 
@@ -219,6 +218,13 @@ def differences(description: Mapping[str, Any]) -> list[str]:
     return problems
 
 
+def _remedy_of(problems: Sequence[str]) -> str:
+    """What to do about some `differences`: an index can be added, keys and what an index projects can't be changed."""
+    if all(one.startswith(_NO_INDEX) for one in problems):
+        return "Add it by setup(add_index=True), or by `langgraph-dynamo-conv setup --add-index`"
+    return "Use another table, or delete the index and add it anew: keys and projections can't be changed"
+
+
 def _indexes(description: Mapping[str, Any]) -> dict[str, Any]:
     return {one["IndexName"]: one for one in description.get("GlobalSecondaryIndexes", ())}
 
@@ -267,10 +273,8 @@ def _add_index(table: Table, description: Mapping[str, Any]) -> None:
 def _check(table: Table, description: Mapping[str, Any], *, but_index: bool = False) -> None:
     problems = [one for one in differences(description) if not (but_index and one.startswith(_NO_INDEX))]
     if problems:
-        is_the_index = all(one.startswith(_NO_INDEX) for one in problems)
-        remedy = _ADD_INDEX if is_the_index else "Use another name, or change the table"
         raise TableMismatchError(
-            f"the table '{table.name}' exists, but {'; '.join(problems)}. {remedy}",
+            f"the table '{table.name}' exists, but {'; '.join(problems)}. {_remedy_of(problems)}",
             operation="DescribeTable",
             table=table.name,
         )

@@ -177,7 +177,8 @@ _REMEDIES: dict[type[DynamoConvError], str] = {
     "and s3_prefix are those that it was written with, and repeat a delete or prune that broke off",
     CredentialsError: "AWS did not accept the credentials for {target.place}; renew or correct them",
     EndpointError: "{operation} on {target.place} failed inside {target.service.name}; the call can be repeated",
-    IndexNotReadyError: f"{{target.place}} has no usable index '{INDEX}'; run setup(), or wait until it is built",
+    IndexNotReadyError: f"{{target.place}} has no usable index '{INDEX}'; add it by setup(add_index=True), "
+    "or wait until it is built",
     ItemTooLargeError: "an item for {target.place} is over DynamoDB's limit of 400 KB",
     RequestFailedError: "{operation} on {target.place} was refused",
     TableExists: "there is a {target.place} already, or it is being changed",

@@ -96,7 +96,9 @@ class TestTable:
     def test_a_missing_index_is_named_with_the_remedy(self, client: DynamoDBClient) -> None:
         name = table_without_index(client)
         with DynamoDBConversationSaver(name, client=client) as saver:
-            with pytest.raises(IndexNotReadyError, match=rf"no usable index '{INDEX}'; run setup\(\)") as caught:
+            with pytest.raises(
+                IndexNotReadyError, match=rf"no usable index '{INDEX}'; add it by setup\(add_index=True\)"
+            ) as caught:
                 saver.resume("alice")
             with pytest.raises(TableMismatchError, match=f"exists, but it has no index {INDEX}"):
                 saver.setup()
