@@ -45,7 +45,7 @@ INDEX_STATUS = f"{DESCRIBE} --query 'Table.GlobalSecondaryIndexes[0].IndexStatus
 COUNT = f"aws dynamodb scan --table-name {TABLE} --select COUNT"
 
 POLICY_FILE = "dynamodb-lambda-policy.json"
-POLICY = {
+POLICY: dict[str, Any] = {
     "Version": "2012-10-17",
     "Statement": [
         {

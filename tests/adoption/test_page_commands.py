@@ -46,7 +46,7 @@ def the_one_with(words: str) -> str:
 
 
 def without_index(client: DynamoDBClient) -> None:
-    """Make the table anew as a team has it that left the index out, with one conversation and one item of another kind."""
+    """Make the table anew without its index, with one conversation and one item of another kind."""
     client.delete_table(TableName=TABLE)
     definition = json.loads(TABLE_JSON)
     del definition["GlobalSecondaryIndexes"]
@@ -75,6 +75,7 @@ def test_doctor_finds_nothing_wrong_with_the_guides_table_and_changes_nothing(
     printed = local.run(command)
 
     assert "nothing is wrong" in printed
+    assert "`setup --ttl` turns it on" in printed
     assert "conversation_id and user_id; the index by user_id and created_at" in printed
     assert table.scan()["Items"] == before
 
@@ -136,6 +137,14 @@ def test_time_to_live_is_turned_on_once_no_item_uses_its_attribute(
     found = client.describe_time_to_live(TableName=TABLE)["TimeToLiveDescription"]
     assert (found["TimeToLiveStatus"], found["AttributeName"]) == ("ENABLED", "expires_at")
     assert "time-to-live is on expires_at" in local.run(f"langgraph-dynamo-conv doctor --table {TABLE}")
+
+
+@on_dynamodb_local
+def test_setup_turns_time_to_live_on_when_asked_alone(local: Shell, table_name: str) -> None:
+    setup = f"langgraph-dynamo-conv setup --table {TABLE}"
+
+    assert local.run(setup).splitlines() == [f"{TABLE}: was there, active"]
+    assert local.run(f"{setup} --ttl").splitlines()[1:] == ["turned on: time-to-live on expires_at"]
 
 
 @runs(command="update-continuous-backups")
