@@ -326,7 +326,7 @@ def _expires(table: Table) -> bool:
     if attribute not in (None, TTL_ATTRIBUTE):
         raise TableMismatchError(
             f"the table '{table.name}' expires its items by the attribute '{attribute}', and must do it by "
-            f"'{TTL_ATTRIBUTE}'. Use another table, or turn its time-to-live off and setup() an hour later",
+            f"'{TTL_ATTRIBUTE}'. Use another table, or turn its time-to-live off and setup(ttl=True) an hour later",
             operation="DescribeTimeToLive",
             table=table.name,
         )
