@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from langgraph_dynamo_conv._arguments import (
     check_flag,
@@ -49,6 +49,9 @@ SETUP_ACTIONS = (
     "UpdateTimeToLive",
 )
 """What `setup` does, and `doctor` besides the actions of a runtime role."""
+
+Setting = Literal["index", "ttl", "pitr", "tags"]
+"""What set-up adds, turns on or sets."""
 
 _WAIT_SECONDS = 600.0
 _POLL_SECONDS = 2.0
@@ -100,8 +103,8 @@ class SetUp:
 
     created: bool
     active: bool
-    changed: tuple[str, ...] = ()
-    pending: tuple[str, ...] = ()
+    changed: tuple[Setting, ...] = ()
+    pending: tuple[Setting, ...] = ()
 
 
 def table_definition(table_name: str) -> dict[str, Any]:
@@ -179,7 +182,7 @@ def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wante
     if description:
         _check(table, description)
     ttl = created if options.ttl is None else options.ttl
-    asked = {"ttl": ttl, "pitr": options.recovery, "tags": bool(options.tags) and not created}
+    asked: dict[Setting, bool] = {"ttl": ttl, "pitr": options.recovery, "tags": bool(options.tags) and not created}
     names = [name for name, is_asked in asked.items() if is_asked]
     if not is_active(description):
         return SetUp(created, False, changed, pending=tuple(names))
@@ -244,7 +247,7 @@ def _statement(sid: str, service: str, actions: Sequence[str], resource: str) ->
     return {"Sid": sid, "Effect": "Allow", "Action": [f"{service}:{one}" for one in actions], "Resource": resource}
 
 
-def _created(table: Table, options: SetupOptions) -> tuple[bool, tuple[str, ...]]:
+def _created(table: Table, options: SetupOptions) -> tuple[bool, tuple[Setting, ...]]:
     """Create the table, or check the one that is there; gives whether it was created, and what was changed."""
     description = administration.describe(table)
     if description is None:
