@@ -15,7 +15,7 @@ from functools import cache
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
@@ -29,6 +29,9 @@ from langgraph_dynamo_conv._format.keys import INDEX, parse_sk
 from tests.conftest import MakeSaver
 from tests.played_turns import ReferenceChat
 from website.pages import FENCE
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parent.parent
 LOADING_LINKS = {"stylesheet", "icon", "preload", "prefetch", "preconnect", "dns-prefetch", "modulepreload", "manifest"}
@@ -186,6 +189,21 @@ def test_the_reference_has_every_public_name(site: Path) -> None:
     names |= {f"{conversations.__name__}.Conversations.{name}" for name in calls}
 
     assert names - anchors == set()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light")], ids=["phone", "desktop"])
+def test_no_page_is_wider_than_the_screen(site: Path, browser: Browser, width: int, scheme: Any) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    wider = {}
+    for document in sorted(site.glob("*.html")):
+        page.goto(document.as_uri())
+        excess = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        if excess > 0:
+            wider[document.name] = excess
+    page.close()
+
+    assert wider == {}
 
 
 def test_a_reader_notices_what_a_page_would_load_from_another_host() -> None:
