@@ -417,8 +417,8 @@ def pythons() -> list[str]:
 
 
 def release_of(python: str) -> tuple[int, ...]:
-    """The release, for instance (3, 12); empty if the executable is no working Python."""
-    code = "import sys; print(*sys.version_info[:2])"
+    """The release, for instance (3, 12); empty if the executable is no Python that can make environments."""
+    code = "import ensurepip, sys, venv; print(*sys.version_info[:2])"
     shown = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
     return tuple(map(int, shown.stdout.split()))
 

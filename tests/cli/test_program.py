@@ -125,6 +125,25 @@ def test_titles_of_a_list_are_readable_at_any_width(
     assert max(map(len, text.splitlines())) <= columns
 
 
+@on_dynamodb_local
+def test_a_history_at_80_columns_has_every_id_and_time_whole(
+    environment: dict[str, str], saver: DynamoDBConversationSaver
+) -> None:
+    conversation = id_of(chat(saver, "alice", "flats", "boats"))
+    ids = [
+        one.config["configurable"]["checkpoint_id"]
+        for one in saver.list({"configurable": {"thread_id": conversation, "user_id": "alice"}})
+    ]
+    variables = {**environment, "TERM": "xterm-256color", "COLUMNS": "80", "NO_COLOR": "1"}
+
+    text = re.sub(
+        r"\x1b\[[0-9;]*m", "", on_a_terminal([*MODULE, "history", conversation, "--user", "alice"], variables)
+    )
+
+    assert [one for one in ids if one not in text] == []
+    assert len(re.findall(r" (?:loop|input) +\d\d-\d\d \d\d:\d\d:\d\d  ", text)) == len(ids)
+
+
 def on_a_terminal(command: list[str], environment: dict[str, str]) -> str:
     """What a process writes to a terminal."""
     ours, theirs = pty.openpty()

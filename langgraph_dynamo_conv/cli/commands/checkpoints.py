@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from langgraph.checkpoint.base import CheckpointTuple
 from pydantic import BaseModel
+from rich.table import Table
 
 from langgraph_dynamo_conv._calls.config import config_for
 from langgraph_dynamo_conv._format.items import is_revision, key_of
@@ -22,6 +23,11 @@ from langgraph_dynamo_conv.cli.views.tree import Node, drawn
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
 _PREVIEW_CHARACTERS = 101
+
+_HISTORY_WIDTH = 100
+"""Columns of a terminal from which on a history shows all that it has."""
+
+_YEAR_CHARACTERS = 5
 
 _HISTORY_COLUMNS = ("checkpoint", ">step", "source", "created", ">bytes", ">writes")
 
@@ -48,7 +54,7 @@ def history(
     for ns in sorted({node.ns for node in nodes}):
         trees += [Shown(f"subgraph {one_line(ns)}", "bold")] if ns else []
         rows = [_row(graph, node) for graph, node in drawn(node for node in nodes if node.ns == ns)]
-        trees.append(table_of(_HISTORY_COLUMNS, rows, whole=("checkpoint", "created")))
+        trees.append(_tree(rows, run.out.console.width))
     data = {"conversation_id": scope.thread_id, "user_id": scope.user_id, "checkpoints": list(map(asdict, nodes))}
     run.out.result(data, *trees)
 
@@ -201,6 +207,14 @@ def _prune(run: Run, scope: Scope) -> dict[str, Any]:
 def _count(run: Run, scope: Scope) -> int:
     pages = run.table.query(scope.thread_id, scope.prefix("c"), keys_only=True)
     return sum(not is_revision(item) for page in pages for item in page)
+
+
+def _tree(rows: list[list[str]], width: int) -> Table:
+    """A table of checkpoints; in a narrow terminal without the year, and without the bytes of task writes."""
+    if width < _HISTORY_WIDTH:
+        rows = [[*row[:3], row[3][_YEAR_CHARACTERS:], row[4]] for row in rows]
+        return table_of(_HISTORY_COLUMNS[:-1], rows, whole=("checkpoint", "created"))
+    return table_of(_HISTORY_COLUMNS, rows, whole=("checkpoint", "created"))
 
 
 def _row(graph: str, node: Node | None) -> list[str]:
