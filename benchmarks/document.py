@@ -206,6 +206,11 @@ class Tables:
         ]
         yield Row("fails", ended)
 
+    @property
+    def is_long(self) -> bool:
+        """Whether the chat had as many turns as the promises are about."""
+        return self.turns >= MARKS[-1]
+
     def budgets(self) -> Iterator[Row]:
         """The reference chat by the figures that are promised: measured, and the budget."""
         on, off = (self._must(key) for key in reversed(OURS))
