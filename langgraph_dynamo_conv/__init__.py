@@ -47,7 +47,7 @@ __version__ = "0.1.0"
 _ELSEWHERE = {"DynamoConvError": "errors", "DynamoDBConversationSaver": "saver"}
 
 
-_MODULES = ("conversations", "errors", "provision", "saver")
+_MODULES = ("conversations", "errors", "migration", "provision", "saver", "server")
 
 
 def __getattr__(name: str) -> Any:
@@ -61,4 +61,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, *_MODULES, *(name for name in globals() if name.startswith("__"))})

@@ -225,7 +225,9 @@ def _remedy_of(problems: Sequence[str]) -> str:
     """What to do about some `differences`: an index can be added, keys and what an index projects can't be changed."""
     if all(one.startswith(_NO_INDEX) for one in problems):
         return "Add it by setup(add_index=True), or by `langgraph-dynamo-conv setup --add-index`"
-    return "Use another table, or delete the index and add it anew: keys and projections can't be changed"
+    if all(INDEX in one or one.startswith(_CREATED_AT) for one in problems):
+        return "Delete that index and add it anew by setup(add_index=True), or use another table"
+    return "Use another table: keys can't be changed"
 
 
 def _indexes(description: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,10 +46,13 @@ def offered(runtime: Runtime, scope: Scope, checkpoint_id: str | None) -> Checkp
 
 
 def materialize(runtime: Runtime, scope: Scope, checkpoint_id: str) -> StoredCheckpoint | None:
-    """Store the checkpoint that was offered, and give it; None if it was not offered, or the row has changed since."""
+    """Store the checkpoint that was offered, and give it; None if it was not offered, or the row has changed since.
+
+    Messages that were only added since do not count: they are not in the state that the run has begun with.
+    """
     if not is_offered(checkpoint_id):
         return None
-    checkpoint = _checkpoint_of_row(runtime, scope)
+    checkpoint = _checkpoint_of_row(runtime, scope, checkpoint_id)
     if checkpoint is None or checkpoint["id"] != checkpoint_id:
         return None
     sections = sections_of(checkpoint, {**_METADATA, "user_id": scope.user_id})
@@ -138,13 +141,16 @@ def replayed(runtime: Runtime, namespace: Namespace, loaded: Loaded) -> Iterator
         yield from (value for _, _, value in runtime.writes.to_python(scope, writes))
 
 
-def _checkpoint_of_row(runtime: Runtime, scope: Scope) -> Checkpoint | None:
+def _checkpoint_of_row(runtime: Runtime, scope: Scope, offered_before: str | None = None) -> Checkpoint | None:
+    """The messages of a row as a checkpoint; as many of the first of them as were there when one of that id was."""
     transcript = None
     with surviving_an_unreadable_row(scope):
         transcript = runtime.rows.transcript(scope)
     if transcript is None or not transcript.messages or runtime.rows.is_refused(transcript.row):
         return None
     row, messages = transcript.row, to_langchain(transcript.messages)
+    counts = range(len(messages), 0, -1) if offered_before is not None else ()
+    messages = next((messages[:count] for count in counts if _id_of(row, messages[:count]) == offered_before), messages)
     channel = runtime.row_updater.channel
     return {
         "v": 4,

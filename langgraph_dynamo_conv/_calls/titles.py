@@ -47,7 +47,8 @@ class Titler:
     def _make(self, row: Row) -> None:
         assert self._function is not None
         try:
-            title = clean_text(str(self._function(plain(row.messages)))).strip()
+            made: object = self._function(plain(row.messages))
+            title = clean_text(made).strip() if isinstance(made, str) else ""
             if title:
                 self._rows.change(row.scope, lambda now: _titled(now, row.title, title))
         except Exception as error:  # noqa: BLE001 - the function is the user's, and a title is not worth a failed run

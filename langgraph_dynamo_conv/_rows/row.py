@@ -135,6 +135,11 @@ class RowUpdate:
     after: BaseMessage | None = None
     added: Sequence[Message] = ()
 
+    @property
+    def at_once(self) -> bool:
+        """Whether the row shows what a run beside this one has written."""
+        return self.is_apart and bool(self.beside) and self.forked_from is None
+
 
 def iso(seconds: float) -> str:
     """A time as rows hold it: ISO 8601 in UTC with microseconds and `Z`, so that strings sort as times do."""

@@ -51,7 +51,7 @@ from langgraph_dynamo_conv._transcript.growing import Grown, before_fork, grow
 from langgraph_dynamo_conv._transcript.ids import ids_of
 from langgraph_dynamo_conv.errors import ConflictError, CorruptDataError
 
-_TRIES = 8
+_TRIES = 24
 
 _REMEMBERED = 512
 """Rows that a process remembers."""
@@ -341,7 +341,8 @@ class Rows:
         kept = messages
         if update.forked_from is not None:
             kept = before_fork(messages, update.forked_from, update.taken_back, whole)
-        after = grow(kept, update.said, timestamp=update.now, is_all=update.is_all, after=update.after, whole=whole)
+        options: dict[str, Any] = {"is_all": update.is_all, "after": update.after, "at_once": update.at_once}
+        after = grow(kept, update.said, timestamp=update.now, whole=whole, **options)
         known = {name for message in after.messages for name in ids_of(message)} if update.added else set()
         added = [message for message in update.added if known.isdisjoint(ids_of(message))]
         return after._replace(messages=[*after.messages, *added])
@@ -364,8 +365,7 @@ class Rows:
             self._table.transact(after.scope.row(), [*pages, row_update])
         else:
             self._table.update(after.scope.row(), **update)
-        kept = {name: value for name, value in was.items() if name not in gone}
-        written = replace(after, attributes={**kept, **changed})
+        written = replace(after, attributes={**{n: value for n, value in was.items() if n not in gone}, **changed})
         self._known.put(after.scope, written)
         return written
 

@@ -254,8 +254,7 @@ class RowUpdater:
             if has_left and self._is_fork(scope, stored, at, start, by_hand):
                 return self._fork(scope, stored, at, update, row.messages if row is not None else [])
             is_last = not at.is_apart and not at.others  # what was said before it is what the row ends with
-            last = self._steps.last(scope, at.common) if at.common and not is_last else None
-            return replace(update, after=last)
+            return replace(update, after=self._steps.last(scope, at.common) if at.common and not is_last else None)
 
         row = self._rows.apply(scope, update_of, partial(self._check_kept, scope, stored, start))
         if (shown := self._rows.known(scope)) is not None and shown.head == stored.checkpoint_id:

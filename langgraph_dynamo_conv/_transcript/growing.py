@@ -2,8 +2,8 @@
 
 The rule: a transcript only grows. An agent may trim or summarise its own messages, and the transcript keeps what was
 said. Two things replace a stored message: a step that changed it, and a fork, which drops what came after its point.
-One goes between stored messages: a question that the state has before answers which are there already. Of a run beside
-this one, which stores all at its end, they can be seen first.
+With runs at once, one goes between stored messages: a question that the state has before an answer that is there. Of a
+run that stores all at its end, the answer can be seen first.
 
 Messages are known again by their `ids`. A stored message has two sets of them: its own, and those that its parts get
 when an agent adopts it (`langchain.adopted_ids`). The row of a program that stores no ids is known by what it says,
@@ -23,6 +23,9 @@ from langgraph_dynamo_conv._transcript.differences import Said
 from langgraph_dynamo_conv._transcript.folding import Folding, Message, Whole, calls_in, fold
 from langgraph_dynamo_conv._transcript.ids import adopted_part, digest_of, ids_of
 from langgraph_dynamo_conv._transcript.langchain import adopted_call_ids, adopted_ids, call_ids, has_ids, meaning_of
+
+_NEAR_THE_END = 16
+"""Messages at the end of a transcript among which a run at once has written: a few exchanges, some pages at most."""
 
 _OWN_KEYS = {"role", "content", "timestamp", "tool_calls", "ids", "shortened"}
 
@@ -46,6 +49,7 @@ def grow(
     timestamp: str,
     is_all: bool = False,
     after: BaseMessage | None = None,
+    at_once: bool = False,
     whole: Whole = lambda message: message,
 ) -> Grown:
     """The transcript after what was said. Saying the same again changes nothing.
@@ -56,6 +60,7 @@ def grow(
         timestamp: ISO 8601 in UTC with `Z`, given to new messages.
         is_all: Whether `said` is all that the state has, and not what it has more than the transcript's state.
         after: The message of the state before that comes before what was said, if it need not be the newest stored.
+        at_once: Whether a run beside this one has written too.
         whole: Gives a stored message whole that is shortened; called for those alone that are looked into.
     """
     if is_all and stored and not any(map(has_ids, stored)):
@@ -72,7 +77,9 @@ def grow(
             folding.add(one.message)
         else:
             folding.change(one.message, one.was)
-    messages = _questions_first(folding.messages(), names, said)
+    messages = folding.messages()
+    if at_once:
+        messages = _questions_first(messages, names, said)
     return Grown(messages, folding.is_complete and not _lacks_some(names, said))
 
 
@@ -177,24 +184,30 @@ def _lacks_some(names: Sequence[Sequence[str]], said: Sequence[Said]) -> bool:
 
 
 def _questions_first(messages: list[Message], names: Sequence[Sequence[str]], said: Sequence[Said]) -> list[Message]:
-    """The messages, each new question before the stored message that was said next, and no later in time."""
+    """The messages, each new question before the stored message that was said next, and no later in time.
+
+    Only where that stands after all that was said before the question, and near the end: another run wrote it just now.
+    """
     stored = {name: position for position, known in enumerate(names) for name in known}
-    following: int | None = None
-    precedes: dict[str, int] = {}
-    for one in reversed(said):
-        name = digest_of(str(one.message.id))
-        if one.is_new and name in stored:
-            following = stored[name]
-        elif one.is_new and following is not None:
-            precedes[name] = following
+    places: dict[str, int] = {}
+    waiting: list[str] = []
+    last = len(names) - _NEAR_THE_END
+    for name in (digest_of(str(one.message.id)) for one in said if one.is_new):
+        place = stored.get(name)
+        if place is None:
+            waiting.append(name)
+            continue
+        if place > last:
+            places |= dict.fromkeys(waiting, place)
+        waiting, last = [], max(last, place)
     early: defaultdict[int, list[Message]] = defaultdict(list)
     late = list[Message]()
     for message in messages[len(names) :]:
-        place = precedes.get(message["ids"]) if message["role"] == "user" else None
-        if place is None:
+        at = places.get(message["ids"]) if message["role"] == "user" else None
+        if at is None:
             late.append(message)
         else:
-            early[place].append({**message, "timestamp": messages[place].get("timestamp", message["timestamp"])})
+            early[at].append({**message, "timestamp": messages[at].get("timestamp", message["timestamp"])})
     if not early:
         return messages
     return [*(one for place, held in enumerate(messages[: len(names)]) for one in (*early[place], held)), *late]

@@ -180,9 +180,8 @@ def _described(table: Table, description: dict[str, Any]) -> Iterator[Finding]:
     yield _built("table", state, status in ("ACTIVE", "UPDATING"), "wait until it is active")
     differences = provision.differences(description)
     for difference in differences:
-        is_the_index = difference.startswith("it has no index")
-        remedy = "add it: `setup --add-index`" if is_the_index else "use another table: keys can't be changed"
-        yield Finding("keys", WRONG, difference, remedy)
+        remedy = provision._remedy_of([difference])
+        yield Finding("keys", WRONG, difference, remedy[0].lower() + remedy[1:])
     if not differences:
         yield Finding("keys", OK, "conversation_id and user_id; the index by user_id and created_at")
     status = provision.index_status(description)

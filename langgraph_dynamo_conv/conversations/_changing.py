@@ -12,7 +12,9 @@ from langgraph_dynamo_conv._calls import adoption, erasure
 from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._format.attributes import clean_text
 from langgraph_dynamo_conv._format.keys import Scope, check_text
-from langgraph_dynamo_conv._rows.row import Row, RowUpdate
+from langgraph_dynamo_conv._rows.row import IDLE, Row, RowUpdate
+from langgraph_dynamo_conv._rows.starts import UNKNOWN_START
+from langgraph_dynamo_conv._rows.updates import is_pending
 from langgraph_dynamo_conv._transcript.folding import Message
 from langgraph_dynamo_conv._transcript.ids import digest_of
 from langgraph_dynamo_conv.conversations._records import Erasure, Role, stored_message
@@ -76,7 +78,9 @@ def add_message(
             return
     stored = adoption.append(runtime, scope, message)
     if stored is not None:
-        runtime.row_updater.apply(scope, stored, None)
+        # The row of a run that is over may not say so yet, and then never would. It is no fork: others lose nothing.
+        status = None if is_pending(stored.tree["channel_values"]) else IDLE
+        runtime.row_updater.apply(scope, stored, status, start=UNKNOWN_START)
     else:
         _add_to_row(runtime, scope, message)
 

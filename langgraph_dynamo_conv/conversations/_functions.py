@@ -1,5 +1,6 @@
 """Functions for the table that the environment variable `DYNAMODB_TABLE_NAME` names.
 
+The region is that of `AWS_REGION`, or else the one that boto3 finds; the credentials are those that boto3 finds first.
 One `Conversations`, and so one client, serves all calls of a process, as long as the variables that say which table is
 meant, and where, are the same.
 """
@@ -98,4 +99,4 @@ def _conversations() -> Conversations:
 
 @lru_cache(_MOST_PLACES)
 def _of_place(place: tuple[str | None, ...]) -> Conversations:
-    return Conversations(place[0])
+    return Conversations(place[0], region_name=place[_PLACE.index("AWS_REGION")] or None)

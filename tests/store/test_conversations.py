@@ -622,6 +622,16 @@ def test_a_title_function_names_a_conversation_after_its_first_exchange(make_sav
     assert asked == [[("user", "hello"), ("assistant", "answer 1")]]
 
 
+def test_a_title_function_that_gives_no_text_changes_nothing(make_saver: MakeSaver) -> None:
+    def title(messages: list[Message]) -> Any:
+        return None
+
+    saver = make_saver(title=title)
+    graph_on(saver).invoke(said("hello"), saver.new_conversation("alice"))
+    saver.close()
+    assert saver.conversations.list("alice")[0].title == "hello"
+
+
 def test_a_title_function_that_fails_harms_nothing(make_saver: MakeSaver) -> None:
     def title(messages: list[Message]) -> str:
         raise RuntimeError("no model")

@@ -163,7 +163,7 @@ def test_a_second_result_of_a_call_may_be_that_of_an_older_one():
 def test_a_question_that_is_seen_after_its_answer_stands_before_it():
     stored = transcript(user("0"), answer("to 0"), user("next"), answer("to next"), answer("to beside"))
     state = [user("next"), user("beside"), answer("to next"), answer("to beside"), user("later")]
-    grown = grow(stored, [Said(message) for message in state], timestamp=NOW)
+    grown = grow(stored, [Said(message) for message in state], timestamp=NOW, at_once=True)
     shown = ["0", "to 0", "next", "beside", "to next", "to beside", "later"]
     assert [message["content"] for message in grown.messages] == [f"text of {name}" for name in shown]
     assert [message["timestamp"] for message in grown.messages] == [THEN] * 6 + [NOW]
