@@ -170,6 +170,24 @@ def test_a_question_that_is_seen_after_its_answer_stands_before_it():
     assert not grown.is_complete, "it may belong among older messages"
 
 
+MANY = [f"{number}" for number in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("at_once", "state"),
+    [
+        (False, ["new", "28", "29"]),
+        (True, ["29", "new", "28"]),
+        (True, ["new", "3", "29"]),
+    ],
+    ids=["no run beside", "after the last that is known", "far from the end"],
+)
+def test_a_new_question_is_the_last_message_but_beside_a_run_near_the_end(at_once: bool, state: list[str]) -> None:
+    stored = transcript(*map(user, MANY))
+    grown = grow(stored, [Said(user(name)) for name in state], timestamp=NOW, at_once=at_once)
+    assert [message["content"] for message in grown.messages] == [f"text of {name}" for name in [*MANY, "new"]]
+
+
 def test_what_may_be_an_older_message_is_looked_for_among_them():
     assert not grow(STORED, [Said(user("q0"), may_be_old=True)], timestamp=NOW).is_complete
     assert grow(STORED, [Said(user("q1", "Edited"), may_be_old=True)], timestamp=NOW).is_complete
