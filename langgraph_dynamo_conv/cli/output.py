@@ -199,7 +199,8 @@ def fail(error: Exception, *, as_json: bool, code: int | None = None) -> int:
         record = {"error": type(error).__name__, "message": str(error), "exit_code": int(code)}
         _write(sys.stderr, to_json(record, indent=None) + "\n")
     else:
-        console_of(sys.stderr).print(Shown.assemble(("error: ", "bold red"), one_line(str(error))), soft_wrap=True)
+        said = one_line(str(error)).replace("with setup()", f"with `{PROGRAM} setup`")
+        console_of(sys.stderr).print(Shown.assemble(("error: ", "bold red"), said), soft_wrap=True)
     return int(code)
 
 

@@ -78,6 +78,10 @@ def test_a_list_can_be_filtered_and_ordered(cli: Cli, saver: DynamoDBConversatio
     assert by_update.out.splitlines()[1].startswith("Flats")
 
 
+def test_a_table_that_is_missing_is_told_with_the_command_that_makes_it(cli: Cli) -> None:
+    assert "create it with `langgraph-dynamo-conv setup`" in cli("list", "alice", "--table", "no-such-table").error
+
+
 def test_a_user_without_conversations_has_an_empty_list(cli: Cli) -> None:
     assert cli("list", "nobody", "--json").json == {"conversations": [], "cursor": None}
 
