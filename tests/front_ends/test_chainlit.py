@@ -6,11 +6,13 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from tests.engines import REGION, Engine, free_port
@@ -23,6 +25,10 @@ pytestmark = [pytest.mark.engine("dynamodb-local"), pytest.mark.browser]
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 START_SECONDS = 90
+
+ATTEMPTS = 6
+SHOWN_MS = 10_000
+"""How long a message that was sent may take to be seen."""
 
 
 @pytest.fixture
@@ -128,9 +134,17 @@ def wait_until_it_answers(server: subprocess.Popen[bytes], url: str, log: Path) 
 
 
 def say(page: Any, text: str) -> None:
-    page.locator("#chat-input").click()
-    page.keyboard.type(text)
-    page.keyboard.press("Enter")
+    """Type a message and send it. The page takes none before it is connected, and may be built anew when it is."""
+    box, sent = page.locator("#chat-input"), page.locator("[data-step-type=user_message]", has_text=text)
+    for _ in range(ATTEMPTS):
+        if text not in (box.text_content() or ""):
+            box.click()
+            page.keyboard.type(text)
+        box.press("Enter")
+        with suppress(PlaywrightTimeoutError):
+            sent.last.wait_for(timeout=SHOWN_MS)
+            return
+    raise AssertionError(f"the page did not send {text!r}: its box has {box.text_content()!r}")
 
 
 def signed_in(url: str, user_id: str) -> httpx.Client:
