@@ -60,7 +60,7 @@ class Chat:
         library: Library,
         make_model: Callable[[], BaseChatModel] = OfflineFileModel,
     ) -> None:
-        self.table, self.user, self.library, self.make_model = table, user, library, make_model
+        self.table, self.user, self.files, self.make_model = table, user, library, make_model
         self.config = self._new_config()
         self._commands: dict[str, Callable[[str], None]] = {
             "/list": lambda _: self.list_conversations(),
@@ -91,7 +91,7 @@ class Chat:
     def say(self, text: str) -> None:
         """One turn, with a saver and a graph of its own."""
         with self.table.saver() as saver:
-            graph = build_graph(self.make_model(), self.library, saver)
+            graph = build_graph(self.make_model(), self.files, saver)
             for message in run_turn(graph, self.config, text):
                 _print_message(message)
 
@@ -171,7 +171,7 @@ def talk(chat: Chat) -> None:
     """Read lines until /quit or the end of the input."""
     if chat.resume():
         print("Going on with your newest conversation (/history shows it, /new starts another).")
-    print(f"Talking as {chat.user} about {chat.library.name}. /help shows the commands.")
+    print(f"Talking as {chat.user} about {chat.files.name}. /help shows the commands.")
     while True:
         try:
             line = input("you> ")

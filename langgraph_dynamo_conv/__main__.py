@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 
 _EXTRA = {"jinja2", "packaging", "rich", "typer", "yaml"}
 _REMEDY = "error: the command line needs the extra 'cli': pip install 'langgraph-dynamo-conv[cli]'"
 
 _INTERRUPTED = 130
-_CLOSED = 141
-"""What shells say of a program that was ended by Ctrl-C, and of one whose reader has gone: 128 and the signal."""
+"""`Exit.INTERRUPTED`, also before that is imported."""
 
 
 def main() -> int:
@@ -27,8 +25,7 @@ def main() -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is written at exit must not fail again
-        return _CLOSED
+        return int(importlib.import_module("langgraph_dynamo_conv.cli.output").closed())
     return code
 
 

@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from langgraph_dynamo_conv._checkpoints.blobs import PendingBlobs
@@ -341,8 +342,8 @@ class Rows:
         kept = messages
         if update.forked_from is not None:
             kept = before_fork(messages, update.forked_from, update.taken_back, whole)
-        options: dict[str, Any] = {"is_all": update.is_all, "after": update.after, "at_once": update.at_once}
-        after = grow(kept, update.said, timestamp=update.now, whole=whole, **options)
+        growing = partial(grow, timestamp=update.now, whole=whole)
+        after = growing(kept, update.said, is_all=update.is_all, after=update.after, at_once=update.at_once)
         known = {name for message in after.messages for name in ids_of(message)} if update.added else set()
         added = [message for message in update.added if known.isdisjoint(ids_of(message))]
         return after._replace(messages=[*after.messages, *added])
@@ -356,7 +357,7 @@ class Rows:
         after = plan.row
         was = before.attributes if before is not None else {}
         fields = self._fields(before, after)
-        changed = {n: value for n, value in fields.items() if value is not None and was.get(n, _MISSING) != value}
+        changed = {n: one for n, one in fields.items() if one is not None and (n not in was or was[n] != one)}
         gone = [name for name, value in fields.items() if value is None and name in was]
         update = update_of(before, changed, gone)
         if plan.pages:
@@ -395,6 +396,3 @@ class Rows:
 
     def _is_over(self, item: AttributeMap) -> bool:
         return any(map(self._expiry.is_past, times_of(item)))
-
-
-_MISSING = object()
