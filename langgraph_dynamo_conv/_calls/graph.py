@@ -37,7 +37,13 @@ from langgraph_dynamo_conv._format.keys import (
 )
 from langgraph_dynamo_conv._history.listing import HistoryQuery
 from langgraph_dynamo_conv._rows.starts import RunStart
-from langgraph_dynamo_conv._state.checkpoint_tree import CheckpointTree, checkpoint_of, metadata_of, sections_of
+from langgraph_dynamo_conv._state.checkpoint_tree import (
+    CheckpointTree,
+    as_started_by_name,
+    checkpoint_of,
+    metadata_of,
+    sections_of,
+)
 from langgraph_dynamo_conv._state.order import seconds_behind
 from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
@@ -174,6 +180,9 @@ def _put(
     parent = runtime.checkpoints.get(namespace, parent_id) if parent_id else None
     if is_root and parent is None and parent_id is not None:
         parent = adoption.materialize(runtime, scope, parent_id)
+    start = runtime.shared.starts.of(target.run) if is_root else None
+    if start is not None and start.is_named and start.checkpoint_id == parent_id:
+        sections = as_started_by_name(sections)
     origin = None if is_root else _origin_of(namespace.ns, merged.get("parents"))
     if origin is not None and target.is_stored_at_exit:
         origin = runtime.checkpoints.newest_seen(scope, origin)
@@ -181,7 +190,6 @@ def _put(
         namespace, checkpoint_id, parent_id, parent, sections, run_id, state=state, origin=origin
     )
     if is_root:
-        start = runtime.shared.starts.of(target.run)
         is_out = start is not None and start.is_out_of_steps(merged.get("step"), config.get("recursion_limit"))
         values, source = checkpoint["channel_values"], merged.get("source")
         with surviving_the_row(scope):

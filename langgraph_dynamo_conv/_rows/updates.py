@@ -21,6 +21,7 @@ from langgraph_dynamo_conv._rows.row import FAILED, IDLE, RUNNING, WAITING, Aske
 from langgraph_dynamo_conv._rows.rows import Rows
 from langgraph_dynamo_conv._rows.starts import UNKNOWN_START, RunStart
 from langgraph_dynamo_conv._rows.steps import Steps, Way
+from langgraph_dynamo_conv._state.checkpoint_tree import is_started_by_name
 from langgraph_dynamo_conv._state.order import after
 from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 from langgraph_dynamo_conv._storage.recent import Recent
@@ -295,10 +296,9 @@ class RowUpdater:
         """Whether a state that left the branch of the row's head at `common` takes back what followed there.
 
         A run knows whether it was started by name, on that branch; what others have built on its own steps is no fork.
-        A person's update is one unless it was made on the newest state. Where an earlier run or update has left the
-        branch, whose row was not written, it was a fork if it began when the head was there; of runs at once none is.
-        What was first is told by ids there, which is all that is known; nothing is if the head's is smaller than that
-        of what both come from, since hosts' clocks differ then.
+        A person's update is one unless it was made on the newest state. The same goes for earlier runs and updates,
+        whose row may not be written yet: of a run its first checkpoint says so; of an update ids, which is all that is
+        known, and nothing if the head's is smaller than that of what both come from, since hosts' clocks differ then.
         """
         common, head = at.common or "", at.head or ""
         way = self._way(scope, stored, common)
@@ -308,8 +308,15 @@ class RowUpdater:
                 return start.is_named and began in way
         elif not by_hand or (stored.parent_id or "") < head:
             return True
-        then = next((place for place, one in enumerate(way) if one > head), 0)
-        return then == 1 or (then > 1 and self._began(scope, way[then], way[then - 1]))
+        return any(self._was_fork(scope, one, head) for one in way[1:])
+
+    def _was_fork(self, scope: Scope, checkpoint_id: str, head: str) -> bool:
+        """Whether a checkpoint was stored by a run that was started by name, or by an update made beside the head."""
+        stored = self._checkpoints.get(scope.namespace(), checkpoint_id)
+        if stored is None or is_started_by_name(stored):
+            return stored is not None
+        is_beside = (stored.parent_id or "") < head < checkpoint_id
+        return is_beside and self._steps.metadata(scope, stored, "source") in _BY_HAND
 
     def _way(self, scope: Scope, stored: StoredCheckpoint, common: str) -> Sequence[str]:
         """Ids from one that a checkpoint comes from ("": the beginning) to it."""
@@ -317,14 +324,6 @@ class RowUpdater:
         if common not in lineage:  # more is known of a checkpoint that was stored whole by reading alone
             lineage = path(self._checkpoints, scope.namespace(), stored.checkpoint_id, common)[::-1]
         return [common, *after(lineage, common)]
-
-    def _began(self, scope: Scope, checkpoint_id: str, parent_id: str) -> bool:
-        """Whether a checkpoint is the first that a run stored."""
-        namespace = scope.namespace()
-        stored, parent = (self._checkpoints.get(namespace, one) for one in (checkpoint_id, parent_id))
-        if stored is None or parent is None:
-            return False
-        return self._steps.metadata(scope, stored, "source") != "loop" or self._steps.skips(scope, stored, parent)
 
     def _fork(
         self, scope: Scope, stored: StoredCheckpoint, at: _Place, update: RowUpdate, newest: Sequence[Message]

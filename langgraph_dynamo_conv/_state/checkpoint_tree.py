@@ -20,6 +20,9 @@ from langgraph_dynamo_conv._state.stored import StoredCheckpoint
 _DEPTH = {"channel_values": 2, "versions_seen": 2, "channel_versions": 1, "metadata": 1}
 """How deep each section is taken apart; what is not named is one leaf."""
 
+_STARTED_BY_NAME = "started_by_name"
+"""A section of our own. LangGraph sees none of it, since nothing else says so of a run that another process began."""
+
 
 def sections_of(checkpoint: Checkpoint, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """All of a checkpoint but its id, which is in the key; with its metadata.
@@ -37,6 +40,16 @@ def sections_of(checkpoint: Checkpoint, metadata: Mapping[str, Any]) -> dict[str
         if not set(map(type, sections[name])) <= {str}:
             raise ValueError(f"a checkpoint's {name} has strings as keys")
     return sections
+
+
+def as_started_by_name(sections: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections of the first checkpoint of a run that was started on an earlier one by name."""
+    return {**sections, _STARTED_BY_NAME: True}
+
+
+def is_started_by_name(stored: StoredCheckpoint) -> bool:
+    """Whether a checkpoint is the first of such a run."""
+    return _STARTED_BY_NAME in stored.tree
 
 
 class CheckpointTree:
@@ -110,7 +123,7 @@ def checkpoint_of(stored: StoredCheckpoint, blobs: Mapping[str, bytes], serializ
         if name == "channel_values"
         else to_python(node, serializer.loads, blobs)
         for name, node in stored.tree.items()
-        if name != "metadata"
+        if name not in ("metadata", _STARTED_BY_NAME)
     }
     return cast("Checkpoint", {"id": stored.checkpoint_id, **sections})
 
