@@ -234,7 +234,9 @@ class TaskWrites:
                     raise
                 room = 0
             except ConditionFailed as refused:
-                item = _found(refused)
+                if refused.item is None:  # an endpoint that does not tell what it found
+                    raise
+                item = WritesItem.from_attributes(refused.item)
                 there = {write.idx for write in self.decoded(scope, [item])}
                 writes = [write for write in writes if write.idx < 0 or write.idx not in there]
                 bundle = next(name for name in map(bundle_name, count()) if name not in item.frames)
@@ -352,12 +354,6 @@ def _in_no_item(writes: list[Write], bundle: str) -> dict[str, str]:
     """The condition that an item has neither this bundle nor any of these writes in an attribute."""
     names = [write_name(write.idx) for write in writes if 0 <= write.idx < MAX_WRITES_PER_UPDATE]
     return {"ConditionExpression": " AND ".join(f"attribute_not_exists({name})" for name in (bundle, *names))}
-
-
-def _found(refused: ConditionFailed) -> WritesItem:
-    """The item that has a bundle, or a write of one that was to be stored."""
-    assert refused.item is not None
-    return WritesItem.from_attributes(refused.item)
 
 
 def _built_on(writes: Iterable[Write]) -> list[bytes]:
