@@ -198,8 +198,10 @@ class TestWordsOfDynamoDB:
             ),
             (
                 "AccessDeniedException",
-                "User: arn:aws:iam::1:role/r is not authorized to perform: dynamodb:Query on resource: t with an "
-                "explicit deny in a VPC endpoint policy",
+                (
+                    "User: arn:aws:iam::1:role/r is not authorized to perform: dynamodb:Query on resource: t with an "
+                    "explicit deny in a VPC endpoint policy"
+                ),
                 AccessDeniedError,
                 "the policy of the VPC endpoint that was used denies dynamodb:Query: change it there",
             ),
