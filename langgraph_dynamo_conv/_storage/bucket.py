@@ -6,6 +6,7 @@ in the bucket is found by the pointers in the table. Failures are translated in 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -106,6 +107,18 @@ class Bucket:
         """Delete an object, if it is there. Cost: one DeleteObject, which is free."""
         with self._translated("DeleteObject", name):
             self.client.delete_object(**self._place(name))
+
+    def ask(self, method: str) -> dict[str, Any]:
+        """What the bucket itself is like, by the name of the client's method, such as "get_bucket_versioning"."""
+        operation = "".join(word.capitalize() for word in method.split("_"))
+        with translated(self._target, operation, ""):
+            answer: dict[str, Any] = getattr(self.client, method)(Bucket=self.name)
+        return answer
+
+    def is_met_by(self, rule: Mapping[str, Any]) -> bool:
+        """Whether a lifecycle rule is for all objects of the prefix."""
+        chosen = rule.get("Filter", {})
+        return self._prefix.startswith(chosen.get("Prefix", rule.get("Prefix", ""))) and chosen.keys() <= {"Prefix"}
 
     def _place(self, name: str) -> Any:
         return {"Bucket": self.name, "Key": self._prefix + name}

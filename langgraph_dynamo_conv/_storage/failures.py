@@ -64,6 +64,10 @@ class TableExists(DynamoConvError):
     """There is a table of that name already."""
 
 
+class NoSuchSetting(DynamoConvError):
+    """The bucket has no setting of that kind."""
+
+
 @dataclass(frozen=True)
 class Service:
     """The words in which errors speak of a service.
@@ -160,6 +164,7 @@ _BY_CODE: dict[str, type[DynamoConvError]] = {
     "ConditionalCheckFailedException": ConditionFailed,
     "ItemCollectionSizeLimitExceededException": ItemTooLargeError,
     "NoSuchBucket": BucketNotFoundError,
+    "NoSuchLifecycleConfiguration": NoSuchSetting,
     "ResourceInUseException": TableExists,
     "ResourceNotFoundException": TableNotFoundError,
     **dict.fromkeys(_MISSING_OBJECT, CorruptDataError),
@@ -181,6 +186,7 @@ _REMEDIES: dict[type[DynamoConvError], str] = {
     IndexNotReadyError: f"{{target.place}} has no usable index '{INDEX}'; add it by setup(add_index=True), "
     "or wait until it is built",
     ItemTooLargeError: "an item for {target.place} is over DynamoDB's limit of 400 KB",
+    NoSuchSetting: "{target.place} has no such setting",
     RequestFailedError: "{operation} on {target.place} was refused",
     TableExists: "there is a {target.place} already, or it is being changed",
     TableNotFoundError: "there is no {target.place}: check its name, region and endpoint. If it was there, restore it "
