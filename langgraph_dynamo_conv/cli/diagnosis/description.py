@@ -145,10 +145,10 @@ def _regions(described: Mapping[str, Any]) -> Iterator[Finding]:
     regions = ", ".join(sorted(one["RegionName"] for one in replicas))
     if replicas and administration.is_strong(described):
         said = f"strongly consistent with {regions}: no time-to-live, and no transactions"
-        yield Finding("regions", NOTE, said, "give savers no `ttl`; see docs/global-tables.md")
+        yield Finding("regions", NOTE, said, "give savers no `ttl`; see docs/concurrency.md")
     elif replicas:
         said = f"replicated to {regions}, in about a second: a condition holds in its own region alone"
-        yield Finding("regions", NOTE, said, "write each conversation in one region; see docs/global-tables.md")
+        yield Finding("regions", NOTE, said, "write each conversation in one region; see docs/concurrency.md")
 
 
 def _day(when: datetime) -> str:
