@@ -1,6 +1,6 @@
 """Setting up the table, and the policies of those who use it: for deployment, not for a runtime role.
 
-An existing table is checked; only the settings that are asked for are changed. No other module builds IAM policies.
+An existing table is checked; only the settings that are asked for are changed. No other module names actions of IAM.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from langgraph_dynamo_conv._arguments import (
     check_mapping,
     check_name,
     check_words,
-    shown,
 )
 from langgraph_dynamo_conv._format.items import EXPIRES_AT
 from langgraph_dynamo_conv._format.keys import INDEX, PK, SK, bucket_prefix
+from langgraph_dynamo_conv._policies import check_table_arn, key_statement, policy, statement
 from langgraph_dynamo_conv._storage import administration
 from langgraph_dynamo_conv._storage.administration import tag_list
 from langgraph_dynamo_conv._storage.table import Table
@@ -37,6 +37,18 @@ INDEX_ACTIONS = ("Query",)
 
 OBJECT_ACTIONS = ("DeleteObject", "GetObject", "PutObject")
 """What a runtime role does with large values in S3."""
+
+KEY_ACTIONS = ("Decrypt", "DescribeKey")
+"""What DynamoDB does with a customer managed key in the name of whoever reads or writes the table."""
+
+CONSUMER_ACTIONS = {
+    "Pointers": ("dynamodb", ("GetItem",)),
+    "Stream": ("dynamodb", ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")),
+    "Objects": ("s3", ("DeleteObject",)),
+    "Failures": ("sqs", ("SendMessage",)),
+    "Logs": ("logs", ("CreateLogStream", "PutLogEvents")),
+}
+"""What the function does that deletes the objects of what has expired: services and actions by statement."""
 
 SETUP_ACTIONS = (
     "CreateTable",
@@ -127,38 +139,51 @@ def table_definition(table_name: str) -> dict[str, Any]:
     }
 
 
-def iam_policy(table_arn: str, *, s3_bucket: str | None = None, s3_prefix: str = "") -> dict[str, Any]:
+def iam_policy(
+    table_arn: str,
+    *,
+    s3_bucket: str | None = None,
+    s3_prefix: str = "",
+    scan: bool = True,
+    kms_key_arn: str | None = None,
+) -> dict[str, Any]:
     """The policy of a runtime role: the least that works.
 
-    Six actions on the table, Query on its index, and three on the bucket's prefix if there is a bucket.
+    Six actions on the table, Query on its index, three on the bucket's prefix if there is a bucket, and two on the key
+    that encrypts the table if that is your own, for requests that DynamoDB sends.
 
     Args:
         table_arn: ARN of the table.
         s3_bucket: The savers' bucket, or None.
         s3_prefix: The savers' prefix in it.
+        scan: Whether the role may read the whole table. `list(None)`, `delete_user(scan=True)` and `doctor` need it.
+        kms_key_arn: ARN of the customer managed key that encrypts the table, or None.
 
     Raises:
-        ValueError: `table_arn` is no ARN, or the prefix is none that a saver takes.
+        ValueError: `table_arn` or `kms_key_arn` is no such ARN, or the prefix is none that a saver takes.
     """
-    _check_arn(table_arn)
+    check_table_arn(table_arn)
     if s3_bucket is not None:
         check_name("s3_bucket", s3_bucket)
     prefix = bucket_prefix(s3_prefix)
+    actions = [one for one in RUNTIME_ACTIONS if check_flag("scan", scan) or one != "Scan"]
     statements = [
-        _statement("Table", "dynamodb", RUNTIME_ACTIONS, table_arn),
-        _statement("Index", "dynamodb", INDEX_ACTIONS, f"{table_arn}/index/{INDEX}"),
+        statement("Table", "dynamodb", actions, table_arn),
+        statement("Index", "dynamodb", INDEX_ACTIONS, f"{table_arn}/index/{INDEX}"),
     ]
     if s3_bucket is not None:
         partition = table_arn.split(":")[1]
         objects = f"arn:{partition}:s3:::{s3_bucket}/{prefix}*"
-        statements.append(_statement("LargeValues", "s3", OBJECT_ACTIONS, objects))
-    return _policy(statements)
+        statements.append(statement("LargeValues", "s3", OBJECT_ACTIONS, objects))
+    if kms_key_arn is not None:
+        statements.append(key_statement(kms_key_arn, KEY_ACTIONS))
+    return policy(statements)
 
 
 def setup_policy(table_arn: str) -> dict[str, Any]:
     """The policy of a role that sets up and diagnoses the table, besides that of `iam_policy`; raises as that does."""
-    _check_arn(table_arn)
-    return _policy([_statement("SetUp", "dynamodb", SETUP_ACTIONS, table_arn)])
+    check_table_arn(table_arn)
+    return policy([statement("SetUp", "dynamodb", SETUP_ACTIONS, table_arn)])
 
 
 def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wanted: SetupOptions | None = None) -> SetUp:
@@ -240,21 +265,6 @@ def _remedy_of(problems: Sequence[str]) -> str:
 
 def _indexes(description: Mapping[str, Any]) -> dict[str, Any]:
     return {one["IndexName"]: one for one in description.get("GlobalSecondaryIndexes", ())}
-
-
-def _check_arn(table_arn: object) -> None:
-    if not isinstance(table_arn, str) or not table_arn.startswith("arn:") or ":table/" not in table_arn:
-        raise ValueError(
-            f"table_arn is a table's ARN, arn:aws:dynamodb:<region>:<account>:table/<name>; got {shown(table_arn)}"
-        )
-
-
-def _policy(statements: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": statements}
-
-
-def _statement(sid: str, service: str, actions: Sequence[str], resource: str) -> dict[str, Any]:
-    return {"Sid": sid, "Effect": "Allow", "Action": [f"{service}:{one}" for one in actions], "Resource": resource}
 
 
 def _created(table: Table, options: SetupOptions) -> tuple[bool, tuple[Setting, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -14,11 +15,14 @@ from botocore.stub import Stubber
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from langgraph_dynamo_conv._storage.table import Table
+from langgraph_dynamo_conv.cli import infrastructure
 from langgraph_dynamo_conv.cli.diagnosis.checks import diagnose
 from langgraph_dynamo_conv.cli.diagnosis.findings import Finding
+from langgraph_dynamo_conv.cli.infrastructure import TemplateOptions
 from langgraph_dynamo_conv.cli.output import Exit
 from langgraph_dynamo_conv.provision import RUNTIME_ACTIONS, iam_policy, table_definition
 from tests.cli.chats import chat
+from tests.cli.template_variants import KEY_ARN
 from tests.requests_log import RequestLog
 from tests.store.test_permissions import Role, iam_enforced, use_all_of_the_runtime
 
@@ -322,6 +326,8 @@ def test_the_policy_names_the_table_its_index_and_objects(
     chinese = f"arn:aws-cn:dynamodb:cn-north-1:{'1' * 12}:table/{table_name}"
     assert elsewhere == iam_policy(chinese, s3_bucket="chat-values", s3_prefix="conversations/")
     assert cli("iam-policy", "--s3-prefix", "a/").code == Exit.USAGE
+    less = cli("iam-policy", "--no-scan", "--kms-key", KEY_ARN).json
+    assert less == iam_policy(arn, scan=False, kms_key_arn=KEY_ARN)
 
 
 def test_templates_are_printed_without_asking_anyone(terminal: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -338,6 +344,25 @@ def test_templates_are_printed_without_asking_anyone(terminal: Cli, monkeypatch:
     assert as_json["Parameters"]["TableName"]["Default"] == "chats"
     assert 'resource "aws_dynamodb_table" "conversations" {' in hcl
     assert terraform["variable"]["table_name"]["default"] == "chats"
+
+
+@pytest.mark.parametrize("command", ["cloudformation", "terraform"])
+def test_every_option_of_a_template_reaches_it_and_is_explained(terminal: Cli, command: str) -> None:
+    one = ("--no-ttl", "--no-pitr", "--no-protect", "--no-scan", "--kms-key", KEY_ARN, "--tag", "a=b", "--provisioned")
+    other = ("--existing", "--s3-bucket", "values", "--s3-prefix", "chats", "--consumer")
+    limited = ("--max-write-units", "500")
+    without = {"ttl": False, "recovery": False, "protect": False, "scan": False}
+    options = [
+        (one, TemplateOptions("chats", tags={"a": "b"}, kms_key_arn=KEY_ARN, provisioned=True, **without)),
+        (other, TemplateOptions("chats", existing=True, s3_bucket="values", s3_prefix="chats", consumer=True)),
+        (limited, TemplateOptions("chats", max_write_units=500)),
+    ]
+
+    for words, wanted in options:
+        assert terminal(command, "--table", "chats", *words).out == getattr(infrastructure, command)(wanted)
+    page = (Path(__file__).parents[2] / "docs" / "infrastructure.md").read_text(encoding="utf-8")
+    named = {word for words, _ in options for word in words if word.startswith("--")}
+    assert {word for word in named if f"`{word}" not in page} == set()
 
 
 @pytest.fixture

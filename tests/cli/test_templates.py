@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +18,14 @@ from langgraph_dynamo_conv.cli.aws import table_arn
 from langgraph_dynamo_conv.cli.infrastructure import TemplateOptions, cloudformation, terraform, terraform_json
 from langgraph_dynamo_conv.errors import CredentialsError
 from langgraph_dynamo_conv.provision import differences, iam_policy, table_definition
+from tests.cli.template_variants import KEY_ARN, VARIANTS
 
 FULL = TemplateOptions(
     "chats", tags={"team": "chat", "cost center": '${a} %{b} "c"'}, s3_bucket="values", s3_prefix="conversations/"
 )
 BARE = TemplateOptions("chats", ttl=False, recovery=False)
+CONSUMER = TemplateOptions("chats", s3_bucket="values", s3_prefix="conversations", kms_key_arn=KEY_ARN, consumer=True)
+each_variant = pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
 HOSTILE = [
     '${a} %{b} "c"',
     "a\nb\tc\rd\x1b\x7f\x9b",
@@ -79,7 +84,12 @@ def of_hcl(lines: Iterator[str]) -> dict[str, Any]:
         if argument := re.fullmatch(r' *(\w+|"(?:[^"\\]|\\.)*") *= (.+)', line):
             name, value = argument.groups()
             key = yaml.safe_load(name) if name.startswith('"') else name
-            body[key] = of_hcl(lines) if value == "{" else value_of_hcl(value)
+            if value.startswith("<<-"):
+                body[key] = of_heredoc(lines, value[3:])
+            elif key == "ignore_changes":  # JSON has names here, and no references
+                body[key] = value[1:-1].split(", ")
+            else:
+                body[key] = of_hcl(lines) if value == "{" else value_of_hcl(value)
         elif opened := re.fullmatch(r' *(\w+)((?: "\w+")*) \{', line):
             kind, *labels = [opened[1], *re.findall(r"\w+", opened[2])]
             if not labels:
@@ -94,12 +104,154 @@ def of_hcl(lines: Iterator[str]) -> dict[str, Any]:
     return body
 
 
+def of_heredoc(lines: Iterator[str], end: str) -> str:
+    text = []
+    while (line := next(lines)).strip() != end:
+        text.append(line + "\n")
+    return textwrap.dedent("".join(text))
+
+
 def value_of_hcl(text: str) -> Any:
     if text.startswith("["):
         return [value_of_hcl(one) for one in text[1:-1].split(", ")]
-    if text.startswith('"') or text in ("true", "false"):
+    if text.startswith('"') or text in ("true", "false") or text.isdigit():
         return yaml.safe_load(text)  # Terraform has the escapes of YAML that the template uses
-    return text if text == "string" else f"${{{text}}}"
+    return text if text in ("string", "number") else f"${{{text}}}"
+
+
+# --- what a template says, in the words of neither ----------------------------------------------------------
+
+
+def said_by_cloudformation(options: TemplateOptions) -> dict[str, Any]:
+    document = of_cloudformation(options)
+    resources, parameters = document["Resources"], document["Parameters"]
+    table = resources.get("ConversationsTable", {}).get("Properties", {})
+    index = table.get("GlobalSecondaryIndexes", [{}])[0]
+    named = {name: one["Properties"] for name, one in resources.items()}
+    said = {
+        "billing": table.get("BillingMode"),
+        "protected": table.get("DeletionProtectionEnabled"),
+        "key": table.get("SSESpecification", {}).get("KMSMasterKeyId"),
+        "stream": table.get("StreamSpecification", {}).get("StreamViewType"),
+        "limits": [one.get("OnDemandThroughput", {}).get("MaxWriteRequestUnits") for one in (table, index)],
+        "units": [
+            sorted(one["Ref"].lower() for one in place.get("ProvisionedThroughput", {}).values())
+            for place in (table, index)
+        ],
+        "bounds": {name.lower(): one["Default"] for name, one in parameters.items() if name.endswith("Units")},
+        "scaled": {
+            name.removesuffix("Capacity").lower(): (
+                one["ScalableDimension"],
+                one["ResourceId"]["Fn::Sub"].partition("}")[2],
+                one["MinCapacity"]["Ref"].lower(),
+                one["MaxCapacity"]["Ref"].lower(),
+            )
+            for name, one in named.items()
+            if name.endswith("Capacity")
+        },
+        "targets": {
+            name.removesuffix("Scaling").lower(): (
+                one["ScalingTargetId"]["Ref"].removesuffix("Capacity").lower(),
+                one["TargetTrackingScalingPolicyConfiguration"]["TargetValue"],
+                one["TargetTrackingScalingPolicyConfiguration"]["PredefinedMetricSpecification"][
+                    "PredefinedMetricType"
+                ],
+            )
+            for name, one in named.items()
+            if name.endswith("Scaling")
+        },
+        "runtime": allowed_in_cloudformation(named["RuntimePolicy"]["PolicyDocument"]),
+    }
+    if not options.consumer:
+        return said
+    source = named["ExpiredObjectsSource"]
+    (policy,) = named["ExpiredObjectsRole"]["Policies"]
+    return said | {
+        "consumer": allowed_in_cloudformation(policy["PolicyDocument"]),
+        "code": named["ExpiredObjects"]["Code"]["ZipFile"],
+        "runs": [named["ExpiredObjects"][name] for name in ("Runtime", "Handler", "Timeout")],
+        "bucket": [named["ExpiredObjects"]["Environment"]["Variables"][name] for name in ("BUCKET", "PREFIX")],
+        "answers": source["FunctionResponseTypes"],
+        "retries": (source["StartingPosition"], source["BisectBatchOnFunctionError"], source["MaximumRetryAttempts"]),
+        "filter": [json.loads(one["Pattern"]) for one in source["FilterCriteria"]["Filters"]],
+    }
+
+
+def allowed_in_cloudformation(policy: dict[str, Any]) -> dict[str, Any]:
+    return {one["Sid"]: (one["Action"], one.get("Condition", {})) for one in policy["Statement"]}
+
+
+def said_by_terraform(options: TemplateOptions) -> dict[str, Any]:
+    document = of_terraform(options)
+    resources, variables, data = document["resource"], document["variable"], document["data"]
+    table = resources.get("aws_dynamodb_table", {}).get("conversations", {})
+    (index,) = table.get("global_secondary_index", [{}])
+    targets, policies = resources.get("aws_appautoscaling_target", {}), resources.get("aws_appautoscaling_policy", {})
+    said = {
+        "billing": table.get("billing_mode"),
+        "protected": table.get("deletion_protection_enabled"),
+        "key": table.get("server_side_encryption", [{}])[0].get("kms_key_arn"),
+        "stream": table.get("stream_view_type"),
+        "limits": [one.get("on_demand_throughput", [{}])[0].get("max_write_request_units") for one in (table, index)],
+        "units": [
+            sorted(variable(place[name]) for name in ("read_capacity", "write_capacity") if name in place)
+            for place in (table, index)
+        ],
+        "bounds": {name.replace("_", ""): one["default"] for name, one in variables.items() if name.endswith("units")},
+        "scaled": {
+            name.replace("_", ""): (
+                one["scalable_dimension"],
+                one["resource_id"].partition("}")[2],
+                variable(one["min_capacity"]),
+                variable(one["max_capacity"]),
+            )
+            for name, one in targets.items()
+        },
+        "targets": {
+            name.replace("_", ""): (
+                one["resource_id"].split(".")[1].replace("_", ""),
+                one["target_tracking_scaling_policy_configuration"][0]["target_value"],
+                one["target_tracking_scaling_policy_configuration"][0]["predefined_metric_specification"][0][
+                    "predefined_metric_type"
+                ],
+            )
+            for name, one in policies.items()
+        },
+        "runtime": allowed_in_terraform(data["aws_iam_policy_document"]["runtime"]),
+    }
+    if not options.consumer:
+        return said
+    function, source = (
+        resources["aws_lambda_function"]["consumer"],
+        resources["aws_lambda_event_source_mapping"]["consumer"],
+    )
+    return said | {
+        "consumer": allowed_in_terraform(data["aws_iam_policy_document"]["consumer"]),
+        "code": data["archive_file"]["consumer"]["source"][0]["content"],
+        "runs": [function[name] for name in ("runtime", "handler", "timeout")],
+        "bucket": [function["environment"][0]["variables"][name] for name in ("BUCKET", "PREFIX")],
+        "answers": source["function_response_types"],
+        "retries": (
+            source["starting_position"],
+            source["bisect_batch_on_function_error"],
+            source["maximum_retry_attempts"],
+        ),
+        "filter": [json.loads(one["pattern"]) for one in source["filter_criteria"][0]["filter"]],
+    }
+
+
+def variable(reference: str) -> str:
+    return reference.removeprefix("${var.").removesuffix("}").replace("_", "")
+
+
+def allowed_in_terraform(policy: dict[str, Any]) -> dict[str, Any]:
+    return {
+        one["sid"]: (
+            one["actions"],
+            {met["test"]: {met["variable"]: met["values"][0]} for met in one.get("condition", [])},
+        )
+        for one in policy["statement"]
+    }
 
 
 def test_the_cloudformation_table_is_that_of_setup() -> None:
@@ -143,9 +295,123 @@ def test_the_terraform_table_is_that_of_setup() -> None:
     assert table["lifecycle"] == [{"prevent_destroy": True}]
 
 
-@pytest.mark.parametrize("options", [FULL, BARE, TemplateOptions("chats", s3_bucket="values"), TemplateOptions()])
+@each_variant
 def test_both_syntaxes_of_terraform_say_the_same(options: TemplateOptions) -> None:
     assert from_hcl(terraform(options)) == of_terraform(options)
+
+
+@each_variant
+def test_cloudformation_and_terraform_say_the_same(options: TemplateOptions) -> None:
+    assert said_by_cloudformation(options) == said_by_terraform(options)
+
+
+def test_a_template_protects_the_table_from_deletion_unless_it_is_asked_not_to() -> None:
+    assert said_by_cloudformation(TemplateOptions())["protected"] is True
+    assert said_by_cloudformation(TemplateOptions(protect=False))["protected"] is None
+
+
+def test_an_existing_table_is_left_out_and_its_policy_names_it() -> None:
+    options = TemplateOptions("chats", existing=True)
+    arn = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${TableName}"
+
+    assert list(of_cloudformation(options)["Resources"]) == ["RuntimePolicy"]
+    of_table, of_index = cloudformation_statements(options)
+    assert of_table["Resource"] == {"Fn::Sub": arn}
+    assert of_index["Resource"] == {"Fn::Sub": f"{arn}/index/user_id-created_at-index"}
+    assert list(of_terraform(options)["resource"]) == ["aws_iam_policy"]
+    assert terraform_statements(options)[0]["resources"] == ["${data.aws_dynamodb_table.conversations.arn}"]
+
+
+def test_a_limit_of_write_units_is_that_of_table_and_index() -> None:
+    said = said_by_cloudformation(TemplateOptions(max_write_units=500))
+
+    assert (said["billing"], said["limits"]) == ("PAY_PER_REQUEST", [500, 500])
+
+
+def test_provisioned_capacity_scales_for_reads_and_writes_of_table_and_index() -> None:
+    said = said_by_cloudformation(TemplateOptions(provisioned=True))
+
+    assert said["billing"] == "PROVISIONED"
+    assert said["units"] == [["minreadunits", "minwriteunits"]] * 2
+    assert said["scaled"] == {
+        f"{place}{way.lower()}": (
+            f"dynamodb:{place}:{way}CapacityUnits",
+            "/index/user_id-created_at-index" if place == "index" else "",
+            f"min{way.lower()}units",
+            f"max{way.lower()}units",
+        )
+        for place in ("table", "index")
+        for way in ("Read", "Write")
+    }
+    assert said["targets"] == {name: (name, 70, metric_of(name)) for name in said["scaled"]}
+
+
+def metric_of(name: str) -> str:
+    return f"DynamoDB{'Read' if name.endswith('read') else 'Write'}CapacityUtilization"
+
+
+def test_terraform_leaves_alone_what_scaling_changes() -> None:
+    (lifecycle,) = terraform_table(TemplateOptions(provisioned=True))["lifecycle"]
+
+    assert lifecycle["ignore_changes"] == ["read_capacity", "write_capacity", "global_secondary_index"]
+
+
+def test_a_key_encrypts_the_table_and_may_be_used_through_dynamodb_alone() -> None:
+    table = cloudformation_table(CONSUMER)
+    key = iam_policy("arn:aws:dynamodb:r:1:table/chats", kms_key_arn=KEY_ARN)["Statement"][-1]
+
+    assert table["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY_ARN}
+    assert cloudformation_statements(CONSUMER)[-1] == key
+    said = said_by_cloudformation(CONSUMER)
+    assert said["runtime"]["Key"] == said["consumer"]["Key"] == (key["Action"], key["Condition"])
+
+
+def test_without_scan_the_role_may_not_read_the_whole_table() -> None:
+    actions, _ = said_by_cloudformation(TemplateOptions(scan=False))["runtime"]["Table"]
+
+    assert "dynamodb:Scan" not in actions
+    assert len(actions) == 5
+
+
+def test_a_consumer_is_called_for_expired_pointers_halves_a_batch_gives_up_and_tells_a_queue() -> None:
+    source = of_cloudformation(CONSUMER)["Resources"]["ExpiredObjectsSource"]["Properties"]
+
+    assert cloudformation_table(CONSUMER)["StreamSpecification"] == {"StreamViewType": "OLD_IMAGE"}
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert (source["BisectBatchOnFunctionError"], source["MaximumRetryAttempts"]) == (True, 10)
+    queue = {"Fn::GetAtt": ["ExpiredObjectsFailures", "Arn"]}
+    assert source["DestinationConfig"] == {"OnFailure": {"Destination": queue}}
+    assert json.loads(source["FilterCriteria"]["Filters"][0]["Pattern"]) == {
+        "eventName": ["REMOVE"],
+        "userIdentity": {"type": ["Service"], "principalId": ["dynamodb.amazonaws.com"]},
+        "dynamodb": {"Keys": {"user_id": {"S": [{"suffix": "#s3"}]}}},
+    }
+
+
+def test_the_consumer_of_an_existing_table_needs_its_stream() -> None:
+    options = TemplateOptions("chats", s3_bucket="values", consumer=True, existing=True)
+
+    document = of_cloudformation(options)
+    assert "Default" not in document["Parameters"]["StreamArn"]
+    assert document["Resources"]["ExpiredObjectsSource"]["Properties"]["EventSourceArn"] == {"Ref": "StreamArn"}
+    source = of_terraform(options)["resource"]["aws_lambda_event_source_mapping"]["consumer"]
+    assert source["event_source_arn"] == "${data.aws_dynamodb_table.conversations.stream_arn}"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"provisioned": True, "max_write_units": 5}, "on demand"),
+        ({"existing": True, "max_write_units": 5}, "leaves the table as it is"),
+        ({"existing": True, "provisioned": True}, "leaves the table as it is"),
+        ({"existing": True, "tags": {"a": "b"}}, "leaves the table as it is"),
+        ({"consumer": True}, "give --s3-bucket"),
+        ({"max_write_units": 0}, "max_write_units is a whole number"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        TemplateOptions("chats", **options)
 
 
 def test_what_is_not_wanted_is_left_out() -> None:

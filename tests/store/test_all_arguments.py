@@ -117,6 +117,8 @@ OF_CALL: dict[tuple[str, str], Values] = {
     ("SetupOptions", "tags"): [5, None, ["a"], {5: "a"}, {"a": 5}],
     ("table_definition", "table_name"): [*NO_TEXT, None],
     ("iam_policy", "s3_bucket"): [*NO_TEXT, ""],
+    ("iam_policy", "kms_key_arn"): [5, "", "alias/chat", "arn:aws:kms:eu-west-1:123456789012:alias/chat"],
+    ("iam_policy", "scan"): NO_FLAG,
     ("setup_table", "sleep"): NO_FUNCTION,
 }
 UNCHECKED = {

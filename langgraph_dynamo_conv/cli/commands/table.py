@@ -39,6 +39,23 @@ _DONE = {"index": "added", "tags": "set"}
 TagOption = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="A tag; can be repeated.")]
 TtlOption = Annotated[bool, typer.Option("--ttl/--no-ttl", help="Let DynamoDB delete what has expired.")]
 PitrOption = Annotated[bool, typer.Option("--pitr/--no-pitr", help="Point-in-time recovery: restore any second.")]
+ProtectOption = Annotated[bool, typer.Option("--protect/--no-protect", help="Deletion protection.")]
+ExistingOption = Annotated[bool, typer.Option("--existing", help="The table is there: leave it out, and as it is.")]
+ScanOption = Annotated[
+    bool, typer.Option("--scan/--no-scan", help="Whether the role may read the whole table; few agents do.")
+]
+KeyOption = Annotated[
+    str | None, typer.Option("--kms-key", metavar="ARN", help="Your own key, which encrypts the table.")
+]
+MaxWritesOption = Annotated[
+    int | None, typer.Option("--max-write-units", help="The most write units a second, of table and index each.")
+]
+ProvisionedOption = Annotated[
+    bool, typer.Option("--provisioned", help="Provisioned capacity of table and index, which scales.")
+]
+ConsumerOption = Annotated[
+    bool, typer.Option("--consumer", help="A function that deletes the S3 objects of what has expired.")
+]
 
 
 @command(
@@ -100,6 +117,7 @@ def doctor(run: Run) -> None:
     "iam-policy",
     "--table conversations --region eu-west-1 --account 123456789012 > policy.json",
     "-t conversations --s3-bucket chat-values --s3-prefix conversations/",
+    "-t conversations --no-scan --kms-key arn:aws:kms:eu-west-1:123456789012:key/1234abcd",
     "-t conversations --for setup",
 )
 def iam_policy(
@@ -110,6 +128,8 @@ def iam_policy(
     role: Annotated[
         Literal["runtime", "setup"], typer.Option("--for", help="An agent's role, or whoever sets up.")
     ] = "runtime",
+    scan: ScanOption = True,
+    kms_key: KeyOption = None,
 ) -> None:
     """Print the minimum permissions for an agent's role.
 
@@ -122,33 +142,68 @@ def iam_policy(
     if role == "setup":
         run.out.document(provision.setup_policy(arn))
     else:
-        run.out.document(provision.iam_policy(arn, **_bucket_of(run.options)))
+        bucket = _bucket_of(run.options)
+        run.out.document(provision.iam_policy(arn, scan=scan, kms_key_arn=kms_key, **bucket))
 
 
-@command("cloudformation", "--table conversations > table.yaml", "-t conversations --tag team=chat --json > table.json")
-def cloudformation(run: Run, ttl: TtlOption = True, pitr: PitrOption = True, tag: TagOption = None) -> None:
+@command(
+    "cloudformation",
+    "--table conversations > table.yaml",
+    "-t conversations --tag team=chat --max-write-units 500 --json > table.json",
+    "-t conversations --existing --no-scan --s3-bucket chat-values --consumer > consumer.yaml",
+)
+def cloudformation(
+    run: Run,
+    ttl: TtlOption = True,
+    pitr: PitrOption = True,
+    tag: TagOption = None,
+    protect: ProtectOption = True,
+    existing: ExistingOption = False,
+    scan: ScanOption = True,
+    kms_key: KeyOption = None,
+    max_write_units: MaxWritesOption = None,
+    provisioned: ProvisionedOption = False,
+    consumer: ConsumerOption = False,
+) -> None:
     """Print a CloudFormation template of the table and a policy.
 
     The table, its index, and the minimum permissions for an agent's role. Sends nothing. Without --table, the name is a
     parameter that must be given.
     """
-    text = infrastructure.cloudformation(_template_options(run, ttl, pitr, tag))
+    of_table = {"ttl": ttl, "recovery": pitr, "protect": protect, "existing": existing}
+    capacity = {"max_write_units": max_write_units, "provisioned": provisioned}
+    options = _template_options(run, tag, scan=scan, kms_key_arn=kms_key, consumer=consumer, **of_table, **capacity)
+    text = infrastructure.cloudformation(options)
     run.out.document(yaml.safe_load(text), text)
 
 
 @command("terraform", "--table conversations > table.tf", "-t conversations --json > table.tf.json")
-def terraform(run: Run, ttl: TtlOption = True, pitr: PitrOption = True, tag: TagOption = None) -> None:
+def terraform(
+    run: Run,
+    ttl: TtlOption = True,
+    pitr: PitrOption = True,
+    tag: TagOption = None,
+    protect: ProtectOption = True,
+    existing: ExistingOption = False,
+    scan: ScanOption = True,
+    kms_key: KeyOption = None,
+    max_write_units: MaxWritesOption = None,
+    provisioned: ProvisionedOption = False,
+    consumer: ConsumerOption = False,
+) -> None:
     """Print Terraform of the table and a policy.
 
     The table, its index, and the minimum permissions for an agent's role. Sends nothing. Without --table, the name is a
     variable that must be given.
     """
-    options = _template_options(run, ttl, pitr, tag)
+    of_table = {"ttl": ttl, "recovery": pitr, "protect": protect, "existing": existing}
+    capacity = {"max_write_units": max_write_units, "provisioned": provisioned}
+    options = _template_options(run, tag, scan=scan, kms_key_arn=kms_key, consumer=consumer, **of_table, **capacity)
     run.out.document(yaml.safe_load(infrastructure.terraform_json(options)), infrastructure.terraform(options))
 
 
-def _template_options(run: Run, ttl: bool, recovery: bool, tags: list[str] | None) -> TemplateOptions:
-    return TemplateOptions(run.options.table, ttl, recovery, _tags_of(tags), **_bucket_of(run.options))
+def _template_options(run: Run, tags: list[str] | None, **wanted: Any) -> TemplateOptions:
+    return TemplateOptions(run.options.table, tags=_tags_of(tags), **_bucket_of(run.options), **wanted)
 
 
 def _tags_of(pairs: list[str] | None) -> dict[str, str]:
