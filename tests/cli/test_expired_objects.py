@@ -18,8 +18,8 @@ from langgraph_dynamo_conv._format.items import bytes_of, key_of
 from langgraph_dynamo_conv._format.keys import Key, is_pointer, object_name
 from langgraph_dynamo_conv.cli.templates import expired_objects
 from tests.buckets import TestBucket, new_bucket
+from tests.cli.template_readers import said_by_cloudformation
 from tests.cli.template_variants import VARIANTS
-from tests.cli.test_templates import said_by_cloudformation
 from tests.conftest import MakeSaver
 from tests.engines import REGION, Engine
 from tests.factories import config, items_of, noise, put, values_of

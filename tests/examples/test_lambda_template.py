@@ -220,7 +220,8 @@ def test_one_line_of_the_log_with_such_an_error_is_enough(error: type[Exception]
     alarm = ALARMS[name.removesuffix("Error")]
 
     assert counted["LogGroupName"] == "l"
-    assert counted["FilterPattern"] == f'{{ $.error = "{name}" }}'
+    said = [f'({field} = "{name}")' for field in ("$.error", "$.caused_by[0]", "$.caused_by[1]")]
+    assert counted["FilterPattern"] == f"{{ {' || '.join(said)} }}"
     assert (alarm["Namespace"], alarm["MetricName"]) == (metric["MetricNamespace"], metric["MetricName"])
     assert (alarm["Statistic"], alarm["Threshold"], alarm["EvaluationPeriods"]) == ("Sum", 0, 1)
 
