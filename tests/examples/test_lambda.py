@@ -190,7 +190,7 @@ def test_older_messages_are_paged_by_number(chat: Container) -> None:
 def test_a_page_has_no_more_than_lambda_can_answer(chat: Container, monkeypatch: pytest.MonkeyPatch) -> None:
     conversation_id = chat.say("hello 0")["conversation_id"]
     chat.say("hello 1", conversation_id=conversation_id)
-    monkeypatch.setattr(chat_pages, "WHOLE_ANSWER_BYTES", 10)
+    monkeypatch.setattr(chat_pages, "MOST_PAGE_BYTES", 10)
 
     query: dict[str, str] = {}
     found: list[Any] = []
