@@ -10,10 +10,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 from problems import OutOfTimeError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 FUNCTION_SECONDS = 25
 """The function's timeout in the template. The gateway waits 30 s, which include the start of a new container."""
@@ -59,9 +62,9 @@ class TimeLeft:
         """Whether it is too late to begin anything."""
         return self.clock() > self.run_ends_at
 
-    def guard(self, client: Any) -> None:
+    def guard(self, client: DynamoDBClient) -> None:
         """Let a client send nothing whose answer could come too late."""
-        client.meta.events.register("before-send", self._check)
+        client.meta.events.register_first("before-send.dynamodb", self._check)
 
     def _check(self, **_: Any) -> None:
         if self._ends_at - self.clock() < LEAST_SECONDS:
