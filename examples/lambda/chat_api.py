@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -47,6 +48,7 @@ _KEY = re.compile(r"[!-~]{1,200}")
 _EVENT_PARTS = ("requestContext", "authorizer", "jwt", "claims")
 
 logger = Logger(service="chat")
+logging.getLogger("aws_lambda_powertools").setLevel(logging.INFO)  # at DEBUG, the router writes out what it was sent
 
 
 class ChatApi:
