@@ -32,7 +32,7 @@ Key = dict[str, "AttributeValueTypeDef"]
 KEPT_SECONDS = 7 * 24 * 3600
 """How long it is known that a run has gone on."""
 
-logger = Logger(child=True)
+logger = Logger(service="chat", child=True)
 
 
 class TurnLeases:
