@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.engine("moto")
 
+MOST_RECOVERY_DAYS = 35
+"""How long DynamoDB keeps what a table is restored from, at most."""
+
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "large-values.md").read_text(encoding="utf-8")
 
 
@@ -41,6 +44,7 @@ def test_the_lifecycle_rule_is_taken_and_expires_no_current_object(bucket: TestB
     (stored,) = bucket.client.get_bucket_lifecycle_configuration(Bucket=bucket.name)["Rules"]
     assert stored["Filter"] == {"Prefix": "chats/"}
     assert stored["Expiration"] == {"ExpiredObjectDeleteMarker": True}
+    assert stored["NoncurrentVersionExpiration"]["NoncurrentDays"] >= MOST_RECOVERY_DAYS
 
 
 def test_the_streams_function_deletes_objects_of_deleted_pointers_and_no_others(
