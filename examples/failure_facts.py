@@ -17,7 +17,7 @@ MOST_FRAMES = 12
 MOST_CAUSES = 5
 
 _OF_AWS = ("action", "policy", "reason", "resource")
-"""What errors of the package say in AWS's words: what was denied by which kind of policy, what was throttled and why."""
+"""What errors of the package say in AWS's words: what which kind of policy denied, what was throttled and why."""
 
 
 def facts_of(error: BaseException) -> dict[str, Any]:
