@@ -151,6 +151,9 @@ NOT_LOWEST = tuple(
     f"--ignore=tests/store/test_{name}.py" for name in ("differential", "isolation", "entry_points", "forged_state")
 )
 
+# `sam validate` looks nothing up, and needs neither network nor credentials.
+SAM_VARIABLES = {"AWS_DEFAULT_REGION": "us-east-1", "SAM_CLI_TELEMETRY": "0"}
+
 # What keeps the theme from printing news of its successor.
 SITE_VARIABLES = {"NO_MKDOCS_2_WARNING": "1"}
 
@@ -184,6 +187,7 @@ MEGABYTES = {
     "group lambda": 63,
     "group lint": 411,
     "group peers": 13,
+    "group sam": 342,
     "group server": 81,
     "group test": 63,
     "group upstream": 9,
@@ -213,6 +217,7 @@ CHAINLIT = Environment(ROOT / ".venv-chainlit", ROOT / "constraints-chainlit.txt
 CHAINLIT_PYTHON = (3, 11)
 RELEASE = Environment(ROOT / ".venv-release", ROOT / "constraints-release.txt")
 LOWEST = Environment(ROOT / ".venv-lowest", ROOT / "constraints-lowest.txt")
+SAM = Environment(ROOT / ".venv-sam", ROOT / "constraints-sam.txt")
 
 
 class DynamoDBLocal(NamedTuple):
@@ -364,7 +369,8 @@ def needs_of(arguments: Sequence[str]) -> Needs:
 def run_lint(_arguments: argparse.Namespace, rest: list[str]) -> int:
     refuse(rest)
     install(CURRENT, extras=ALL_NEEDS.extras, groups=[*ALL_GROUPS, "lint"])
-    templates = [str(path) for path in sorted(ROOT.glob("examples/lambda/*.yaml"))]
+    install(SAM, groups=["sam"], with_package=False)
+    templates = sorted(ROOT.glob("examples/lambda/*.yaml"))
     documents = code_of_documents(CACHE / "document-code")
     checks: list[Command] = [
         ["ruff", "format", "--check", "."],
@@ -372,9 +378,18 @@ def run_lint(_arguments: argparse.Namespace, rest: list[str]) -> int:
         ["mypy"],
         ["mypy", "--strict", "--config-file=", *documents],
         ["basedpyright", "--level", "error", "--project", documents[0].parent],
-        ["cfn-lint", *templates],
+        ["cfn-lint", *templates, *printed_templates(CACHE / "printed-templates")],
     ]
-    return max(call([CURRENT.python.with_name(str(check[0])), *check[1:]]) for check in checks)
+    ended = [call([CURRENT.python.with_name(str(check[0])), *check[1:]]) for check in checks]
+    sam: Command = [SAM.python.with_name("sam"), "validate", "--lint", "--template"]
+    return max(*ended, *(call([*sam, template], SAM_VARIABLES) for template in templates))
+
+
+def printed_templates(folder: Path) -> list[Path]:
+    """Every variant of the CloudFormation template that the command line prints, in a folder of its own."""
+    shutil.rmtree(folder, ignore_errors=True)
+    run([CURRENT.python, "-m", "tests.cli.template_variants", folder])
+    return sorted(folder.glob("*.yaml"))
 
 
 def code_of_documents(folder: Path) -> list[Path]:

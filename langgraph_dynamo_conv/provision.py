@@ -1,6 +1,6 @@
 """Setting up the table, and the policies of those who use it: for deployment, not for a runtime role.
 
-An existing table is checked; only the settings that are asked for are changed. No other module builds IAM policies.
+An existing table is checked; only the settings that are asked for are changed. No other module names actions of IAM.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from langgraph_dynamo_conv._arguments import (
     check_mapping,
     check_name,
     check_words,
-    shown,
 )
 from langgraph_dynamo_conv._format.items import EXPIRES_AT
 from langgraph_dynamo_conv._format.keys import INDEX, PK, SK, bucket_prefix
+from langgraph_dynamo_conv._policies import check_table_arn, key_statement, policy, statement
 from langgraph_dynamo_conv._storage import administration
 from langgraph_dynamo_conv._storage.administration import tag_list
 from langgraph_dynamo_conv._storage.table import Table
@@ -38,6 +38,18 @@ INDEX_ACTIONS = ("Query",)
 OBJECT_ACTIONS = ("DeleteObject", "GetObject", "PutObject")
 """What a runtime role does with large values in S3."""
 
+KEY_ACTIONS = ("Decrypt", "DescribeKey")
+"""What DynamoDB does with a customer managed key in the name of whoever reads or writes the table."""
+
+CONSUMER_ACTIONS = {
+    "Pointers": ("dynamodb", ("GetItem",)),
+    "Stream": ("dynamodb", ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")),
+    "Objects": ("s3", ("DeleteObject",)),
+    "Failures": ("sqs", ("SendMessage",)),
+    "Logs": ("logs", ("CreateLogStream", "PutLogEvents")),
+}
+"""What the function does that deletes the objects of what has expired: services and actions by statement."""
+
 SETUP_ACTIONS = (
     "CreateTable",
     "DescribeContinuousBackups",
@@ -50,7 +62,7 @@ SETUP_ACTIONS = (
 )
 """What `setup` does, and `doctor` besides the actions of a runtime role."""
 
-Setting = Literal["index", "ttl", "pitr", "tags"]
+Setting = Literal["index", "ttl", "pitr", "tags", "protection"]
 """What set-up adds, turns on or sets."""
 
 _WAIT_SECONDS = 600.0
@@ -72,6 +84,7 @@ class SetupOptions:
         wait: Whether to wait until table and index are active. If not, what can't be set before is left out.
         add_index: Whether to add the index to a table that is there without it. DynamoDB builds it from the items that
             are there, and bills a write for each row; the table stays in use meanwhile.
+        protect: Deletion protection: DynamoDB refuses to delete the table. False leaves it as it is.
     """
 
     ttl: bool | None = None
@@ -79,6 +92,7 @@ class SetupOptions:
     tags: Mapping[str, str] = field(default_factory=dict)
     wait: bool = True
     add_index: bool = False
+    protect: bool = False
 
     def __post_init__(self) -> None:
         if self.ttl is not None:
@@ -86,6 +100,7 @@ class SetupOptions:
         check_flag("recovery", self.recovery)
         check_flag("wait", self.wait)
         check_flag("add_index", self.add_index)
+        check_flag("protect", self.protect)
         for value in check_mapping("tags", self.tags, "a dict of texts").values():
             check_words("tags", value)
 
@@ -97,7 +112,7 @@ class SetUp:
     Args:
         created: Whether the table was created now.
         active: Whether table and index can be used.
-        changed: What was added, turned on or set: "index", "ttl", "pitr", "tags".
+        changed: What was added, turned on or set: "index", "ttl", "pitr", "tags", "protection".
         pending: What can't be turned on before the table is active, in the same words.
     """
 
@@ -124,38 +139,51 @@ def table_definition(table_name: str) -> dict[str, Any]:
     }
 
 
-def iam_policy(table_arn: str, *, s3_bucket: str | None = None, s3_prefix: str = "") -> dict[str, Any]:
+def iam_policy(
+    table_arn: str,
+    *,
+    s3_bucket: str | None = None,
+    s3_prefix: str = "",
+    scan: bool = True,
+    kms_key_arn: str | None = None,
+) -> dict[str, Any]:
     """The policy of a runtime role: the least that works.
 
-    Six actions on the table, Query on its index, and three on the bucket's prefix if there is a bucket.
+    Six actions on the table, Query on its index, three on the bucket's prefix if there is a bucket, and two on the key
+    that encrypts the table if that is your own, for requests that DynamoDB sends.
 
     Args:
         table_arn: ARN of the table.
         s3_bucket: The savers' bucket, or None.
         s3_prefix: The savers' prefix in it.
+        scan: Whether the role may read the whole table. `list(None)`, `delete_user(scan=True)` and `doctor` need it.
+        kms_key_arn: ARN of the customer managed key that encrypts the table, or None.
 
     Raises:
-        ValueError: `table_arn` is no ARN, or the prefix is none that a saver takes.
+        ValueError: `table_arn` or `kms_key_arn` is no such ARN, or the prefix is none that a saver takes.
     """
-    _check_arn(table_arn)
+    check_table_arn(table_arn)
     if s3_bucket is not None:
         check_name("s3_bucket", s3_bucket)
     prefix = bucket_prefix(s3_prefix)
+    actions = [one for one in RUNTIME_ACTIONS if check_flag("scan", scan) or one != "Scan"]
     statements = [
-        _statement("Table", "dynamodb", RUNTIME_ACTIONS, table_arn),
-        _statement("Index", "dynamodb", INDEX_ACTIONS, f"{table_arn}/index/{INDEX}"),
+        statement("Table", "dynamodb", actions, table_arn),
+        statement("Index", "dynamodb", INDEX_ACTIONS, f"{table_arn}/index/{INDEX}"),
     ]
     if s3_bucket is not None:
         partition = table_arn.split(":")[1]
         objects = f"arn:{partition}:s3:::{s3_bucket}/{prefix}*"
-        statements.append(_statement("LargeValues", "s3", OBJECT_ACTIONS, objects))
-    return _policy(statements)
+        statements.append(statement("LargeValues", "s3", OBJECT_ACTIONS, objects))
+    if kms_key_arn is not None:
+        statements.append(key_statement(kms_key_arn, KEY_ACTIONS))
+    return policy(statements)
 
 
 def setup_policy(table_arn: str) -> dict[str, Any]:
     """The policy of a role that sets up and diagnoses the table, besides that of `iam_policy`; raises as that does."""
-    _check_arn(table_arn)
-    return _policy([_statement("SetUp", "dynamodb", SETUP_ACTIONS, table_arn)])
+    check_table_arn(table_arn)
+    return policy([statement("SetUp", "dynamodb", SETUP_ACTIONS, table_arn)])
 
 
 def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wanted: SetupOptions | None = None) -> SetUp:
@@ -167,8 +195,8 @@ def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wante
         wanted: What to turn on; by default what `SetupOptions` has.
 
     Raises:
-        TableMismatchError: A table of that name differs from `table_definition` in a way that matters, or its
-            time-to-live is on another attribute.
+        TableMismatchError: A table of that name differs from `table_definition` in a way that matters, its time-to-live
+            is on another attribute, or it can have none, since its regions are strongly consistent.
         IndexNotReadyError: Table or index did not become active in 10 minutes.
     """
     if not isinstance(table, Table):
@@ -182,7 +210,12 @@ def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wante
     if description:
         _check(table, description)
     ttl = created if options.ttl is None else options.ttl
-    asked: dict[Setting, bool] = {"ttl": ttl, "pitr": options.recovery, "tags": bool(options.tags) and not created}
+    asked: dict[Setting, bool] = {
+        "ttl": ttl,
+        "pitr": options.recovery,
+        "tags": bool(options.tags) and not created,
+        "protection": options.protect,
+    }
     names = [name for name, is_asked in asked.items() if is_asked]
     if not is_active(description):
         return SetUp(created, False, changed, pending=tuple(names))
@@ -234,21 +267,6 @@ def _indexes(description: Mapping[str, Any]) -> dict[str, Any]:
     return {one["IndexName"]: one for one in description.get("GlobalSecondaryIndexes", ())}
 
 
-def _check_arn(table_arn: object) -> None:
-    if not isinstance(table_arn, str) or not table_arn.startswith("arn:") or ":table/" not in table_arn:
-        raise ValueError(
-            f"table_arn is a table's ARN, arn:aws:dynamodb:<region>:<account>:table/<name>; got {shown(table_arn)}"
-        )
-
-
-def _policy(statements: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": statements}
-
-
-def _statement(sid: str, service: str, actions: Sequence[str], resource: str) -> dict[str, Any]:
-    return {"Sid": sid, "Effect": "Allow", "Action": [f"{service}:{one}" for one in actions], "Resource": resource}
-
-
 def _created(table: Table, options: SetupOptions) -> tuple[bool, tuple[Setting, ...]]:
     """Create the table, or check the one that is there; gives whether it was created, and what was changed."""
     description = administration.describe(table)
@@ -288,14 +306,18 @@ def _check(table: Table, description: Mapping[str, Any], *, but_index: bool = Fa
 def _turned_on(
     table: Table, name: str, description: Mapping[str, Any], options: SetupOptions, sleep: Callable[[float], None]
 ) -> bool:
-    """Turn on "ttl", "pitr" or "tags"; gives whether that changed anything."""
+    """Turn on "ttl", "pitr", "tags" or "protection"; gives whether that changed anything."""
     if name == "tags":
         administration.set_tags(table, str(description["TableArn"]), options.tags)
         return True
     if name == "ttl" and not _expires(table):
+        _check_can_expire(table, description)
         _expire(table)
         return True
-    if name == "pitr" and not administration.has_recovery(table):
+    if name == "protection" and not description.get("DeletionProtectionEnabled"):
+        administration.protect(table)
+        return True
+    if name == "pitr" and not administration.recovery_days(table):
         _recover(table, sleep)
         return True
     return False
@@ -314,6 +336,16 @@ def _recover(table: Table, sleep: Callable[[float], None]) -> None:
             return
         sleep(_POLL_SECONDS)
         waited += _POLL_SECONDS
+
+
+def _check_can_expire(table: Table, description: Mapping[str, Any]) -> None:
+    if administration.is_strong(description):
+        raise TableMismatchError(
+            f"the table '{table.name}' is a global table with strong consistency, for which DynamoDB has no "
+            "time-to-live. Leave it off: setup(ttl=False), or `langgraph-dynamo-conv setup --no-ttl`",
+            operation="UpdateTimeToLive",
+            table=table.name,
+        )
 
 
 def _expire(table: Table) -> None:

@@ -27,6 +27,7 @@ ORDER = (
     "_transcript",
     "_rows",
     "_calls",
+    "_policies",
     "provision",
     "conversations",
     "saver",
@@ -41,7 +42,8 @@ ORDER = (
 APART = {"_state": "_storage", "_storage": "_state"}
 """Neighbours that know nothing of each other: what is stored, and how it is sent."""
 
-BOTO_MODULES = {"_storage.client", "_storage.failures", "cli.aws"}
+BOTO_MODULES = {"_storage.client", "_storage.failures", "cli.aws", "cli.templates.expired_objects"}
+"""The last is no part of the program: templates carry its text to Lambda, where there is nothing but boto3."""
 OPTIONAL_PACKAGES: set[str] = set()
 """Top-level packages of optional extras: a function may import these."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -14,10 +15,14 @@ from botocore.stub import Stubber
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from langgraph_dynamo_conv._storage.table import Table
-from langgraph_dynamo_conv.cli.doctor import Finding, diagnose
+from langgraph_dynamo_conv.cli import infrastructure
+from langgraph_dynamo_conv.cli.diagnosis.checks import diagnose
+from langgraph_dynamo_conv.cli.diagnosis.findings import Finding
+from langgraph_dynamo_conv.cli.infrastructure import TemplateOptions
 from langgraph_dynamo_conv.cli.output import Exit
 from langgraph_dynamo_conv.provision import RUNTIME_ACTIONS, iam_policy, table_definition
 from tests.cli.chats import chat
+from tests.cli.template_variants import KEY_ARN
 from tests.requests_log import RequestLog
 from tests.store.test_permissions import Role, iam_enforced, use_all_of_the_runtime
 
@@ -149,10 +154,11 @@ def test_a_tag_without_key_or_value_is_a_wrong_argument(cli: Cli, tag: str) -> N
 def test_doctor_finds_nothing_wrong_with_a_table_that_was_set_up(
     cli: Cli, client: DynamoDBClient, new_name: str
 ) -> None:
-    cli("setup", "--table", new_name)
+    cli("setup", "--table", new_name, "--protect")
 
     ended = cli("doctor", "--table", new_name)
     found = findings_of(cli("doctor", "--table", new_name, "--json"))
+    client.update_table(TableName=new_name, DeletionProtectionEnabled=False)
 
     assert ended.code == 0
     assert ended.out.endswith("nothing is wrong\n")
@@ -184,7 +190,7 @@ def test_doctor_tells_who_asks_and_whether_recovery_is_on(cli: Cli, client: Dyna
 
     assert "!  recovery" in without.out
     assert "→ `setup --pitr` turns it on" in without.out
-    assert found["recovery"] == ("ok", "point-in-time recovery is on")
+    assert found["recovery"] == ("ok", "point-in-time recovery is on, for 35 days")
     assert found["identity"] == ("ok", f"arn:aws:sts::{ACCOUNT}:user/moto in us-east-1")
 
 
@@ -203,7 +209,7 @@ def test_doctor_says_that_there_is_no_table(cli: Cli) -> None:
 
     assert ended.code == Exit.FOUND
     assert "there is no table no-such-table in us-east-1 at http" in ended.out
-    assert "→ make it with `setup`" in ended.out
+    assert "→ if it was there, restore it before anything takes its name; else make it with `setup`" in ended.out
     assert ended.out.endswith("1 wrong\n")
 
 
@@ -320,6 +326,8 @@ def test_the_policy_names_the_table_its_index_and_objects(
     chinese = f"arn:aws-cn:dynamodb:cn-north-1:{'1' * 12}:table/{table_name}"
     assert elsewhere == iam_policy(chinese, s3_bucket="chat-values", s3_prefix="conversations/")
     assert cli("iam-policy", "--s3-prefix", "a/").code == Exit.USAGE
+    less = cli("iam-policy", "--no-scan", "--kms-key", KEY_ARN).json
+    assert less == iam_policy(arn, scan=False, kms_key_arn=KEY_ARN)
 
 
 def test_templates_are_printed_without_asking_anyone(terminal: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -336,6 +344,25 @@ def test_templates_are_printed_without_asking_anyone(terminal: Cli, monkeypatch:
     assert as_json["Parameters"]["TableName"]["Default"] == "chats"
     assert 'resource "aws_dynamodb_table" "conversations" {' in hcl
     assert terraform["variable"]["table_name"]["default"] == "chats"
+
+
+@pytest.mark.parametrize("command", ["cloudformation", "terraform"])
+def test_every_option_of_a_template_reaches_it_and_is_explained(terminal: Cli, command: str) -> None:
+    one = ("--no-ttl", "--no-pitr", "--no-protect", "--no-scan", "--kms-key", KEY_ARN, "--tag", "a=b", "--provisioned")
+    other = ("--existing", "--s3-bucket", "values", "--s3-prefix", "chats", "--consumer")
+    limited = ("--max-write-units", "500")
+    without = {"ttl": False, "recovery": False, "protect": False, "scan": False}
+    options = [
+        (one, TemplateOptions("chats", tags={"a": "b"}, kms_key_arn=KEY_ARN, provisioned=True, **without)),
+        (other, TemplateOptions("chats", existing=True, s3_bucket="values", s3_prefix="chats", consumer=True)),
+        (limited, TemplateOptions("chats", max_write_units=500)),
+    ]
+
+    for words, wanted in options:
+        assert terminal(command, "--table", "chats", *words).out == getattr(infrastructure, command)(wanted)
+    page = (Path(__file__).parents[2] / "docs" / "infrastructure.md").read_text(encoding="utf-8")
+    named = {word for words, _ in options for word in words if word.startswith("--")}
+    assert {word for word in named if f"`{word}" not in page} == set()
 
 
 @pytest.fixture

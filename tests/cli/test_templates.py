@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,11 +16,25 @@ from langgraph_dynamo_conv.cli.aws import table_arn
 from langgraph_dynamo_conv.cli.infrastructure import TemplateOptions, cloudformation, terraform, terraform_json
 from langgraph_dynamo_conv.errors import CredentialsError
 from langgraph_dynamo_conv.provision import differences, iam_policy, table_definition
+from tests.cli.template_readers import (
+    cloudformation_statements,
+    cloudformation_table,
+    from_hcl,
+    of_cloudformation,
+    of_terraform,
+    said_by_cloudformation,
+    said_by_terraform,
+    terraform_statements,
+    terraform_table,
+)
+from tests.cli.template_variants import KEY_ARN, VARIANTS
 
 FULL = TemplateOptions(
     "chats", tags={"team": "chat", "cost center": '${a} %{b} "c"'}, s3_bucket="values", s3_prefix="conversations/"
 )
 BARE = TemplateOptions("chats", ttl=False, recovery=False)
+CONSUMER = TemplateOptions("chats", s3_bucket="values", s3_prefix="conversations", kms_key_arn=KEY_ARN, consumer=True)
+each_variant = pytest.mark.parametrize("options", VARIANTS.values(), ids=VARIANTS)
 HOSTILE = [
     '${a} %{b} "c"',
     "a\nb\tc\rd\x1b\x7f\x9b",
@@ -31,75 +45,6 @@ HOSTILE = [
     "\u202e\u2028😀\uffff",
     "{{ x }}",
 ]
-
-
-def of_cloudformation(options: TemplateOptions) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load(cloudformation(options))
-    return document
-
-
-def cloudformation_table(options: TemplateOptions) -> dict[str, Any]:
-    properties: dict[str, Any] = of_cloudformation(options)["Resources"]["ConversationsTable"]["Properties"]
-    return properties
-
-
-def cloudformation_statements(options: TemplateOptions) -> list[dict[str, Any]]:
-    policy = of_cloudformation(options)["Resources"]["RuntimePolicy"]["Properties"]["PolicyDocument"]
-    statements: list[dict[str, Any]] = policy["Statement"]
-    return statements
-
-
-def of_terraform(options: TemplateOptions) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load(terraform_json(options))
-    return document
-
-
-def terraform_table(options: TemplateOptions) -> dict[str, Any]:
-    table: dict[str, Any] = of_terraform(options)["resource"]["aws_dynamodb_table"]["conversations"]
-    return table
-
-
-def terraform_statements(options: TemplateOptions) -> list[dict[str, Any]]:
-    statements: list[dict[str, Any]] = of_terraform(options)["data"]["aws_iam_policy_document"]["runtime"]["statement"]
-    return statements
-
-
-def from_hcl(text: str) -> dict[str, Any]:
-    """A document in Terraform's own syntax as in its JSON syntax; for what the template uses of it."""
-    body = of_hcl(iter(text.splitlines()))
-    body["terraform"] = body["terraform"][0]
-    return body
-
-
-def of_hcl(lines: Iterator[str]) -> dict[str, Any]:
-    body: dict[str, Any] = {}
-    for line in lines:
-        if line.strip() == "}":
-            break
-        if argument := re.fullmatch(r' *(\w+|"(?:[^"\\]|\\.)*") *= (.+)', line):
-            name, value = argument.groups()
-            key = yaml.safe_load(name) if name.startswith('"') else name
-            body[key] = of_hcl(lines) if value == "{" else value_of_hcl(value)
-        elif opened := re.fullmatch(r' *(\w+)((?: "\w+")*) \{', line):
-            kind, *labels = [opened[1], *re.findall(r"\w+", opened[2])]
-            if not labels:
-                body.setdefault(kind, []).append(of_hcl(lines))
-                continue
-            place = body.setdefault(kind, {})
-            for label in labels[:-1]:
-                place = place.setdefault(label, {})
-            place[labels[-1]] = of_hcl(lines)
-        else:
-            assert line.strip() == "", line
-    return body
-
-
-def value_of_hcl(text: str) -> Any:
-    if text.startswith("["):
-        return [value_of_hcl(one) for one in text[1:-1].split(", ")]
-    if text.startswith('"') or text in ("true", "false"):
-        return yaml.safe_load(text)  # Terraform has the escapes of YAML that the template uses
-    return text if text == "string" else f"${{{text}}}"
 
 
 def test_the_cloudformation_table_is_that_of_setup() -> None:
@@ -143,9 +88,134 @@ def test_the_terraform_table_is_that_of_setup() -> None:
     assert table["lifecycle"] == [{"prevent_destroy": True}]
 
 
-@pytest.mark.parametrize("options", [FULL, BARE, TemplateOptions("chats", s3_bucket="values"), TemplateOptions()])
+@each_variant
 def test_both_syntaxes_of_terraform_say_the_same(options: TemplateOptions) -> None:
     assert from_hcl(terraform(options)) == of_terraform(options)
+
+
+@each_variant
+def test_cloudformation_and_terraform_say_the_same(options: TemplateOptions) -> None:
+    assert said_by_cloudformation(options) == said_by_terraform(options)
+
+
+def test_a_template_protects_the_table_from_deletion_unless_it_is_asked_not_to() -> None:
+    assert said_by_cloudformation(TemplateOptions())["protected"] is True
+    assert said_by_cloudformation(TemplateOptions(protect=False))["protected"] is None
+
+
+def test_an_existing_table_is_left_out_and_its_policy_names_it() -> None:
+    options = TemplateOptions("chats", existing=True)
+    arn = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${TableName}"
+
+    assert list(of_cloudformation(options)["Resources"]) == ["RuntimePolicy"]
+    of_table, of_index = cloudformation_statements(options)
+    assert of_table["Resource"] == {"Fn::Sub": arn}
+    assert of_index["Resource"] == {"Fn::Sub": f"{arn}/index/user_id-created_at-index"}
+    assert list(of_terraform(options)["resource"]) == ["aws_iam_policy"]
+    assert terraform_statements(options)[0]["resources"] == ["${data.aws_dynamodb_table.conversations.arn}"]
+
+
+def test_a_limit_of_write_units_is_that_of_table_and_index() -> None:
+    said = said_by_cloudformation(TemplateOptions(max_write_units=500))
+
+    assert (said["billing"], said["limits"]) == ("PAY_PER_REQUEST", [500, 500])
+
+
+def test_provisioned_capacity_scales_for_reads_and_writes_of_table_and_index() -> None:
+    said = said_by_cloudformation(TemplateOptions(provisioned=True))
+
+    assert said["billing"] == "PROVISIONED"
+    assert said["units"] == [["minreadunits", "minwriteunits"]] * 2
+    assert said["scaled"] == {
+        f"{place}{way.lower()}": (
+            f"dynamodb:{place}:{way}CapacityUnits",
+            "/index/user_id-created_at-index" if place == "index" else "",
+            f"min{way.lower()}units",
+            f"max{way.lower()}units",
+        )
+        for place in ("table", "index")
+        for way in ("Read", "Write")
+    }
+    assert said["targets"] == {name: (name, 70, metric_of(name)) for name in said["scaled"]}
+
+
+def metric_of(name: str) -> str:
+    return f"DynamoDB{'Read' if name.endswith('read') else 'Write'}CapacityUtilization"
+
+
+@each_variant
+def test_every_reference_of_terraform_leads_to_what_it_declares(options: TemplateOptions) -> None:
+    document = of_terraform(options)
+    declared = {f"var.{name}" for name in document["variable"]} | {"path.module"}
+    for prefix, kind in (("", "resource"), ("data.", "data")):
+        declared |= {f"{prefix}{of}.{name}" for of, named in document[kind].items() for name in named}
+
+    found = set(re.findall(r"(?<!\$)\$\{((?:data\.)?\w+\.\w+)", json.dumps(document)))
+    assert found - declared == set()
+
+
+def test_terraform_leaves_alone_what_scaling_changes() -> None:
+    (lifecycle,) = terraform_table(TemplateOptions(provisioned=True))["lifecycle"]
+
+    assert lifecycle["ignore_changes"] == ["read_capacity", "write_capacity", "global_secondary_index"]
+
+
+def test_a_key_encrypts_the_table_and_may_be_used_through_dynamodb_alone() -> None:
+    table = cloudformation_table(CONSUMER)
+    key = iam_policy("arn:aws:dynamodb:r:1:table/chats", kms_key_arn=KEY_ARN)["Statement"][-1]
+
+    assert table["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KEY_ARN}
+    assert cloudformation_statements(CONSUMER)[-1] == key
+    said = said_by_cloudformation(CONSUMER)
+    assert said["runtime"]["Key"] == said["consumer"]["Key"] == (key["Action"], key["Condition"])
+
+
+def test_without_scan_the_role_may_not_read_the_whole_table() -> None:
+    actions, _ = said_by_cloudformation(TemplateOptions(scan=False))["runtime"]["Table"]
+
+    assert "dynamodb:Scan" not in actions
+    assert len(actions) == 5
+
+
+def test_a_consumer_is_called_for_expired_pointers_halves_a_batch_gives_up_and_tells_a_queue() -> None:
+    source = of_cloudformation(CONSUMER)["Resources"]["ExpiredObjectsSource"]["Properties"]
+
+    assert cloudformation_table(CONSUMER)["StreamSpecification"] == {"StreamViewType": "OLD_IMAGE"}
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert (source["BisectBatchOnFunctionError"], source["MaximumRetryAttempts"]) == (True, 10)
+    queue = {"Fn::GetAtt": ["ExpiredObjectsFailures", "Arn"]}
+    assert source["DestinationConfig"] == {"OnFailure": {"Destination": queue}}
+    assert json.loads(source["FilterCriteria"]["Filters"][0]["Pattern"]) == {
+        "eventName": ["REMOVE"],
+        "userIdentity": {"type": ["Service"], "principalId": ["dynamodb.amazonaws.com"]},
+        "dynamodb": {"Keys": {"user_id": {"S": [{"suffix": "#s3"}]}}},
+    }
+
+
+def test_the_consumer_of_an_existing_table_needs_its_stream() -> None:
+    options = TemplateOptions("chats", s3_bucket="values", consumer=True, existing=True)
+
+    document = of_cloudformation(options)
+    assert "Default" not in document["Parameters"]["StreamArn"]
+    assert document["Resources"]["ExpiredObjectsSource"]["Properties"]["EventSourceArn"] == {"Ref": "StreamArn"}
+    source = of_terraform(options)["resource"]["aws_lambda_event_source_mapping"]["consumer"]
+    assert source["event_source_arn"] == "${data.aws_dynamodb_table.conversations.stream_arn}"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"provisioned": True, "max_write_units": 5}, "on demand"),
+        ({"existing": True, "max_write_units": 5}, "leaves the table as it is"),
+        ({"existing": True, "provisioned": True}, "leaves the table as it is"),
+        ({"existing": True, "tags": {"a": "b"}}, "leaves the table as it is"),
+        ({"consumer": True}, "give --s3-bucket"),
+        ({"max_write_units": 0}, "max_write_units is a whole number"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        TemplateOptions("chats", **options)
 
 
 def test_what_is_not_wanted_is_left_out() -> None:

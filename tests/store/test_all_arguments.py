@@ -103,6 +103,7 @@ OF_CALL: dict[tuple[str, str], Values] = {
     ("DynamoDBConversationSaver.list", "config"): NO_CONFIG,
     ("DynamoDBConversationSaver.setup", "ttl"): [1, "yes", timedelta(days=1)],
     ("DynamoDBConversationSaver.setup", "add_index"): [1, "yes", None],
+    ("DynamoDBConversationSaver.setup", "protect"): [1, "yes", None],
     ("DynamoDBConversationSaver", "title"): [5, "title"],
     ("Conversations.get", "before"): NO_LIMIT,
     ("Conversations.rename", "title"): [*NO_TEXT, None],
@@ -110,11 +111,14 @@ OF_CALL: dict[tuple[str, str], Values] = {
     ("Conversations.remove_message", "message_id"): [*NO_TEXT, None],
     ("SetupOptions", "ttl"): [1, "yes"],
     ("SetupOptions", "add_index"): [1, "yes", None],
+    ("SetupOptions", "protect"): [1, "yes", None],
     ("SetupOptions", "recovery"): NO_FLAG,
     ("SetupOptions", "wait"): NO_FLAG,
     ("SetupOptions", "tags"): [5, None, ["a"], {5: "a"}, {"a": 5}],
     ("table_definition", "table_name"): [*NO_TEXT, None],
     ("iam_policy", "s3_bucket"): [*NO_TEXT, ""],
+    ("iam_policy", "kms_key_arn"): [5, "", "alias/chat", "arn:aws:kms:eu-west-1:123456789012:alias/chat"],
+    ("iam_policy", "scan"): NO_FLAG,
     ("setup_table", "sleep"): NO_FUNCTION,
 }
 UNCHECKED = {

@@ -60,15 +60,15 @@ def graph_of(saver: DynamoDBConversationSaver) -> Any:
     return builder.compile(checkpointer=saver)
 
 
-def use_all_of_the_runtime(saver: DynamoDBConversationSaver) -> None:
-    """Runs, an interrupt, history, a fork, a large value, lists, and every way of removing."""
+def use_all_of_the_runtime(saver: DynamoDBConversationSaver, *, scan: bool = True) -> None:
+    """Runs, an interrupt, history, a fork, a large value, lists, every way of removing; without `scan`, for a user."""
     config = saver.new_conversation("alice", title="Mail")
     run_id = chat(saver, config)
     thread_id = config["configurable"]["thread_id"]
     assert [one.conversation_id for one in saver.conversations.list("alice")] == [thread_id]
     assert saver.conversations.get(thread_id, "alice").message_count >= 4
     assert saver.resume("alice") == config
-    assert list(saver.list(None))
+    assert list(saver.list(None if scan else config))
     copied = str(uuid.uuid4())
     saver.copy_thread(thread_id, copied, user_id="alice")
     saver.delete_for_runs([run_id])
@@ -76,8 +76,8 @@ def use_all_of_the_runtime(saver: DynamoDBConversationSaver) -> None:
     saver.conversations.rename(copied, "alice", "Copy")
     saver.conversations.add_message(copied, "user", "Thanks", user_id="alice")
     saver.delete_thread(copied)
-    saver.conversations.delete_user("alice", scan=True)
-    assert list(saver.list(None)) == []
+    saver.conversations.delete_user("alice", scan=scan)
+    assert list(saver.list(None if scan else config)) == []
 
 
 def chat(saver: DynamoDBConversationSaver, config: RunnableConfig) -> str:
@@ -164,6 +164,20 @@ def test_six_actions_are_enough(make_saver: MakeSaver, role: Role, request: pyte
     request.getfixturevalue("iam_enforced")
 
     use_all_of_the_runtime(make_saver(client=client))
+
+
+@pytest.mark.engine("moto")
+def test_without_scan_all_works_but_what_reads_the_whole_table(
+    make_saver: MakeSaver, role: Role, request: pytest.FixtureRequest
+) -> None:
+    client = role.put(iam_policy(role.table_arn, scan=False))
+    request.getfixturevalue("iam_enforced")
+    saver = make_saver(client=client)
+
+    use_all_of_the_runtime(saver, scan=False)
+    for call in (lambda: list(saver.list(None)), lambda: saver.conversations.delete_user("alice", scan=True)):
+        with pytest.raises(AccessDeniedError, match="dynamodb:Scan"):
+            call()
 
 
 @pytest.mark.engine("moto")

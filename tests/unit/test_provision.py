@@ -306,6 +306,37 @@ def test_with_a_bucket_it_has_three_more_on_the_prefix_and_none_on_the_bucket(pr
     }
 
 
+KEY_ARN = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+
+
+def test_without_scan_the_policy_has_the_other_five_actions() -> None:
+    of_table, of_index = iam_policy(TABLE_ARN, scan=False)["Statement"]
+
+    assert of_table["Action"] == [
+        f"dynamodb:{one}" for one in ("DeleteItem", "GetItem", "PutItem", "Query", "UpdateItem")
+    ]
+    assert of_index == iam_policy(TABLE_ARN)["Statement"][1]
+
+
+def test_with_a_key_it_allows_what_dynamodb_does_with_that_key_in_its_region_and_no_more() -> None:
+    *of_table, of_key = iam_policy(TABLE_ARN, kms_key_arn=KEY_ARN)["Statement"]
+
+    assert of_table == iam_policy(TABLE_ARN)["Statement"]
+    assert of_key == {
+        "Sid": "Key",
+        "Effect": "Allow",
+        "Action": ["kms:Decrypt", "kms:DescribeKey"],
+        "Resource": KEY_ARN,
+        "Condition": {"StringEquals": {"kms:ViaService": "dynamodb.eu-west-1.amazonaws.com"}},
+    }
+
+
+@pytest.mark.parametrize("arn", [KEY_ARN.replace("key/", "alias/"), "1234abcd", KEY_ARN.replace("kms", "dynamodb"), ""])
+def test_what_is_no_keys_arn_is_refused(arn: str) -> None:
+    with pytest.raises(ValueError, match="kms_key_arn is a key's ARN"):
+        iam_policy(TABLE_ARN, kms_key_arn=arn)
+
+
 @pytest.mark.parametrize(("arn", "prefix"), [("conversations", ""), ("arn:aws:s3:::x", ""), (TABLE_ARN, "/a")])
 def test_a_policy_of_something_else_is_refused(arn: str, prefix: str) -> None:
     with pytest.raises(ValueError, match="table_arn is a table's ARN|s3_prefix is made of names"):

@@ -18,7 +18,8 @@ from langgraph_dynamo_conv._visible import one_line
 from langgraph_dynamo_conv.cli import infrastructure
 from langgraph_dynamo_conv.cli.app import Run, command
 from langgraph_dynamo_conv.cli.aws import caller, table_arn
-from langgraph_dynamo_conv.cli.doctor import NOTE, OK, WRONG, Finding, diagnose
+from langgraph_dynamo_conv.cli.diagnosis.checks import diagnose
+from langgraph_dynamo_conv.cli.diagnosis.findings import NOTE, OK, WRONG, Finding
 from langgraph_dynamo_conv.cli.infrastructure import TemplateOptions
 from langgraph_dynamo_conv.cli.options import SharedOptions
 from langgraph_dynamo_conv.cli.output import Exit, Shown
@@ -30,21 +31,46 @@ _SETTINGS = {
     "ttl": "time-to-live on expires_at",
     "pitr": "point-in-time recovery",
     "tags": "tags",
+    "protection": "deletion protection",
 }
+_OPTIONS = {"protection": "protect", "tags": "tag"}
 _DONE = {"index": "added", "tags": "set"}
 
 TagOption = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="A tag; can be repeated.")]
 TtlOption = Annotated[bool, typer.Option("--ttl/--no-ttl", help="Let DynamoDB delete what has expired.")]
 PitrOption = Annotated[bool, typer.Option("--pitr/--no-pitr", help="Point-in-time recovery: restore any second.")]
+ProtectOption = Annotated[bool, typer.Option("--protect/--no-protect", help="Deletion protection.")]
+ExistingOption = Annotated[bool, typer.Option("--existing", help="The table is there: leave it out, and as it is.")]
+ScanOption = Annotated[
+    bool, typer.Option("--scan/--no-scan", help="Whether the role may read the whole table; few agents do.")
+]
+KeyOption = Annotated[
+    str | None, typer.Option("--kms-key", metavar="ARN", help="Your own key, which encrypts the table.")
+]
+MaxWritesOption = Annotated[
+    int | None, typer.Option("--max-write-units", help="The most write units a second, of table and index each.")
+]
+ProvisionedOption = Annotated[
+    bool, typer.Option("--provisioned", help="Provisioned capacity of table and index, which scales.")
+]
+ConsumerOption = Annotated[
+    bool, typer.Option("--consumer", help="A function that deletes the S3 objects of what has expired.")
+]
 
 
-@command("setup", "--table conversations", "-t conversations --add-index", "-t conversations --pitr --tag team=chat")
+@command(
+    "setup",
+    "--table conversations",
+    "-t conversations --add-index",
+    "-t conversations --pitr --protect --tag team=chat",
+)
 def setup(
     run: Run,
     ttl: Annotated[bool | None, typer.Option("--ttl/--no-ttl", help="Let DynamoDB delete what has expired.")] = None,
     pitr: Annotated[bool, typer.Option("--pitr", help="Also turn on point-in-time recovery.")] = False,
     tag: TagOption = None,
     add_index: Annotated[bool, typer.Option("--add-index", help="Add the index to a table that lacks it.")] = False,
+    protect: Annotated[bool, typer.Option("--protect", help="Also turn on deletion protection.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until table and index are active.")] = True,
 ) -> None:
     """Create the table and its index, or check what is there.
@@ -52,12 +78,15 @@ def setup(
     Can be repeated. A new table gets time-to-live; one that is there, only with --ttl. What is on already stays on.
     DynamoDB builds an added index from the rows that are there, and bills a write for each.
     """
-    options = provision.SetupOptions(ttl=ttl, recovery=pitr, tags=_tags_of(tag), wait=wait, add_index=add_index)
+    options = provision.SetupOptions(ttl, pitr, _tags_of(tag), wait, add_index, protect)
     done = provision.setup_table(run.table, wanted=options)
     state = f"{'created' if done.created else 'was there'}, {'active' if done.active else 'not active yet'}"
     lines = [f"{run.table_name}: {state}"]
     lines += [f"{_DONE.get(name, 'turned on')}: {_SETTINGS[name]}" for name in done.changed]
-    lines += [f"not yet: {_SETTINGS[name]} (once the table is active: setup --{name})" for name in done.pending]
+    lines += [
+        f"not yet: {_SETTINGS[name]} (once the table is active: setup --{_OPTIONS.get(name, name)})"
+        for name in done.pending
+    ]
     run.out.result({"table": run.table_name, **asdict(done)}, *lines)
 
 
@@ -66,14 +95,14 @@ def doctor(run: Run) -> None:
     """Say what is wrong with the table, and how to mend it.
 
     Checks the permissions, the clock and this environment too. Tries each of the six actions that an agent's role
-    needs, without writing anything. Ends with 1 if anything is wrong; what works but deserves a thought is marked with
-    an exclamation mark.
+    needs, without writing anything; with --s3-bucket, those on the bucket, with a few bytes that are deleted again.
+    Ends with 1 if anything is wrong; what works but deserves a thought is marked with an exclamation mark.
     """
 
     with closing(run.client("sts")) as sts:
         # as LangGraph makes it for a saver that is given none
         serde = run.serializer(JsonPlusSerializer())
-        findings = list(diagnose(run.table, lambda: caller(sts)[1], serde))
+        findings = list(diagnose(run.table, lambda: caller(sts)[1], serde, bucket=run.bucket))
     grid = Grid.grid(padding=(0, 2, 0, 0))
     for finding in findings:
         grid.add_row(*_cells(finding))
@@ -88,6 +117,7 @@ def doctor(run: Run) -> None:
     "iam-policy",
     "--table conversations --region eu-west-1 --account 123456789012 > policy.json",
     "-t conversations --s3-bucket chat-values --s3-prefix conversations/",
+    "-t conversations --no-scan --kms-key arn:aws:kms:eu-west-1:123456789012:key/1234abcd",
     "-t conversations --for setup",
 )
 def iam_policy(
@@ -98,6 +128,8 @@ def iam_policy(
     role: Annotated[
         Literal["runtime", "setup"], typer.Option("--for", help="An agent's role, or whoever sets up.")
     ] = "runtime",
+    scan: ScanOption = True,
+    kms_key: KeyOption = None,
 ) -> None:
     """Print the minimum permissions for an agent's role.
 
@@ -110,33 +142,68 @@ def iam_policy(
     if role == "setup":
         run.out.document(provision.setup_policy(arn))
     else:
-        run.out.document(provision.iam_policy(arn, **_bucket_of(run.options)))
+        bucket = _bucket_of(run.options)
+        run.out.document(provision.iam_policy(arn, scan=scan, kms_key_arn=kms_key, **bucket))
 
 
-@command("cloudformation", "--table conversations > table.yaml", "-t conversations --tag team=chat --json > table.json")
-def cloudformation(run: Run, ttl: TtlOption = True, pitr: PitrOption = True, tag: TagOption = None) -> None:
+@command(
+    "cloudformation",
+    "--table conversations > table.yaml",
+    "-t conversations --tag team=chat --max-write-units 500 --json > table.json",
+    "-t conversations --existing --no-scan --s3-bucket chat-values --consumer > consumer.yaml",
+)
+def cloudformation(
+    run: Run,
+    ttl: TtlOption = True,
+    pitr: PitrOption = True,
+    tag: TagOption = None,
+    protect: ProtectOption = True,
+    existing: ExistingOption = False,
+    scan: ScanOption = True,
+    kms_key: KeyOption = None,
+    max_write_units: MaxWritesOption = None,
+    provisioned: ProvisionedOption = False,
+    consumer: ConsumerOption = False,
+) -> None:
     """Print a CloudFormation template of the table and a policy.
 
     The table, its index, and the minimum permissions for an agent's role. Sends nothing. Without --table, the name is a
     parameter that must be given.
     """
-    text = infrastructure.cloudformation(_template_options(run, ttl, pitr, tag))
+    of_table = {"ttl": ttl, "recovery": pitr, "protect": protect, "existing": existing}
+    capacity = {"max_write_units": max_write_units, "provisioned": provisioned}
+    options = _template_options(run, tag, scan=scan, kms_key_arn=kms_key, consumer=consumer, **of_table, **capacity)
+    text = infrastructure.cloudformation(options)
     run.out.document(yaml.safe_load(text), text)
 
 
 @command("terraform", "--table conversations > table.tf", "-t conversations --json > table.tf.json")
-def terraform(run: Run, ttl: TtlOption = True, pitr: PitrOption = True, tag: TagOption = None) -> None:
+def terraform(
+    run: Run,
+    ttl: TtlOption = True,
+    pitr: PitrOption = True,
+    tag: TagOption = None,
+    protect: ProtectOption = True,
+    existing: ExistingOption = False,
+    scan: ScanOption = True,
+    kms_key: KeyOption = None,
+    max_write_units: MaxWritesOption = None,
+    provisioned: ProvisionedOption = False,
+    consumer: ConsumerOption = False,
+) -> None:
     """Print Terraform of the table and a policy.
 
     The table, its index, and the minimum permissions for an agent's role. Sends nothing. Without --table, the name is a
     variable that must be given.
     """
-    options = _template_options(run, ttl, pitr, tag)
+    of_table = {"ttl": ttl, "recovery": pitr, "protect": protect, "existing": existing}
+    capacity = {"max_write_units": max_write_units, "provisioned": provisioned}
+    options = _template_options(run, tag, scan=scan, kms_key_arn=kms_key, consumer=consumer, **of_table, **capacity)
     run.out.document(yaml.safe_load(infrastructure.terraform_json(options)), infrastructure.terraform(options))
 
 
-def _template_options(run: Run, ttl: bool, recovery: bool, tags: list[str] | None) -> TemplateOptions:
-    return TemplateOptions(run.options.table, ttl, recovery, _tags_of(tags), **_bucket_of(run.options))
+def _template_options(run: Run, tags: list[str] | None, **wanted: Any) -> TemplateOptions:
+    return TemplateOptions(run.options.table, tags=_tags_of(tags), **_bucket_of(run.options), **wanted)
 
 
 def _tags_of(pairs: list[str] | None) -> dict[str, str]:
