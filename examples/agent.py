@@ -24,12 +24,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from assistant import build_graph, model_maker, run_turn
+from assistant import build_graph, model_maker
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from library import FileLibrary, Library
 from offline_model import OfflineFileModel
+from plan_runs import run_turn
 from renders import RenderLibrary
 from table import Table, open_table
 from terminal import safe

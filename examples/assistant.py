@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tools import BaseTool, ToolException
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -21,6 +21,7 @@ from langgraph.prebuilt import ToolNode, tools_condition
 from langgraph.types import StateSnapshot
 from library import Library
 from offline_model import OfflineFileModel
+from run_bounds import STOPPED, Bounds, readable
 
 PROMPT = (
     "You are the assistant of a file library. Answer from the tools' results only, briefly and in {form}."
@@ -29,8 +30,8 @@ PROMPT = (
 )
 ANSWERS = "agent"
 """The node that answers."""
-STOPPED = "Stopped."
-"""What stands for an answer, or for a tool's result, that was not waited for."""
+MODEL_RETRIES = 1
+"""How often a model's client asks again."""
 
 
 def build_graph(
@@ -55,13 +56,19 @@ def build_graph(
     thinker = model.bind_tools(tools)
 
     def prompted(state: MessagesState) -> list[BaseMessage]:
-        return [SystemMessage(PROMPT.format(now=datetime.now(timezone.utc), form=form)), *state["messages"]]
+        system = SystemMessage(PROMPT.format(now=datetime.now(timezone.utc), form=form))
+        return [system, *readable(state["messages"])]
 
     def agent(state: MessagesState, config: RunnableConfig) -> dict[str, list[BaseMessage]]:
-        return {"messages": [thinker.invoke(prompted(state), config)]}
+        bounds = Bounds.of(config)
+        bounds.check(state["messages"])
+        return {"messages": [bounds.waited(lambda: thinker.invoke(prompted(state), config))]}
 
     async def answer(state: MessagesState, config: RunnableConfig) -> dict[str, list[BaseMessage]]:
-        return {"messages": [await thinker.ainvoke(prompted(state), config)]}  # ends at once if the run is cancelled
+        bounds = Bounds.of(config)
+        bounds.check(state["messages"])
+        # ends at once if the run is cancelled
+        return {"messages": [await bounds.awaited(thinker.ainvoke(prompted(state), config))]}
 
     builder = StateGraph(state_type)
     builder.add_node(ANSWERS, RunnableLambda(agent, answer))
@@ -75,14 +82,6 @@ def build_graph(
 def _explain(error: ToolException) -> str:
     """What the model reads instead of a result: a refusal, or arguments that do not fit."""
     return str(error)
-
-
-def run_turn(graph: CompiledStateGraph[Any], config: RunnableConfig, text: str) -> Iterator[BaseMessage]:
-    """The messages of one turn, as they come; a turn that was cut off before is brought to its end first."""
-    inputs: list[Any] = [{"messages": [HumanMessage(text)]}]
-    if was_cut_off(graph.get_state(config)):
-        inputs.insert(0, None)
-    yield from play(graph, config, inputs)
 
 
 def was_cut_off(state: StateSnapshot) -> bool:
@@ -158,10 +157,16 @@ def _results_of_stopped(messages: Sequence[BaseMessage]) -> list[ToolMessage]:
     return [ToolMessage(STOPPED, tool_call_id=str(call_id), status="error") for call_id in unanswered]
 
 
-def model_maker(name: str | None) -> Callable[[], BaseChatModel]:
-    """What makes a chat model: `PROVIDER:NAME` for LangChain's, None for the one that needs no key."""
+def model_maker(name: str | None, seconds: int | None = None) -> Callable[[], BaseChatModel]:
+    """What makes a chat model: `PROVIDER:NAME` for LangChain's, None for the one that needs no key.
+
+    Args:
+        name: The model.
+        seconds: How long its client waits for an answer, which it asks for twice at most; as the client does if None.
+    """
     if name is None:
         return OfflineFileModel
     from langchain.chat_models import init_chat_model  # only needed for real models
 
-    return partial(init_chat_model, name)
+    options: dict[str, Any] = {} if seconds is None else {"timeout": seconds, "max_retries": MODEL_RETRIES}
+    return partial(init_chat_model, name, **options)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
+from answer_sizes import MOST_PAGE_BYTES, fitted_message, fitted_summary, size_of
 from chat_requests import ExportFormat
 from problems import bad_request, not_found
 
-from langgraph_dynamo_conv import Conversation, Conversations
+from langgraph_dynamo_conv import Conversation, Conversations, ConversationSummary
 from langgraph_dynamo_conv.errors import RequestFailedError
-
-WHOLE_ANSWER_BYTES = 2_000_000
-"""Messages of one page: Lambda's answers end at 6 MB, and escaping can double a text."""
 
 
 class ChatPages:
@@ -34,30 +31,29 @@ class ChatPages:
             if cursor is None:
                 raise
             raise bad_request("The cursor is not one that this list came with.") from error
-        return {"conversations": [_shown(each.to_dict()) for each in page], "cursor": page.cursor}
+        return {"conversations": [_shown(each) for each in page], "cursor": page.cursor}
 
     def create(self, user_id: str, title: str | None) -> dict[str, Any]:
         """A new conversation without messages."""
-        return _shown(self.conversations.create(user_id, title=title).to_dict())
+        return _shown(self.conversations.create(user_id, title=title))
 
     def get(self, user_id: str, conversation_id: str, limit: int, before: int | None) -> dict[str, Any]:
         """A conversation with its newest messages, or those before a number; as many as an answer can hold."""
         found = self.existing(user_id, conversation_id, limit=limit, before=before)
         messages: list[dict[str, Any]] = []
-        room = WHOLE_ANSWER_BYTES
+        room = MOST_PAGE_BYTES
         for message in reversed(found.messages):
-            shown = message.to_dict()
-            room -= len(json.dumps(shown).encode())
+            shown = fitted_message(message.to_dict())
+            room -= size_of(shown)
             if messages and room < 0:
                 break
             messages.insert(0, shown)
         first = found.first + len(found.messages) - len(messages)
-        return _shown(found.to_dict()) | {"messages": messages, "before": first or None}
+        return _shown(found) | {"messages": messages, "before": first or None}
 
     def summary(self, user_id: str, conversation_id: str) -> dict[str, Any]:
         """A conversation without its messages."""
-        found = _shown(self.existing(user_id, conversation_id).to_dict())
-        return {name: value for name, value in found.items() if name != "messages"}
+        return _shown(self.existing(user_id, conversation_id))
 
     def rename(self, user_id: str, conversation_id: str, title: str) -> dict[str, Any]:
         """Give a conversation another title; gives it back without messages."""
@@ -85,6 +81,7 @@ class ChatPages:
             raise not_found() from error
 
 
-def _shown(conversation: dict[str, Any]) -> dict[str, Any]:
-    """Without the user, who knows."""
-    return {name: value for name, value in conversation.items() if name != "user_id"}
+def _shown(conversation: ConversationSummary) -> dict[str, Any]:
+    """Without the user, who knows, and without messages."""
+    shown = conversation.to_dict()
+    return fitted_summary({name: value for name, value in shown.items() if name not in ("user_id", "messages")})

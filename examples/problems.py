@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+from langchain_core.exceptions import ModelError, ModelRateLimitError
 
 from langgraph_dynamo_conv.errors import (
     ConflictError,
@@ -32,8 +33,17 @@ _THROTTLED = frozenset(
         "ThrottlingException",
     }
 )
+_CLIENT_ERROR = 400
 _SERVER_ERROR = 500
+_PASSING = frozenset({0, 408, 409, 424, 425, 429})
+"""Statuses below 500 after which the same request may succeed; Bedrock's 424 is a failure of the model. 0 is none."""
 _UNAVAILABLE = frozenset({"ModelNotReadyException", "ModelTimeoutException", "ServiceUnavailableException"})
+
+
+class OutOfTimeError(BotoCoreError):
+    """A request to a service was not sent, since the function could end before the answer."""
+
+    fmt = "no time is left for another request"
 
 
 class Problem(Exception):
@@ -77,6 +87,10 @@ class Problem(Exception):
         return {"Cache-Control": "no-store", **retry}
 
 
+class Busy(Problem):
+    """Another request works on the same conversation."""
+
+
 def bad_request(detail: str, errors: list[dict[str, str]] | None = None) -> Problem:
     """The request itself is wrong; sending it again does not help."""
     return Problem(HTTPStatus.BAD_REQUEST, "bad-request", detail, errors=errors)
@@ -104,10 +118,16 @@ def nothing_to_answer() -> Problem:
     return Problem(HTTPStatus.CONFLICT, "nothing-to-answer", detail)
 
 
-def busy(retry_seconds: int) -> Problem:
+def busy(retry_seconds: int) -> Busy:
     """Another request works on the same conversation."""
     detail = "Another request is at work on this conversation. Repeat this one later, with the same Idempotency-Key."
-    return Problem(HTTPStatus.CONFLICT, "conversation-busy", detail, retry_seconds=retry_seconds)
+    return Busy(HTTPStatus.CONFLICT, "conversation-busy", detail, retry_seconds=retry_seconds)
+
+
+def too_many_turns(retry_seconds: int) -> Problem:
+    """The user has taken all the turns that a minute may have."""
+    detail = "You have sent as many messages as a minute may have. Wait until the next one."
+    return Problem(HTTPStatus.TOO_MANY_REQUESTS, "too-many-turns", detail, retry_seconds=retry_seconds)
 
 
 def problem_of(error: Exception) -> Problem:
@@ -121,18 +141,48 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, ItemTooLargeError):
         return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", "This is too large to be stored.")
     code, status = _refusal(error)
-    if isinstance(error, ThrottledError) or code in _THROTTLED:
+    if (
+        isinstance(error, (ThrottledError, ModelRateLimitError))
+        or code in _THROTTLED
+        or status == HTTPStatus.TOO_MANY_REQUESTS
+    ):
         detail = "Too many requests at the moment. Repeat this one later."
         return Problem(HTTPStatus.TOO_MANY_REQUESTS, "throttled", detail, retry_seconds=RETRY_SECONDS)
-    if isinstance(error, (EndpointError, BotoCoreError)) or code in _UNAVAILABLE or status >= _SERVER_ERROR:
+    if _is_unavailable(error) or code in _UNAVAILABLE or status >= _SERVER_ERROR:
         detail = "A service behind this one does not answer. Repeat the request later."
         return Problem(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", detail, retry_seconds=RETRY_SECONDS)
     return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong; the operators can see what.")
 
 
+def is_lasting(error: Exception) -> bool:
+    """Whether the same run would fail again: the model, or another service, has refused what it was sent.
+
+    The service's status decides, 4xx but for those of throttling and time-outs, or the class that LangChain gives to
+    errors of its providers. Any other error may go away.
+    """
+    code, status = _refusal(error)
+    if code in _THROTTLED | _UNAVAILABLE:
+        return False
+    if status:
+        return _CLIENT_ERROR <= status < _SERVER_ERROR and status not in _PASSING
+    return isinstance(error, ModelError) and not error.is_retryable
+
+
+def _is_unavailable(error: BaseException) -> bool:
+    if isinstance(error, ModelError):
+        return error.is_retryable
+    if isinstance(error, (EndpointError, BotoCoreError, TimeoutError, ConnectionError)):
+        return True
+    return isinstance(error.__cause__, OutOfTimeError)
+
+
 def _refusal(error: Exception) -> tuple[str, int]:
-    """Code and HTTP status of an answer of AWS (a lease's, a model's); nothing of any other error."""
-    if not isinstance(error, ClientError):
-        return "", 0
-    metadata = error.response.get("ResponseMetadata", {})
-    return error.response.get("Error", {}).get("Code", ""), metadata.get("HTTPStatusCode", 0)
+    """Code and HTTP status of a service's answer; nothing of any other error.
+
+    Errors of boto3 carry both, those of Anthropic and OpenAI have a `status_code`, those of Google a `code`.
+    """
+    if isinstance(error, ClientError):
+        metadata = error.response.get("ResponseMetadata", {})
+        return error.response.get("Error", {}).get("Code", ""), metadata.get("HTTPStatusCode", 0)
+    statuses = (getattr(error, name, None) for name in ("status_code", "code"))
+    return "", next((status for status in statuses if type(status) is int), 0)

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
 from assistant import messages_in
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StreamMode
+from plan_runs import closed_after, given_up
+from run_bounds import Bounds
+from turn_plans import Plan
 
 Event = tuple[str, dict[str, Any]]
 """Its name and its data."""
 
 PING_SECONDS = 15.0
 """How long a run that is followed says nothing at most."""
+
+RUN_SECONDS = 300.0
+"""How long a turn may take. The server has no limit of its own, but a model that is asked in a loop costs money."""
 
 STREAM_MODES: list[StreamMode] = ["messages", "updates"]
 """Those of `graph.stream` that events are made of."""
@@ -54,11 +63,29 @@ def schema_of_events() -> dict[str, Any]:
     return {"type": "array", "items": {"oneOf": kinds}}
 
 
+async def played_events(graph: CompiledStateGraph[Any], config: RunnableConfig, plan: Plan) -> AsyncIterator[Event]:
+    """The events of a plan's runs as they come, with the answer that one is closed with. Raises as `closed_after`."""
+    bounds = Bounds(ends_at=time.monotonic() + RUN_SECONDS)
+    for message in await asyncio.to_thread(given_up, graph, config, plan):
+        yield _told(message)
+    for each in plan.inputs:
+        try:
+            async for mode, data in graph.astream(each, plan.config_of(each, bounds), stream_mode=STREAM_MODES):
+                for event in events_of(mode, data):
+                    yield event
+        except Exception as error:  # noqa: BLE001 (raised again unless another run follows or a bound was met)
+            yield _told(await asyncio.to_thread(closed_after, graph, config, plan, each, error))
+
+
+def _told(answer: BaseMessage) -> Event:
+    return "token", {"message_id": answer.id, "text": answer.text}
+
+
 def events_of(mode: str, data: Any) -> Iterator[Event]:
     """The events in one piece of such a stream."""
     if mode == "messages":
         if isinstance(data[0], AIMessage) and data[0].text:
-            yield "token", {"message_id": data[0].id, "text": data[0].text}
+            yield _told(data[0])
         return
     for message in messages_in(data):
         yield from _calls_in(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -11,10 +12,28 @@ from forks import checkpoint_before
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Command
+from langgraph.types import Command, StateSnapshot
 from problems import Problem, nothing_to_answer, waiting
+from run_bounds import Bounds
 
 from langgraph_dynamo_conv import Conversations
+
+MayGoOn = Callable[[str, str, str], bool]
+"""Whether a run that was cut off may go on, by conversation, user and the run's name: once, as it was tried before."""
+
+
+class SecondAttempts:
+    """The runs that went on in this process after they were cut off. One process of many keeps them in the table."""
+
+    def __init__(self) -> None:
+        self._known: set[tuple[str, str, str]] = set()
+
+    def __call__(self, conversation_id: str, user_id: str, run: str) -> bool:
+        """See `MayGoOn`."""
+        attempt = conversation_id, user_id, run
+        is_new = attempt not in self._known
+        self._known.add(attempt)
+        return is_new
 
 
 @dataclass(frozen=True)
@@ -26,12 +45,18 @@ class Plan:
         inputs: Those of the runs, one after the other; None goes on with a run that was cut off.
         is_repeated: Whether an earlier request brought the same message.
         messages: The agent's, before these runs.
+        gives_up: Whether a run that was cut off is closed first, since it has gone on before.
     """
 
     config: RunnableConfig
     inputs: tuple[Any, ...]
     is_repeated: bool = False
     messages: tuple[BaseMessage, ...] = ()
+    gives_up: bool = False
+
+    def config_of(self, each: Any, bounds: Bounds) -> RunnableConfig:
+        """The config of one of the runs; one that another follows has half of the time."""
+        return (bounds if each is self.inputs[-1] else bounds.halved()).given_to(self.config)
 
     @property
     def said(self) -> BaseMessage | None:
@@ -45,9 +70,10 @@ def plan_message(
     conversations: Conversations,
     config: RunnableConfig,
     asked: HumanMessage,
-    replaces: str | None = None,
+    replaces: str | None,
+    may_go_on: MayGoOn,
 ) -> Plan:
-    """The plan for a message. A run that was cut off is brought to its end first.
+    """The plan for a message. A run that was cut off goes on first, or is closed if it did before.
 
     Args:
         graph: The agent.
@@ -55,29 +81,35 @@ def plan_message(
         config: Names the conversation and its user.
         asked: The message; its id is that of every repetition of the request.
         replaces: The message that it replaces.
+        may_go_on: Whether a run that was cut off may.
 
     Raises:
         Problem: The conversation waits for an answer; the same request came with another text; there is no such
             message to replace.
     """
     state = graph.get_state(config)
-    go_on = (None,) * was_cut_off(state)
     messages = tuple(state.values.get("messages", ()))
     earlier = [message for message in messages if message.id == asked.id]
     if earlier and earlier[0].content != asked.content:
         detail = "This Idempotency-Key came with another message before. Use a new key for a new message."
         raise Problem(HTTPStatus.CONFLICT, "idempotency-key-reused", detail)
+    if earlier and state.interrupts:
+        return Plan(config, (), is_repeated=True, messages=messages)
     if earlier:
-        return Plan(config, () if state.interrupts else go_on, is_repeated=True, messages=messages)
+        go_on, gives_up = _ends(state, config, may_go_on)
+        return Plan(config, go_on, is_repeated=True, messages=messages, gives_up=gives_up)
     message = {"messages": [asked]}
     if replaces is not None:
         return Plan(checkpoint_before(graph, conversations, config, replaces), (message,))
     if state.interrupts:
         raise waiting()
-    return Plan(config, (*go_on, message))
+    go_on, gives_up = _ends(state, config, may_go_on)
+    return Plan(config, (*go_on, message), gives_up=gives_up)
 
 
-def plan_answers(graph: CompiledStateGraph[Any], config: RunnableConfig, answers: dict[str, Any]) -> Plan:
+def plan_answers(
+    graph: CompiledStateGraph[Any], config: RunnableConfig, answers: dict[str, Any], may_go_on: MayGoOn
+) -> Plan:
     """The plan for answers to all that a conversation waits for, or without any for a run that failed or was cut off.
 
     Raises:
@@ -86,4 +118,18 @@ def plan_answers(graph: CompiledStateGraph[Any], config: RunnableConfig, answers
     state = graph.get_state(config)
     if not was_cut_off(state) or answers.keys() != {one.id for one in state.interrupts}:
         raise nothing_to_answer()
-    return Plan(config, (Command(resume=answers) if answers else None,))
+    if answers:
+        return Plan(config, (Command(resume=answers),))
+    go_on, gives_up = _ends(state, config, may_go_on)
+    return Plan(config, go_on, gives_up=gives_up)
+
+
+def _ends(state: StateSnapshot, config: RunnableConfig, may_go_on: MayGoOn) -> tuple[tuple[None, ...], bool]:
+    """How a run that was cut off comes to its end: the input to go on with, if it may, and whether it is given up."""
+    if not was_cut_off(state):
+        return (), False
+    asked = [message.id for message in state.values.get("messages", ()) if isinstance(message, HumanMessage)]
+    is_new = (state.metadata or {}).get("source") == "input"  # its message is not in the state yet
+    place = config["configurable"]["thread_id"], config["configurable"]["user_id"]
+    may = may_go_on(*place, f"{asked[-1] if asked else ''}{'+' * is_new}")
+    return (None,) * may, not may

@@ -1,15 +1,15 @@
 """The errors that this package raises, split by what the caller can do about them.
 
     DynamoConvError
-    ├── TableNotFoundError            create it: `setup()`; or check name, region and endpoint
+    ├── TableNotFoundError            check name, region and endpoint; restore it if it was deleted; else `setup()`
     ├── TableMismatchError            a table of that name has other keys or no such index
     ├── IndexNotReadyError            wait: the index is still being built
     ├── BucketNotFoundError           create it; or check its name, region and account
     ├── BucketRequiredError           a value is in S3: give the saver its `s3_bucket`
-    ├── AccessDeniedError             allow the named action on the table and its index, or on the bucket's prefix
+    ├── AccessDeniedError             allow the named action where the message says: a policy, or the key
     ├── CredentialsError              give the process AWS credentials and a region
     ├── EndpointError                 the endpoint can't be reached or did not answer
-    ├── ThrottledError                retries ended; slow down or raise the capacity
+    ├── ThrottledError                retries ended; what is short stands in `reason` and `resource`
     ├── ConflictError                 somebody else wrote first, again and again
     ├── ItemTooLargeError             the item can't be made to fit into 400 KB
     ├── CorruptDataError              stored bytes are not what was written
@@ -101,7 +101,18 @@ class BucketRequiredError(DynamoConvError):
 
 
 class AccessDeniedError(DynamoConvError):
-    """The role of this process may not do the named action."""
+    """The role of this process may not do the named action.
+
+    Args:
+        action: What was not allowed, such as `"dynamodb:Query"` or `"kms:Decrypt"`; None where it is not known.
+        policy: The kind of policy that denies it, in AWS's words, such as `"service control policy"`; None where AWS
+            does not say.
+    """
+
+    def __init__(self, message: str, *, action: str | None = None, policy: str | None = None, **where: str | None):
+        super().__init__(message, **where)
+        self.action = action
+        self.policy = policy
 
 
 class CredentialsError(DynamoConvError):
@@ -113,7 +124,18 @@ class EndpointError(DynamoConvError):
 
 
 class ThrottledError(DynamoConvError):
-    """DynamoDB or S3 refused the request for want of capacity, and the retries ended."""
+    """DynamoDB or S3 refused the request for want of capacity, and the retries ended.
+
+    Args:
+        reason: DynamoDB's reason, `<Table or Index><Read or Write><limit>`, such as
+            `"IndexWriteKeyRangeThroughputExceeded"` (API Reference, `ThrottlingReason`); None where it gives none.
+        resource: ARN of the table or index that was throttled; None likewise.
+    """
+
+    def __init__(self, message: str, *, reason: str | None = None, resource: str | None = None, **where: str | None):
+        super().__init__(message, **where)
+        self.reason = reason
+        self.resource = resource
 
 
 class ConflictError(DynamoConvError):

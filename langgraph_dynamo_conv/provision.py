@@ -62,7 +62,7 @@ SETUP_ACTIONS = (
 )
 """What `setup` does, and `doctor` besides the actions of a runtime role."""
 
-Setting = Literal["index", "ttl", "pitr", "tags"]
+Setting = Literal["index", "ttl", "pitr", "tags", "protection"]
 """What set-up adds, turns on or sets."""
 
 _WAIT_SECONDS = 600.0
@@ -84,6 +84,7 @@ class SetupOptions:
         wait: Whether to wait until table and index are active. If not, what can't be set before is left out.
         add_index: Whether to add the index to a table that is there without it. DynamoDB builds it from the items that
             are there, and bills a write for each row; the table stays in use meanwhile.
+        protect: Deletion protection: DynamoDB refuses to delete the table. False leaves it as it is.
     """
 
     ttl: bool | None = None
@@ -91,6 +92,7 @@ class SetupOptions:
     tags: Mapping[str, str] = field(default_factory=dict)
     wait: bool = True
     add_index: bool = False
+    protect: bool = False
 
     def __post_init__(self) -> None:
         if self.ttl is not None:
@@ -98,6 +100,7 @@ class SetupOptions:
         check_flag("recovery", self.recovery)
         check_flag("wait", self.wait)
         check_flag("add_index", self.add_index)
+        check_flag("protect", self.protect)
         for value in check_mapping("tags", self.tags, "a dict of texts").values():
             check_words("tags", value)
 
@@ -109,7 +112,7 @@ class SetUp:
     Args:
         created: Whether the table was created now.
         active: Whether table and index can be used.
-        changed: What was added, turned on or set: "index", "ttl", "pitr", "tags".
+        changed: What was added, turned on or set: "index", "ttl", "pitr", "tags", "protection".
         pending: What can't be turned on before the table is active, in the same words.
     """
 
@@ -192,8 +195,8 @@ def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wante
         wanted: What to turn on; by default what `SetupOptions` has.
 
     Raises:
-        TableMismatchError: A table of that name differs from `table_definition` in a way that matters, or its
-            time-to-live is on another attribute.
+        TableMismatchError: A table of that name differs from `table_definition` in a way that matters, its time-to-live
+            is on another attribute, or it can have none, since its regions are strongly consistent.
         IndexNotReadyError: Table or index did not become active in 10 minutes.
     """
     if not isinstance(table, Table):
@@ -207,7 +210,12 @@ def setup_table(table: Table, sleep: Callable[[float], None] = time.sleep, wante
     if description:
         _check(table, description)
     ttl = created if options.ttl is None else options.ttl
-    asked: dict[Setting, bool] = {"ttl": ttl, "pitr": options.recovery, "tags": bool(options.tags) and not created}
+    asked: dict[Setting, bool] = {
+        "ttl": ttl,
+        "pitr": options.recovery,
+        "tags": bool(options.tags) and not created,
+        "protection": options.protect,
+    }
     names = [name for name, is_asked in asked.items() if is_asked]
     if not is_active(description):
         return SetUp(created, False, changed, pending=tuple(names))
@@ -298,14 +306,18 @@ def _check(table: Table, description: Mapping[str, Any], *, but_index: bool = Fa
 def _turned_on(
     table: Table, name: str, description: Mapping[str, Any], options: SetupOptions, sleep: Callable[[float], None]
 ) -> bool:
-    """Turn on "ttl", "pitr" or "tags"; gives whether that changed anything."""
+    """Turn on "ttl", "pitr", "tags" or "protection"; gives whether that changed anything."""
     if name == "tags":
         administration.set_tags(table, str(description["TableArn"]), options.tags)
         return True
     if name == "ttl" and not _expires(table):
+        _check_can_expire(table, description)
         _expire(table)
         return True
-    if name == "pitr" and not administration.has_recovery(table):
+    if name == "protection" and not description.get("DeletionProtectionEnabled"):
+        administration.protect(table)
+        return True
+    if name == "pitr" and not administration.recovery_days(table):
         _recover(table, sleep)
         return True
     return False
@@ -324,6 +336,16 @@ def _recover(table: Table, sleep: Callable[[float], None]) -> None:
             return
         sleep(_POLL_SECONDS)
         waited += _POLL_SECONDS
+
+
+def _check_can_expire(table: Table, description: Mapping[str, Any]) -> None:
+    if administration.is_strong(description):
+        raise TableMismatchError(
+            f"the table '{table.name}' is a global table with strong consistency, for which DynamoDB has no "
+            "time-to-live. Leave it off: setup(ttl=False), or `langgraph-dynamo-conv setup --no-ttl`",
+            operation="UpdateTimeToLive",
+            table=table.name,
+        )
 
 
 def _expire(table: Table) -> None:

@@ -114,24 +114,24 @@ class DynamoDBConversationSaver(BaseCheckpointSaver[str]):
         bucket = bucket_of(client, region_name, s3_bucket, s3_prefix, s3_threshold_bytes, s3_client)
         self._first_runtime = Runtime(Shared(table, options, bucket), self.serde)
 
-    def setup(self, *, ttl: bool | None = None, add_index: bool = False) -> provision.SetUp:
+    def setup(self, *, ttl: bool | None = None, add_index: bool = False, protect: bool = False) -> provision.SetUp:
         """Create the table if it is missing, and wait until it and its index are active. Can be repeated. Run it from
         where you deploy: a runtime role should not have the actions that it needs (docs/table.md).
 
         Args:
-            ttl: Whether to turn on time-to-live on `expires_at`. None: on a table that is made now. One that is there
-                is left as it is unless this is True: DynamoDB deletes by any `expires_at` that its items have.
+            ttl: Whether to turn on time-to-live on `expires_at`, of whatever program. None: for a new table alone.
             add_index: Whether to add the index to a table that is there without it: a write for each row is billed.
+            protect: Whether to turn on deletion protection. False leaves it as it is.
 
         Returns:
             What was done: whether the table was `created`, and what was `changed`.
 
         Raises:
-            TableMismatchError: A table of that name has other keys or no such index, or, with `ttl`, expires its items
-                by another attribute; the message says what differs.
+            TableMismatchError: A table of that name differs from what is needed; the message says in what.
             IndexNotReadyError: Table or index did not become active in 10 minutes: repeat it later.
         """
-        return provision.setup_table(self._runtime.table, wanted=provision.SetupOptions(ttl, add_index=add_index))
+        wanted = provision.SetupOptions(ttl=ttl, add_index=add_index, protect=protect)
+        return provision.setup_table(self._runtime.table, wanted=wanted)
 
     @property
     def conversations(self) -> Conversations:

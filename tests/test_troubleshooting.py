@@ -15,6 +15,7 @@ from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph_dynamo_conv import DynamoDBConversationSaver, errors
 from langgraph_dynamo_conv._format.frames import Codec
 from langgraph_dynamo_conv.errors import DynamoConvError
+from langgraph_dynamo_conv.provision import SETUP_ACTIONS
 from tests.buckets import new_bucket
 from tests.engines import Engine, free_port
 from tests.factories import config, noise, put
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from tests.conftest import MakeSaver
 
 PAGE = (Path(__file__).parent.parent / "docs" / "troubleshooting.md").read_text()
+TABLE = (Path(__file__).parent.parent / "docs" / "table.md").read_text()
 SECTIONS: dict[str, str] = dict(re.findall(r"^## `(\w+)`\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 QUOTED = re.compile(r"^```text\n(.*?)\n```", re.MULTILINE | re.DOTALL)
 QUOTES = [(name, quote) for name, text in SECTIONS.items() for quote in QUOTED.findall(text)]
@@ -48,6 +50,14 @@ def test_every_error_has_a_section_and_no_section_is_of_another() -> None:
 def test_a_section_has_message_cause_and_remedy(name: str) -> None:
     for part in ("```text", "**Cause", "emed"):
         assert part in SECTIONS[name]
+
+
+def test_the_actions_of_set_up_are_counted_and_named() -> None:
+    numbers = ["", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+
+    assert f"[{numbers[len(SETUP_ACTIONS)]} actions](table.md#who-may-do-what)" in PAGE
+    for action in SETUP_ACTIONS:
+        assert f"`{action}`" in TABLE.partition("## Who may do what")[2]
 
 
 @pytest.mark.engine("memory")
@@ -91,6 +101,8 @@ def refusals(make_saver: MakeSaver, failing: FailingClient) -> Iterator[DynamoCo
     saver = make_saver(client=failing.client)
     refused = [(code, "what it says", 400) for code in CODES]
     refused += [
+        ("AccessDeniedException", "r may not: with an explicit deny in a service control policy", 400),
+        ("AccessDeniedException", "r may not perform kms:Decrypt, because no identity-based policy allows it", 400),
         ("ValidationException", "Cannot read from backfilling global secondary index", 400),
         ("ValidationException", "Item size has exceeded the maximum allowed size", 400),
         ("InternalServerError", "Internal server error", 500),

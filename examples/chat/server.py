@@ -40,7 +40,7 @@ from starlette.middleware.sessions import SessionMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from table import Table
 from turn_events import RESULT, Run, calls_of, schema_of, schema_of_events, text_of
-from turn_plans import plan_answers, plan_message
+from turn_plans import SecondAttempts, plan_answers, plan_message
 from turns import Turns
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
@@ -58,7 +58,7 @@ class Chat:
     def __init__(self, saver: DynamoDBConversationSaver, model: BaseChatModel, library: FileLibrary) -> None:
         self.graph = build_graph(model, library, saver, note_tools(), NotesState, "Markdown")
         self.pages = ChatPages(saver.conversations)
-        self.turns = Turns(self.graph, self.pages)
+        self.turns, self.may_go_on = Turns(self.graph, self.pages), SecondAttempts()
 
 
 def chat_of(request: Request) -> Chat:
@@ -126,6 +126,13 @@ def sign_out(request: Request) -> None:
     request.session.clear()
 
 
+@api.delete("/me", status_code=204)
+async def erase(chat: The, user_id: User) -> None:
+    """All of the user's conversations; runs under way are stopped first."""
+    await chat.turns.close(user_id)
+    await chat.pages.conversations.adelete_user(user_id)
+
+
 @api.get("/conversations")
 def conversations(chat: The, user_id: User, limit: Limit = 20, cursor: Cursor | None = None) -> Json:
     """The user's conversations, newest first."""
@@ -176,7 +183,7 @@ async def say(
         await config_of(chat, *place)
     run = chat.turns.under_way(*place)
     if run is None or run.message_id != asked.id:
-        plan = partial(plan_message, chat.graph, chat.pages.conversations, config, asked, body.replaces)
+        plan = partial(plan_message, chat.graph, chat.pages.conversations, config, asked, body.replaces, chat.may_go_on)
         run = chat.turns.start(*place, plan, asked.id)
     await asyncio.shield(run.begun)
     return await answer(run, accept)
@@ -188,7 +195,8 @@ async def resume(
 ) -> Response:
     """Answer what the conversation waits for, or let a run go on that failed or was cut off."""
     config = await config_of(chat, user_id, conversation_id)
-    run = chat.turns.start(user_id, conversation_id, partial(plan_answers, chat.graph, config, body.answers))
+    plan = partial(plan_answers, chat.graph, config, body.answers, chat.may_go_on)
+    run = chat.turns.start(user_id, conversation_id, plan)
     await asyncio.shield(run.begun)
     return await answer(run, accept)
 
@@ -248,11 +256,8 @@ def main() -> None:
     parser.add_argument("--word-seconds", type=float, default=0.03, help="the rules' pause after each word")
     parser.add_argument("--page", type=Path, help="the built page")
     given = parser.parse_args()
-    model = (
-        model_maker(given.model)()
-        if given.model
-        else OfflineFileModel(seconds_per_word=given.word_seconds, words=as_markdown)
-    )
+    rules = partial(OfflineFileModel, seconds_per_word=given.word_seconds, words=as_markdown)
+    model = model_maker(given.model)() if given.model else rules()
     with Table(given.table, given.region, given.endpoint_url).saver() as saver:
         if given.setup:
             saver.setup()

@@ -11,10 +11,11 @@ from typing import Any
 
 from assistant import end_run
 from chat_pages import ChatPages
+from failure_facts import facts_of
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 from problems import busy, not_found, problem_of
-from turn_events import STREAM_MODES, Event, Run, answer_of, events_of
+from turn_events import Event, Run, answer_of, played_events
 from turn_plans import Plan
 
 logger = logging.getLogger("chat")
@@ -64,9 +65,9 @@ class Turns:
             del self._runs[user_id, conversation_id]
             run.say(("error", not_found().body()))
 
-    async def close(self) -> None:
-        """Stop all runs."""
-        await asyncio.gather(*(self.cancel(*place) for place in self._runs))
+    async def close(self, user_id: str | None = None) -> None:
+        """Stop all runs, or those of a user."""
+        await asyncio.gather(*(self.cancel(*place) for place in self._runs if user_id in (None, place[0])))
 
     async def _play(self, run: Run, place: tuple[str, str], make_plan: Callable[[], Plan]) -> None:
         try:
@@ -82,7 +83,7 @@ class Turns:
 
     async def _played(self, run: Run, place: tuple[str, str], plan: Plan) -> Event:
         config: RunnableConfig = {"configurable": {"user_id": place[0], "thread_id": place[1]}}
-        run.stream = asyncio.create_task(self._stream(run, plan))
+        run.stream = asyncio.create_task(self._stream(run, config, plan))
         await asyncio.wait([run.stream])  # only the stream is ever cancelled: what follows is done whoever asks to stop
         try:
             if run.stream.cancelled():
@@ -90,15 +91,13 @@ class Turns:
             else:
                 run.stream.result()
             summary = await asyncio.to_thread(self._pages.summary, *place)
-        except Exception as error:  # whoever follows is told, and the log has it
+        except Exception as error:  # noqa: BLE001 - whoever follows is told, and the log has it
             problem = problem_of(error)
             if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-                logger.error("a run failed", exc_info=error)
+                logger.error("a run failed: %s", facts_of(error))
             return "error", problem.body()
         return "end", {"conversation": summary, "repeated": plan.is_repeated}
 
-    async def _stream(self, run: Run, plan: Plan) -> None:
-        for each in plan.inputs:
-            async for mode, data in self._graph.astream(each, plan.config, stream_mode=STREAM_MODES):
-                for event in events_of(mode, data):
-                    run.say(event)
+    async def _stream(self, run: Run, config: RunnableConfig, plan: Plan) -> None:
+        async for event in played_events(self._graph, config, plan):
+            run.say(event)

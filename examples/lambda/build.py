@@ -18,10 +18,10 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 BUILD = HERE / ".build"
-OWN = ("app", "chat_api", "chat_service", "turn_lease")
+OWN = ("app", "chat_api", "chat_service", "time_left", "turn_counts", "turn_lease")
 SHARED = (
-    *("answers", "assistant", "chat_markdown", "chat_pages", "chat_requests", "forks", "library"),
-    *("notes", "offline_model", "phrases", "problems", "turn_plans"),
+    *("answer_sizes", "answers", "assistant", "chat_markdown", "chat_pages", "chat_requests", "failure_facts"),
+    *("forks", "library", "notes", "offline_model", "phrases", "plan_runs", "problems", "run_bounds", "turn_plans"),
 )
 REQUIREMENTS = ("aws-lambda-powertools", "langchain", "langchain-aws")
 MOST_BYTES = 250 * 1024 * 1024

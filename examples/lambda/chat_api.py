@@ -8,12 +8,13 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import logging
 import re
 from collections.abc import Mapping
-from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any
 
+from answer_sizes import fitted_reply, to_json
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
@@ -30,12 +31,13 @@ from chat_requests import (
     TitleRequest,
     export_headers,
 )
-from chat_service import ChatService, Turn
-from problems import CONTENT_TYPE, Problem, bad_request, not_found, problem_of, wrong_form
+from chat_service import ChatService, Reply, Turn
+from failure_facts import facts_of
+from problems import CONTENT_TYPE, RETRY_SECONDS, Problem, bad_request, not_found, problem_of, wrong_form
 
 MAX_BODY_BYTES = 64 * 1024
-MAX_EXPORT_BYTES = 5_000_000
-"""Lambda's answers end at 6 MB."""
+MAX_EXPORT_BYTES = 5_500_000
+"""As Lambda counts them, whose answers end at 6 MB."""
 
 Event = Mapping[str, Any]
 Answer = Response[str]
@@ -45,8 +47,8 @@ _SUBJECT = re.compile(r"[!-\"$-~]{1,255}")
 _KEY = re.compile(r"[!-~]{1,200}")
 _EVENT_PARTS = ("requestContext", "authorizer", "jwt", "claims")
 
-logger = Logger(service="chat", serialize_stacktrace=False)
-to_json = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
+logger = Logger(service="chat")
+logging.getLogger("aws_lambda_powertools").setLevel(logging.INFO)  # at DEBUG, the router writes out what it was sent
 
 
 class ChatApi:
@@ -73,6 +75,7 @@ class ChatApi:
         api.get("/conversations/<conversation_id>")(self.conversation)
         api.patch("/conversations/<conversation_id>")(self.rename)
         api.delete("/conversations/<conversation_id>")(self.delete)
+        api.delete("/me")(self.erase)
         api.exception_handler(Exception)(self._explained)
 
     def __call__(self, event: Event, context: LambdaContext) -> dict[str, Any]:
@@ -80,6 +83,7 @@ class ChatApi:
         seconds = context.get_remaining_time_in_millis() / 1000
         self._api.context.update(request_id=context.aws_request_id, seconds=seconds)
         try:
+            self._service.time.begin(seconds)
             self._api.context.update(user_id=user_of(event), key=_key_of(event))
             answer: dict[str, Any] = self._api.resolve({**event, **_decoded_body(event)}, context)
         except Exception as error:  # noqa: BLE001 (the log gets it; the client must get an answer)
@@ -93,18 +97,19 @@ class ChatApi:
     def chat(self, body: Annotated[ChatRequest, Body()]) -> Answer:
         """`POST /chat`: a turn, in a new conversation or an old one."""
         user_id, key, seconds = (self._api.context[name] for name in ("user_id", "key", "seconds"))
-        reply = self._service.reply(Turn(user_id, body.message, body.conversation_id, key, seconds, body.replaces))
-        return _answer(vars(reply))
+        return _said(
+            self._service.reply(Turn(user_id, body.message, body.conversation_id, key, seconds, body.replaces))
+        )
 
     def resume(self, conversation_id: str, body: Annotated[ResumeRequest, Body()]) -> Answer:
         """`POST /conversations/{conversation_id}/resume`: answers to what it waits for."""
         seconds = self._api.context["seconds"]
-        return _answer(vars(self._service.resume(self._user_id, self._named(conversation_id), body.answers, seconds)))
+        return _said(self._service.resume(self._user_id, self._named(conversation_id), body.answers, seconds))
 
     def cancel(self, conversation_id: str) -> Answer:
-        """`POST /conversations/{conversation_id}/cancel`: end a run that was cut off or waits."""
-        self._service.cancel(self._user_id, self._named(conversation_id), self._api.context["seconds"])
-        return _nothing()
+        """`POST /conversations/{conversation_id}/cancel`: end a run that was cut off or waits, or ask one under way."""
+        is_over = self._service.cancel(self._user_id, self._named(conversation_id), self._api.context["seconds"])
+        return _nothing() if is_over else _nothing(HTTPStatus.ACCEPTED)
 
     def create(self, body: Annotated[CreateRequest, Body()]) -> Answer:
         """`POST /conversations`: one without messages."""
@@ -114,7 +119,7 @@ class ChatApi:
         """`GET /conversations/{conversation_id}/export`: the conversation as a file."""
         named = self._named(conversation_id)
         content = "".join(self._service.pages.export(self._user_id, named, format))
-        if len(content.encode()) > MAX_EXPORT_BYTES:
+        if len(json.dumps(content)) > MAX_EXPORT_BYTES:
             detail = "This conversation is larger than an answer can be. Use the command line's export."
             raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail)
         headers: dict[str, str | list[str]] = {**export_headers(named, format)}
@@ -146,6 +151,11 @@ class ChatApi:
         self._service.delete(self._user_id, self._named(conversation_id), self._api.context["seconds"])
         return _nothing()
 
+    def erase(self) -> Answer:
+        """`DELETE /me`: all conversations of who asks, and what is counted of them."""
+        is_done = self._service.erase(self._user_id, self._api.context["seconds"])
+        return _nothing() if is_done else _nothing(HTTPStatus.ACCEPTED, RETRY_SECONDS)
+
     @property
     def _user_id(self) -> str:
         return str(self._api.context["user_id"])
@@ -158,9 +168,9 @@ class ChatApi:
         problem, request_id = _problem_of(error), str(self._api.context.get("request_id"))
         facts = {"problem": problem.kind, "status": int(problem.status), "request_id": request_id}
         if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            logger.error("failed", exc_info=error, extra=facts)
+            logger.error("failed", extra=facts_of(error) | facts)
         else:
-            logger.info("refused", extra=facts | {"error": type(error.__cause__ or error).__name__})
+            logger.info("refused", extra={"error": type(error.__cause__ or error).__name__} | facts)
         headers: dict[str, str | list[str]] = {**problem.headers()}
         return Response(int(problem.status), CONTENT_TYPE, json.dumps(problem.body(request_id=request_id)), headers)
 
@@ -216,8 +226,15 @@ def _headers(event: Event) -> dict[str, str]:
     return {name.lower(): value for name, value in (event.get("headers") or {}).items()}
 
 
-def _nothing() -> Answer:
-    return Response(int(HTTPStatus.NO_CONTENT), body="", headers={"Cache-Control": "no-store"})
+def _said(reply: Reply) -> Answer:
+    return _answer(fitted_reply(vars(reply)))
+
+
+def _nothing(status: HTTPStatus = HTTPStatus.NO_CONTENT, retry_seconds: int | None = None) -> Answer:
+    headers: dict[str, str | list[str]] = {"Cache-Control": "no-store"}
+    if retry_seconds is not None:
+        headers["Retry-After"] = str(retry_seconds)
+    return Response(int(status), body="", headers=headers)
 
 
 def _answer(body: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> Answer:

@@ -9,19 +9,25 @@ import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from assistant import ANSWERS, build_graph, end_run, model_maker, play
-from botocore.config import Config
+from assistant import ANSWERS, build_graph, end_run, model_maker
 from chat_pages import ChatPages
+from chat_requests import LARGEST_PAGE
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from library import FileLibrary
 from notes import NotesState, note_tools
+from plan_runs import played
+from problems import Busy
+from run_bounds import RECURSION_LIMIT, Bounds
+from time_left import CLIENT_CONFIG, MODEL_SECONDS, TimeLeft
+from turn_counts import TURNS_A_MINUTE, TurnCounts
 from turn_lease import TurnLeases
 from turn_plans import Plan, plan_answers, plan_message
 
@@ -29,15 +35,6 @@ from langgraph_dynamo_conv import DynamoDBConversationSaver
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-CLIENT_CONFIG = Config(
-    # A container handles one request at a time, and its largest step sends a few side by side.
-    max_pool_connections=10,
-    connect_timeout=1,
-    read_timeout=5,
-    retries={"mode": "standard", "total_max_attempts": 4},
-    tcp_keepalive=True,
-)
 
 
 @dataclass(frozen=True)
@@ -101,43 +98,68 @@ class ChatService:
         table_name: The conversations table.
         model: The chat model.
         library: What the assistant knows.
+        steps: How many steps a run of the agent may take.
+        turns_a_minute: How many turns a user may take in a minute; 0 for any number.
     """
 
-    def __init__(self, client: DynamoDBClient, table_name: str, model: BaseChatModel, library: FileLibrary) -> None:
+    def __init__(
+        self,
+        client: DynamoDBClient,
+        table_name: str,
+        model: BaseChatModel,
+        library: FileLibrary,
+        *,
+        steps: int = RECURSION_LIMIT,
+        turns_a_minute: int = 0,
+    ) -> None:
         saver = DynamoDBConversationSaver(table_name, client=client)
         self._graph = build_graph(model, library, saver, note_tools(), NotesState, "Markdown")
         self._leases = TurnLeases(client, table_name)
+        self._counts = TurnCounts(client, table_name, turns_a_minute)
+        self._steps = steps
+        self.time = TimeLeft()
         self.pages = ChatPages(saver.conversations)
         self.close = saver.close
 
     @classmethod
     def from_environment(cls) -> ChatService:
-        """As the template configures it: `DYNAMODB_TABLE_NAME`, `MODEL` (none: rules), `LIBRARY_FOLDER`."""
+        """As the template configures it.
+
+        `DYNAMODB_TABLE_NAME`, `MODEL` (none: rules), `LIBRARY_FOLDER`, `RECURSION_LIMIT`, `TURNS_A_MINUTE`.
+        """
         client = boto3.client("dynamodb", config=CLIENT_CONFIG)
-        model = model_maker(os.environ.get("MODEL") or None)()
+        model = model_maker(os.environ.get("MODEL") or None, MODEL_SECONDS)()
         library = FileLibrary(os.environ.get("LIBRARY_FOLDER") or Path(__file__).parent)
-        return cls(client, os.environ["DYNAMODB_TABLE_NAME"], model, library)
+        steps = int(os.environ.get("RECURSION_LIMIT") or RECURSION_LIMIT)
+        turns = int(os.environ.get("TURNS_A_MINUTE") or TURNS_A_MINUTE)
+        table_name = os.environ["DYNAMODB_TABLE_NAME"]
+        service = cls(client, table_name, model, library, steps=steps, turns_a_minute=turns)
+        service.time.guard(client)
+        return service
 
     def reply(self, turn: Turn) -> Reply:
         """Take a turn, unless it was taken before: the same key and text get the same answer.
 
-        A run that was cut off (the function timed out, the model failed) is brought to its end first.
+        A run that was cut off (the function timed out, the model failed) goes on first, once, or is closed.
 
         Raises:
             Problem: The user has no such conversation; another request is at work on it; the key was used for another
-                text.
+                text; the user has taken all turns of this minute.
 
-        Cost: a turn's, and 2 write units for the lease; one GetItem if the turn names its conversation.
+        Cost: a turn's, 2 write units for the lease, 1 for the count of turns; one GetItem if the turn names its
+            conversation, one for each step with tools.
         """
-        conversation_id = self._conversation_of(turn)
-        config = _config_of(turn.user_id, conversation_id)
-        asked = HumanMessage(turn.text, id=turn.message_id)
-        with self._leases.held(conversation_id, turn.user_id, turn.seconds):
-            plan = plan_message(self._graph, self.pages.conversations, config, asked, turn.replaces)
-            said = self._played(plan)
-            summary = self.pages.summary(turn.user_id, conversation_id)
+        self._counts.add(turn.user_id)
+        place = self._conversation_of(turn), turn.user_id
+        config, asked = _config_of(*place), HumanMessage(turn.text, id=turn.message_id)
+        request = self._graph, self.pages.conversations, config, asked, turn.replaces
+        with self._leases.held(*place, turn.seconds):
+            plan = plan_message(*request, self._leases.may_go_on)
+            said: Sequence[BaseMessage] = self._played(plan, config)
+            summary = self.pages.summary(turn.user_id, place[0])
             if plan.is_repeated:
-                messages = self._graph.get_state(config).values["messages"] if plan.inputs else plan.messages
+                has_run = plan.inputs or plan.gives_up
+                messages = self._graph.get_state(config).values["messages"] if has_run else plan.messages
                 said = _answer_to(asked, messages)
                 summary = self._mended(summary, config)
         return _reply(summary, said, repeated=plan.is_repeated)
@@ -146,19 +168,30 @@ class ChatService:
         """Answer what a conversation waits for; without answers, let a run go on that failed or was cut off.
 
         Raises:
-            Problem: It does not wait for these answers; another request is at work on it.
+            Problem: It does not wait for these answers; another request is at work on it; the user has taken all turns
+                of this minute.
         """
+        self._counts.add(user_id)
         self.pages.existing(user_id, conversation_id)
-        config = _config_of(user_id, conversation_id)
+        config = _config_of(conversation_id, user_id)
         with self._leases.held(conversation_id, user_id, seconds):
-            said = self._played(plan_answers(self._graph, config, answers))
+            said = self._played(plan_answers(self._graph, config, answers, self._leases.may_go_on), config)
             return _reply(self.pages.summary(user_id, conversation_id), said)
 
-    def cancel(self, user_id: str, conversation_id: str, seconds: float) -> None:
-        """End a run that was cut off or waits. One under way can't be reached: then the conversation is busy."""
+    def cancel(self, user_id: str, conversation_id: str, seconds: float) -> bool:
+        """End a run that was cut off or waits; ask one under way to stop. Whether it is over.
+
+        A run under way stops before its next call of the model, which follows after each step with tools.
+        """
         self.pages.existing(user_id, conversation_id)
-        with self._leases.held(conversation_id, user_id, seconds):
-            end_run(self._graph, _config_of(user_id, conversation_id))
+        try:
+            with self._leases.held(conversation_id, user_id, seconds):
+                end_run(self._graph, _config_of(conversation_id, user_id))
+        except Busy:
+            if not self._leases.ask_to_stop(conversation_id, user_id):
+                raise
+            return False
+        return True
 
     def delete(self, user_id: str, conversation_id: str, seconds: float) -> None:
         """Delete a conversation with all that belongs to it, unless a request is at work on it."""
@@ -166,17 +199,46 @@ class ChatService:
         with self._leases.held(conversation_id, user_id, seconds):
             self.pages.conversations.delete(conversation_id, user_id)
 
+    def erase(self, user_id: str, seconds: float) -> bool:
+        """Delete all of a user's conversations and what is counted of them. Can be repeated; whether it is done.
+
+        It is not where time runs out, or where a run is under way, which is asked to stop. The list of conversations is
+        that of the index, which follows the table in less than a second.
+        """
+        is_done, cursor = True, None
+        while True:
+            page = self.pages.conversations.list(user_id, limit=LARGEST_PAGE, cursor=cursor)
+            for one in page:
+                if self.time.is_short():
+                    return False
+                is_done = self._is_erased(user_id, one.conversation_id, seconds) and is_done
+            cursor = page.cursor
+            if cursor is None:
+                break
+        self._counts.erase(user_id)
+        return is_done
+
+    def _is_erased(self, user_id: str, conversation_id: str, seconds: float) -> bool:
+        try:
+            with self._leases.held(conversation_id, user_id, seconds):
+                self.pages.conversations.delete(conversation_id, user_id)
+        except Busy:
+            self._leases.ask_to_stop(conversation_id, user_id)
+            return False
+        return True
+
     def _conversation_of(self, turn: Turn) -> str:
         if turn.conversation_id is None:
             return turn.new_conversation_id
         return self.pages.existing(turn.user_id, turn.conversation_id).conversation_id
 
-    def _played(self, plan: Plan) -> Sequence[BaseMessage]:
-        """The messages of a plan's last run."""
-        *first, last = plan.inputs or [()]
-        for _ in play(self._graph, plan.config, first):
-            pass
-        return [*play(self._graph, plan.config, [last])] if plan.inputs else []
+    def _played(self, plan: Plan, config: RunnableConfig) -> list[BaseMessage]:
+        """The messages of a plan's last run, within the bounds of this request."""
+        place = config["configurable"]["thread_id"], config["configurable"]["user_id"]
+        is_stopped = partial(self._leases.is_asked_to_stop, *place)
+        return played(
+            self._graph, config, plan, Bounds(self._steps, self.time.run_ends_at, is_stopped, self.time.clock)
+        )
 
     def _mended(self, summary: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
         """Let the row have the answer, if the function died between the state and the row."""
@@ -186,7 +248,7 @@ class ChatService:
         return self.pages.summary(config["configurable"]["user_id"], summary["conversation_id"])
 
 
-def _config_of(user_id: str, conversation_id: str) -> RunnableConfig:
+def _config_of(conversation_id: str, user_id: str) -> RunnableConfig:
     return {"configurable": {"thread_id": conversation_id, "user_id": user_id}}
 
 

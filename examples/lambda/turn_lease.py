@@ -1,8 +1,13 @@
-"""One request at a time on a conversation, whichever container it meets.
+"""One request at a time on a conversation, whichever container it meets; and what they must tell each other about it.
 
 A lease is an item beside the conversation's others, `<user>#turn`, so that it is deleted with the conversation. It has
 no `created_at`, so no list shows it. It ends by itself: a function that was killed at its timeout blocks nothing for
-long, and time-to-live removes what it left.
+long, and time-to-live removes what it left. A request that can't have the lease can ask its holder to stop, by a mark
+on it.
+
+That a run which was cut off has gone on once is an item of its own, `<user>#turn#<run>`, and not a number on the lease:
+the lease is deleted after each turn, a number would count twice when botocore repeats a request whose answer was lost,
+and this item is written for cut-off runs alone, so no other turn pays for it.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -23,7 +29,10 @@ if TYPE_CHECKING:
 
 Key = dict[str, "AttributeValueTypeDef"]
 
-logger = Logger(child=True)
+KEPT_SECONDS = 7 * 24 * 3600
+"""How long it is known that a run has gone on."""
+
+logger = Logger(service="chat", child=True)
 
 
 class TurnLeases:
@@ -47,13 +56,56 @@ class TurnLeases:
 
         Cost: one PutItem and one DeleteItem, 1 write unit each.
         """
-        key: Key = {"conversation_id": {"S": conversation_id}, "user_id": {"S": f"{user_id}#turn"}}
-        owner = str(uuid.uuid4())
+        key, owner = _key_of(conversation_id, user_id), str(uuid.uuid4())
         self._take(key, owner, seconds)
         try:
             yield
         finally:
             self._give_back(key, owner)
+
+    def ask_to_stop(self, conversation_id: str, user_id: str) -> bool:
+        """Ask whoever holds the conversation to stop before the agent's next step; False if nobody does any more.
+
+        Cost: one UpdateItem, 1 write unit.
+        """
+        try:
+            self._client.update_item(
+                TableName=self._table_name,
+                Key=_key_of(conversation_id, user_id),
+                UpdateExpression="SET is_to_stop = :yes",
+                ConditionExpression="attribute_exists(#owner) AND expires_at >= :now",
+                ExpressionAttributeNames={"#owner": "owner"},
+                ExpressionAttributeValues={":yes": {"BOOL": True}, ":now": {"N": str(int(self._clock()))}},
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def is_asked_to_stop(self, conversation_id: str, user_id: str) -> bool:
+        """Whether the holder was asked to stop. Cost: one GetItem, 1 read unit."""
+        key = _key_of(conversation_id, user_id)
+        found = self._client.get_item(TableName=self._table_name, Key=key, ConsistentRead=True)
+        return "is_to_stop" in found.get("Item", {})
+
+    def may_go_on(self, conversation_id: str, user_id: str, run: str) -> bool:
+        """Whether a run that was cut off may go on: once, whichever containers are asked.
+
+        Cost: one PutItem, 1 write unit.
+        """
+        name = blake2b(run.encode(), digest_size=16).hexdigest()
+        attempt = {"S": str(uuid.uuid4())}
+        key = _key_of(conversation_id, user_id, f"#{name}")
+        try:
+            self._client.put_item(
+                TableName=self._table_name,
+                Item={**key, "attempt": attempt, "expires_at": {"N": str(int(self._clock()) + KEPT_SECONDS)}},
+                # A request that botocore sends twice finds its own item.
+                ConditionExpression="attribute_not_exists(conversation_id) OR attempt = :attempt",
+                ExpressionAttributeValues={":attempt": attempt},
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
 
     def _take(self, key: Key, owner: str, seconds: float) -> None:
         now = self._clock()
@@ -86,3 +138,7 @@ class TurnLeases:
         except (BotoCoreError, ClientError) as error:
             # What was to be done is done; the lease ends by itself.
             logger.warning("a lease was not given back", extra={"error": type(error).__name__})
+
+
+def _key_of(conversation_id: str, user_id: str, more: str = "") -> Key:
+    return {"conversation_id": {"S": conversation_id}, "user_id": {"S": f"{user_id}#turn{more}"}}

@@ -44,10 +44,16 @@ def surviving_the_row(scope: Scope) -> Iterator[None]:
     except _RAISED:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the state is stored
-        # what another exception says may quote messages
-        cause = f": {error}" if isinstance(error, DynamoConvError) else ""
-        name, thread_id = type(error).__name__, scope.thread_id
-        _logger.warning("the row of conversation %s stays behind its state: %s%s", one_line(thread_id), name, cause)
+        name, thread_id = type(error).__name__, one_line(scope.thread_id)
+        _logger.warning("the row of conversation %s stays behind its state: %s%s", thread_id, name, _safe(error))
+
+
+def _safe(error: Exception) -> str:
+    """What a log is told of an error beside its class; what DynamoDB or another library says may quote messages."""
+    if not isinstance(error, DynamoConvError):
+        return ""
+    answer = getattr(error.__cause__, "response", None)
+    return f": {error}" if answer is None else f" ({error.operation}: {answer['Error'].get('Code')})"
 
 
 @contextmanager

@@ -10,6 +10,7 @@ says when it was written, so that `prune` leaves alone what a run under way is a
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 
 from langgraph_dynamo_conv._checkpoints.cache import CheckpointCache
 from langgraph_dynamo_conv._format.frames import Codec
-from langgraph_dynamo_conv._format.items import AttributeMap, bytes_item, bytes_of, key_of, stamp
+from langgraph_dynamo_conv._format.items import EXPIRES_AT, AttributeMap, bytes_item, bytes_of, key_of, stamp
 from langgraph_dynamo_conv._format.keys import Key, Scope, is_pointer, object_name, parse_sk
 from langgraph_dynamo_conv._format.limits import (
     LARGE_ELEMENT_BYTES,
@@ -31,7 +32,7 @@ from langgraph_dynamo_conv._format.limits import (
 from langgraph_dynamo_conv._format.pieces import cut
 from langgraph_dynamo_conv._format.tree import BlobRef, Leaf, Node, Pieces, Slice, leaves, with_leaves
 from langgraph_dynamo_conv._state.expiry import Expiry
-from langgraph_dynamo_conv._storage.bucket import Bucket
+from langgraph_dynamo_conv._storage.bucket import Bucket, Presence
 from langgraph_dynamo_conv._storage.recent import Recent
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.errors import BucketRequiredError, CorruptDataError
@@ -207,16 +208,24 @@ class Blobs:
     def _put_part(self, key: Key, frame: bytes, start: int) -> None:
         self.dated_put(key, frame[start : start + PART_BYTES])
 
-    def _put_object(self, pointer: Key, store: Callable[[Bucket, str], None]) -> None:
+    def _put_object(
+        self, pointer: Key, store: Callable[[Bucket, str], None], stamps: AttributeMap | None = None
+    ) -> None:
         name = object_name(pointer)
         bucket = self._bucket_for(pointer)
         now = {":now": {"N": str(int(self._expiry.clock()))}}
         self._table.update(pointer, UpdateExpression="SET t = :now", ExpressionAttributeValues=now)
         store(bucket, name)
-        self.dated_put(pointer, name.encode())
+        self.dated_put(pointer, name.encode(), stamps)
 
-    def copy_object(self, pointer: AttributeMap, target: str) -> None:
-        """Copy the object of a pointer to another thread.
+    def with_expiry(self, expiry: Expiry) -> Blobs:
+        """One that stores for another time to live, and shares the rest."""
+        blobs = copy.copy(self)
+        blobs._expiry = expiry
+        return blobs
+
+    def copy_object(self, pointer: AttributeMap, target: Key) -> None:
+        """Copy the object of a pointer to another thread or user, whose pointer this is.
 
         Raises:
             CorruptDataError: The object is not there.
@@ -226,8 +235,12 @@ class Blobs:
         source = key_of(pointer)
         unfinished = () if "d" in pointer else (CorruptDataError,)  # then nothing refers to it
         with suppress(*unfinished):
-            copy = Key(target, source.sk)
-            self._put_object(copy, lambda bucket, name: bucket.copy(object_name(source), name))
+            stamps = {EXPIRES_AT: pointer[EXPIRES_AT]} if EXPIRES_AT in pointer else {}
+            self._put_object(target, lambda bucket, name: bucket.copy(object_name(source), name), stamps)
+
+    def presence(self, pointer: Key, *, bring_back: bool = False) -> Presence:
+        """What the bucket has of a pointer's object. Raises `BucketRequiredError`. See `Bucket.presence`."""
+        return self._bucket_for(pointer).presence(object_name(pointer), bring_back=bring_back)
 
     def delete(self, key: Key) -> None:
         """Delete any item; of a pointer the object first, so that it can be repeated after a crash.
@@ -244,10 +257,12 @@ class Blobs:
         for key in filter(is_pointer, keys):
             self._bucket_for(key)
 
-    def dated_put(self, key: Key, data: bytes) -> None:
-        """Store a part or a segment, with the time at which it was written."""
+    def dated_put(self, key: Key, data: bytes, stamps: AttributeMap | None = None) -> None:
+        """Store a part or a segment, with the time at which it was written; it expires as `stamps` say, if given."""
         now = {"t": {"N": str(int(self._expiry.clock()))}}
-        self._table.put({**bytes_item(key, data), **now, **stamp(self._expiry.outliving())})
+        self._table.put(
+            {**bytes_item(key, data), **now, **(stamp(self._expiry.outliving()) if stamps is None else stamps)}
+        )
 
     def forget(self, thread_id: str) -> None:
         """Blobs of this conversation may be gone."""

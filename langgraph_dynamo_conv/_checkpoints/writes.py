@@ -19,12 +19,14 @@ from langgraph.checkpoint.base import WRITES_IDX_MAP, writes_sort_key
 
 from langgraph_dynamo_conv._checkpoints.blobs import Blobs, PendingBlobs, all_refs, is_large, missing_refs
 from langgraph_dynamo_conv._format import changes
+from langgraph_dynamo_conv._format.frames import moved
 from langgraph_dynamo_conv._format.items import (
     AttributeMap,
     WritesItem,
     blob_ref_text,
     bundle_name,
     is_bundle,
+    key_attributes,
     stamp,
     write_index,
     write_name,
@@ -179,6 +181,30 @@ class TaskWrites:
             self._blobs.store(scope, pending)
             self._replace(item.key, attributes, ())
 
+    def moved(
+        self, scope: Scope, item: AttributeMap, target: Key, contents: tuple[bytes, bytes], pending: PendingBlobs
+    ) -> tuple[AttributeMap, set[str]]:
+        """A task's item under another user's key, and digests of the blobs that held its frames.
+
+        Args:
+            scope: Whose it is.
+            item: The item.
+            target: Its key under the other user.
+            contents: The digests of the state that it is on, under this user and the other.
+            pending: Takes frames that are blobs.
+        """
+        record, attributes = WritesItem.from_attributes(item), AttributeMap()
+        blobs = self._blobs.fetch_frames(scope, [one for one in record.frames.values() if isinstance(one, BlobRef)])
+        for name, frame in record.frames.items():
+            before, after = _context(record.key, name), _context(target, name)
+            whole = blobs[frame.digest] if isinstance(frame, BlobRef) else frame
+            *payload, built_on = self._serializer.codec.unpack(whole, before)
+            refers = len(payload) == 3 + is_bundle(name) and built_on == contents[0]
+            new = self._serializer.codec.pack([*payload, contents[1]], after) if refers else moved(whole, before, after)
+            is_blob = isinstance(frame, BlobRef)
+            attributes[name] = {"S": blob_ref_text(self._blobs.add(new, pending))} if is_blob else {"B": new}
+        return {**item, **key_attributes(target), **attributes}, set(blobs)
+
     def decoded(self, scope: Scope, items: list[WritesItem]) -> list[Write]:
         """Writes of items of one checkpoint, in `writes_sort_key` order."""
         by_place = {
@@ -234,7 +260,9 @@ class TaskWrites:
                     raise
                 room = 0
             except ConditionFailed as refused:
-                item = _found(refused)
+                if refused.item is None:  # an endpoint that does not tell what it found
+                    raise
+                item = WritesItem.from_attributes(refused.item)
                 there = {write.idx for write in self.decoded(scope, [item])}
                 writes = [write for write in writes if write.idx < 0 or write.idx not in there]
                 bundle = next(name for name in map(bundle_name, count()) if name not in item.frames)
@@ -352,12 +380,6 @@ def _in_no_item(writes: list[Write], bundle: str) -> dict[str, str]:
     """The condition that an item has neither this bundle nor any of these writes in an attribute."""
     names = [write_name(write.idx) for write in writes if 0 <= write.idx < MAX_WRITES_PER_UPDATE]
     return {"ConditionExpression": " AND ".join(f"attribute_not_exists({name})" for name in (bundle, *names))}
-
-
-def _found(refused: ConditionFailed) -> WritesItem:
-    """The item that has a bundle, or a write of one that was to be stored."""
-    assert refused.item is not None
-    return WritesItem.from_attributes(refused.item)
 
 
 def _built_on(writes: Iterable[Write]) -> list[bytes]:

@@ -155,6 +155,17 @@ def fingerprint(frame: bytes) -> bytes:
     return frame[1:_HEADER_BYTES] + len(frame).to_bytes(4, "big")
 
 
+def moved(frame: bytes, context: str, into: str) -> bytes:
+    """The frame as it is stored under another sort key. Its body stays as it is, so that no key is needed for it.
+
+    Raises:
+        UnknownFormatError: Another version or codec.
+        CorruptDataError: The bytes are not those that were written there.
+    """
+    codec, body = _opened(frame, context)
+    return bytes([FORMAT_VERSION, codec]) + _checksum(codec, body, into) + bytes(body)
+
+
 def _checksum(codec: int, body: Bytes, context: str) -> bytes:
     return zlib.crc32(body, zlib.crc32(context.encode(), codec)).to_bytes(4, "big")
 

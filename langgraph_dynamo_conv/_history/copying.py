@@ -11,7 +11,7 @@ from functools import partial
 
 from langgraph_dynamo_conv._checkpoints.blobs import Blobs
 from langgraph_dynamo_conv._format.items import AttributeMap, key_attributes, key_of, link_of, stamp
-from langgraph_dynamo_conv._format.keys import PK, Scope, is_pointer
+from langgraph_dynamo_conv._format.keys import PK, Key, Scope, is_pointer
 from langgraph_dynamo_conv._history.removal import items_of, kind_of, run_pointers
 from langgraph_dynamo_conv._state.chain import leaves_first
 from langgraph_dynamo_conv._state.expiry import Expiry
@@ -52,7 +52,9 @@ class Copying:
         rows: list[AttributeMap] = []
         for page in items_of(self._table, source, user_id):
             pointers = [item for item in page if is_pointer(key_of(item))]
-            self._table.side_by_side(*(partial(self._blobs.copy_object, pointer, target) for pointer in pointers))
+            self._table.side_by_side(
+                *(partial(self._blobs.copy_object, one, Key(target, key_of(one).sk)) for one in pointers)
+            )
             items = [{**item, PK: {"S": target}} for item in page if not is_pointer(key_of(item))]
             rows += [item for item in items if kind_of(item) == "row"]
             for key in run_pointers(items):

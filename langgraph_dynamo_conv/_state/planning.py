@@ -127,13 +127,26 @@ def plan_checkpoint(
     difference = changes.state_difference(parent.tree, tree)
     if not linear:
         return plan_full_one(difference.tree, parent.segments)
-    frame = codec.pack([parent.content, difference.change], namespace.checkpoint(checkpoint_id).sk)
-    change = CheckpointPlan(namespace, checkpoint_id, parent_id, difference.tree, frame, parent)
-    chain_items, chain_bytes = parent.chain_items + 1, parent.chain_bytes + len(frame)
+    change = _plan_change(namespace, checkpoint_id, difference, parent, codec)
+    chain_items, chain_bytes = parent.chain_items + 1, parent.chain_bytes + len(change.frame)
     if not is_looked_at(chain_items) and chain_bytes < CHAIN_BYTES:
         return change
     full = plan_full_one(difference.tree, parent.segments, ancestors=parent.lineage)
     return full if full_pays(chain_bytes, full.full_bytes) else change
+
+
+def plan_change(
+    namespace: Namespace, checkpoint_id: str, tree: Tree, parent: StoredCheckpoint, codec: Codec
+) -> CheckpointPlan:
+    """A change against the parent, however long its chain is; see `plan_checkpoint`."""
+    return _plan_change(namespace, checkpoint_id, changes.state_difference(parent.tree, tree), parent, codec)
+
+
+def _plan_change(
+    namespace: Namespace, checkpoint_id: str, difference: changes.Difference, parent: StoredCheckpoint, codec: Codec
+) -> CheckpointPlan:
+    frame = codec.pack([parent.content, difference.change], namespace.checkpoint(checkpoint_id).sk)
+    return CheckpointPlan(namespace, checkpoint_id, parent.checkpoint_id, difference.tree, frame, parent)
 
 
 def is_looked_at(chain_items: int) -> bool:

@@ -1,14 +1,16 @@
 """The data path to the bucket: GetObject, PutObject, DeleteObject and CopyObject on the keys of one prefix.
 
 A role needs the first three as actions on the prefix, and nothing on the bucket itself. Nothing is ever listed: what is
-in the bucket is found by the pointers in the table. Failures are translated in `failures`.
+in the bucket is found by the pointers in the table. Only after a restore of the table, an administrator lists the
+versions of single objects, and removes their delete markers. Failures are translated in `failures`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from langgraph_dynamo_conv._arguments import check_count, check_methods, check_words
 from langgraph_dynamo_conv._format.keys import bucket_prefix
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
         s3_threshold_bytes: int
         s3_client: S3Client | None
 
+
+Presence = Literal["there", "deleted", "missing"]
+"""What a bucket has of an object: `deleted` is one of which it keeps a version."""
 
 _READ_ATTEMPTS = 3
 """botocore repeats a request, but not the reading of an answer that breaks off."""
@@ -102,10 +107,46 @@ class Bucket:
         with self._translated("CopyObject", target):
             self.client.copy_object(**self._place(target), CopySource=self._place(source))
 
+    def presence(self, name: str, *, bring_back: bool = False) -> Presence:
+        """Whether an object is there, or is deleted in a bucket that keeps versions.
+
+        Args:
+            name: The object.
+            bring_back: Whether to remove the delete markers of one that is deleted, so that its newest version is the
+                object again.
+
+        Cost: one ListObjectVersions, which needs `s3:ListBucketVersions` on the bucket, and for an object that is
+        brought back one DeleteObject for each marker, which needs `s3:DeleteObjectVersion`.
+        """
+        place = self._place(name)
+        with self._translated("ListBucketVersions", name):
+            found = self.client.list_object_versions(Bucket=place["Bucket"], Prefix=place["Key"])
+        versions, markers = found.get("Versions", []), found.get("DeleteMarkers", [])
+        if not versions:
+            return "missing"
+        if not any(one["IsLatest"] for one in markers):
+            return "there"
+        for marker in markers if bring_back else ():
+            with self._translated("DeleteObjectVersion", name):
+                self.client.delete_object(**place, VersionId=marker["VersionId"])
+        return "deleted"
+
     def delete(self, name: str) -> None:
         """Delete an object, if it is there. Cost: one DeleteObject, which is free."""
         with self._translated("DeleteObject", name):
             self.client.delete_object(**self._place(name))
+
+    def ask(self, method: str) -> dict[str, Any]:
+        """What the bucket itself is like, by the name of the client's method, such as "get_bucket_versioning"."""
+        operation = "".join(word.capitalize() for word in method.split("_"))
+        with translated(self._target, operation, ""):
+            answer: dict[str, Any] = getattr(self.client, method)(Bucket=self.name)
+        return answer
+
+    def is_met_by(self, rule: Mapping[str, Any]) -> bool:
+        """Whether a lifecycle rule is for all objects of the prefix."""
+        chosen = rule.get("Filter", {})
+        return self._prefix.startswith(chosen.get("Prefix", rule.get("Prefix", ""))) and chosen.keys() <= {"Prefix"}
 
     def _place(self, name: str) -> Any:
         return {"Bucket": self.name, "Key": self._prefix + name}

@@ -31,6 +31,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 from langgraph_dynamo_conv._format.items import AttributeMap
 from langgraph_dynamo_conv._format.keys import INDEX
 from langgraph_dynamo_conv._storage.client import LazyClient
+from langgraph_dynamo_conv._storage.refusals import denial, is_of_key, shortage
 from langgraph_dynamo_conv.errors import (
     AccessDeniedError,
     BucketNotFoundError,
@@ -61,6 +62,10 @@ class ConditionFailed(ConflictError):
 
 class TableExists(DynamoConvError):
     """There is a table of that name already."""
+
+
+class NoSuchSetting(DynamoConvError):
+    """The bucket has no setting of that kind."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +164,7 @@ _BY_CODE: dict[str, type[DynamoConvError]] = {
     "ConditionalCheckFailedException": ConditionFailed,
     "ItemCollectionSizeLimitExceededException": ItemTooLargeError,
     "NoSuchBucket": BucketNotFoundError,
+    "NoSuchLifecycleConfiguration": NoSuchSetting,
     "ResourceInUseException": TableExists,
     "ResourceNotFoundException": TableNotFoundError,
     **dict.fromkeys(_MISSING_OBJECT, CorruptDataError),
@@ -169,7 +175,7 @@ _BY_CODE: dict[str, type[DynamoConvError]] = {
 }
 
 _REMEDIES: dict[type[DynamoConvError], str] = {
-    AccessDeniedError: "access to {target.place} was denied: allow {action} on {target.resource}",
+    AccessDeniedError: "access to {target.place} was denied: {more}",
     BucketNotFoundError: "there is no {target.place}; create it, or check s3_bucket, and region and endpoint of "
     "s3_client",
     ConflictError: "{operation} on {target.place} met another writer of the item; repeat it",
@@ -180,10 +186,12 @@ _REMEDIES: dict[type[DynamoConvError], str] = {
     IndexNotReadyError: f"{{target.place}} has no usable index '{INDEX}'; add it by setup(add_index=True), "
     "or wait until it is built",
     ItemTooLargeError: "an item for {target.place} is over DynamoDB's limit of 400 KB",
+    NoSuchSetting: "{target.place} has no such setting",
     RequestFailedError: "{operation} on {target.place} was refused",
     TableExists: "there is a {target.place} already, or it is being changed",
-    TableNotFoundError: "there is no {target.place}; create it with setup(), or check its name, region and endpoint",
-    ThrottledError: "{operation} on {target.place} was throttled and the retries ended; repeat it later",
+    TableNotFoundError: "there is no {target.place}: check its name, region and endpoint. If it was there, restore it "
+    "before anything takes its name; a new one is created with setup()",
+    ThrottledError: "{operation} on {target.place} was throttled and the retries ended: {more}",
 }
 """What happened and what to do, of a request that the service refused."""
 
@@ -223,7 +231,6 @@ _READS_OBJECT = ("GetObject", "CopyObject")
 _MAYBE_MISSING = ". S3 says the same of an object that is not there to a role without s3:ListBucket"
 _MOVED = frozenset({"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"})
 _ELSEWHERE = "; the bucket is in another region: give an s3_client of that region"
-_ACTION = re.compile(r"(?:dynamodb|s3|kms):\w+")
 _SERVER_ERROR = 500
 
 
@@ -247,6 +254,11 @@ def translated(target: Target, operation: str, key: str) -> Iterator[None]:
         raise kind(text.format(target=target, error=error, operation=operation), **where) from cause
 
 
+def meets_writer(error: Exception) -> bool:
+    """Whether a request was refused since another region's write, or a transaction, was at its item."""
+    return isinstance(error, ClientError) and error.response["Error"].get("Code") in _OF_CONFLICT
+
+
 def _refusal(error: ClientError, target: Target, where: dict[str, str]) -> DynamoConvError:
     answer: Any = error.response
     code, message = _reason(answer)
@@ -255,13 +267,26 @@ def _refusal(error: ClientError, target: Target, where: dict[str, str]) -> Dynam
     if kind is ConditionFailed:
         changed = f"{operation} on {target} found that {key} was changed by another writer"
         return ConditionFailed(changed, answer.get("Item"), **where)
-    action = _denied_action(message, target.service, operation)
-    remedy = _REMEDIES[kind].format(target=target, operation=operation, key=key, action=action)
+    more, facts = _facts(kind, answer, message, target, operation)
+    remedy = _REMEDIES[kind].format(target=target, operation=operation, key=key, more=more)
     if code in _MOVED:
         remedy += _ELSEWHERE
     if kind is AccessDeniedError and operation in _READS_OBJECT:
         remedy += _MAYBE_MISSING
-    return kind(f"{remedy} ({code}: {message})", **where)
+    return kind(f"{remedy} ({code}: {message})", **where, **facts)
+
+
+def _facts(
+    kind: type[DynamoConvError], answer: Any, message: str, target: Target, operation: str
+) -> tuple[str, dict[str, str | None]]:
+    """What AWS's words say beside the kind of error: a remedy, and the error's fields of its own."""
+    if kind is AccessDeniedError:
+        denied = denial(message, _action_of(target.service, operation), target.resource)
+        return denied.remedy, {"action": denied.action, "policy": denied.policy}
+    if kind is ThrottledError:
+        short = shortage(answer)
+        return short.remedy, {"reason": short.reason, "resource": short.resource}
+    return "", {}
 
 
 def _reason(answer: Any) -> tuple[str, str]:
@@ -280,12 +305,10 @@ def _kind_of(code: str, message: str, operation: str, status: int) -> type[Dynam
         return ItemTooLargeError
     if code == "AccessDenied" and _LISTING in message and operation in _READS_OBJECT:
         return CorruptDataError
-    return _BY_CODE.get(code, EndpointError if status >= _SERVER_ERROR else RequestFailedError)
+    kind = _BY_CODE.get(code, EndpointError if status >= _SERVER_ERROR else RequestFailedError)
+    return AccessDeniedError if kind is RequestFailedError and is_of_key(message) else kind
 
 
-def _denied_action(message: str, service: Service, operation: str) -> str:
-    """The action that the service names, or else the one that has the operation's name."""
-    named = _ACTION.search(message)
-    if named:
-        return named[0]
+def _action_of(service: Service, operation: str) -> str:
+    """The actions that an operation needs."""
     return "s3:GetObject and s3:PutObject" if operation == "CopyObject" else f"{service.name.lower()}:{operation}"

@@ -6,8 +6,10 @@ without harm. Failures are translated in `failures`.
 
 from __future__ import annotations
 
+import random
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from itertools import islice
@@ -16,13 +18,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from langgraph_dynamo_conv._format.items import AttributeMap, key_attributes, key_of
 from langgraph_dynamo_conv._format.keys import INDEX, PK, SK, Key, after_prefix
 from langgraph_dynamo_conv._storage.client import LazyClient, new_client
-from langgraph_dynamo_conv._storage.failures import BOTO_ERRORS, DYNAMODB, Target, translated
+from langgraph_dynamo_conv._storage.failures import BOTO_ERRORS, DYNAMODB, Target, meets_writer, translated
 from langgraph_dynamo_conv._storage.forks import renew_in_children
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 T = TypeVar("T")
+
+_CONFLICT_SECONDS = (0.05, 0.1, 0.2, 0.4)
+"""Most seconds before a request is sent again that met another writer of its item."""
 
 _BATCH = 256
 """Calls of `all_of` that are in memory at once."""
@@ -37,6 +42,7 @@ class Table:
         region_name: Region of the client to be made, or None for the environment's.
         endpoint_url: Endpoint of the client to be made, or None for AWS's.
         consistent: Whether reads of the table are strongly consistent.
+        sleep: Waits so many seconds.
     """
 
     def __init__(
@@ -47,8 +53,10 @@ class Table:
         region_name: str | None = None,
         endpoint_url: str | None = None,
         consistent: bool = True,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.name = name
+        self._sleep = sleep
         make = partial(new_client, "dynamodb", region_name=region_name, endpoint_url=endpoint_url)
         self._client: LazyClient[DynamoDBClient] = LazyClient(client, make)
         self._target = Target(DYNAMODB, name, "the table and its index/*", self._client)
@@ -214,13 +222,24 @@ class Table:
         if "ConditionExpression" in params:  # a failed condition is charged anyway: let it at least tell what it found
             params["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         try:
-            send = getattr(self.client, method)
             with self._free:
-                answer: dict[str, Any] = send(**place, **params)
+                answer = self._sent(getattr(self.client, method), {**place, **params})
         except BOTO_ERRORS:
             with translated(self._target, operation, str(key)):
                 raise
         return answer
+
+    def _sent(self, send: Callable[..., dict[str, Any]], params: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer; sent again while another region's write or a transaction is at the item, which botocore's legacy
+        mode does not do."""
+        for seconds in _CONFLICT_SECONDS:
+            try:
+                return send(**params)
+            except BOTO_ERRORS as error:
+                if not meets_writer(error):
+                    raise
+            self._sleep(seconds * random.uniform(0.5, 1))
+        return send(**params)
 
     def _answers(
         self, method: str, key: object, params: dict[str, Any], page_items: int | None, *, doubling: bool = False

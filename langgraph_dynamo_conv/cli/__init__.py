@@ -42,6 +42,9 @@ COMMANDS = {
     "verify": ("checkpoints", "Read all of a conversation, and name what is damaged."),
     "stats": ("costs", "Count items by kind, their bytes, and what they cost."),
     "estimate": ("costs", "Estimate the bill of a month."),
+    "restore-conversation": ("recovery", "Bring one conversation back from another table."),
+    "restore-objects": ("recovery", "Bring back the objects in S3 that a restored table needs."),
+    "rekey-user": ("recovery", "Give all conversations of a person another user id."),
     "migrate": ("migration", "Copy threads of another LangGraph saver into the table."),
 }
 """The module of each command, and what the program's help says of it: the first paragraph of the command's own help."""

@@ -20,6 +20,7 @@ from rich.markup import escape
 
 from langgraph_dynamo_conv._calls.runtime import Runtime
 from langgraph_dynamo_conv._format.keys import Scope
+from langgraph_dynamo_conv._storage.bucket import Bucket
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.cli.aws import client_of
 from langgraph_dynamo_conv.cli.options import CommandWithShortHelp, SharedOptions, in_one_line
@@ -101,6 +102,11 @@ class Run:
     def table(self) -> Table:
         """The data path to the table."""
         return self.runtime.table
+
+    @property
+    def bucket(self) -> Bucket | None:
+        """The data path to the bucket of large values; None without one."""
+        return self.runtime.shared.bucket
 
     def scope(self, conversation_id: str, user_id: str | None) -> Scope:
         """The keys of a conversation; without a user, of the one user who has it.

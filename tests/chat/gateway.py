@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from tests.chat.serving import built_page
 from tests.examples.api_events import MISSING, Context, event
 
-ROUTE = re.compile(r"/(session|chat|conversations(?:/(?P<id>[^/]+)(?P<rest>/\w+)?)?)")
+ROUTE = re.compile(r"/(session|me|chat|conversations(?:/(?P<id>[^/]+)(?P<rest>/\w+)?)?)")
 
 
 @dataclass(frozen=True)

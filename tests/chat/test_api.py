@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatResult
+from langchain_core.outputs import ChatGeneration, ChatResult
 from playwright.sync_api import expect
 
 from dev import CHAT, CHAT_MODULES
@@ -30,6 +30,8 @@ import server as chat_server  # noqa: E402
 import uvicorn  # noqa: E402
 from library import FileLibrary  # noqa: E402
 from offline_model import OfflineFileModel  # noqa: E402
+from plan_runs import UNANSWERED  # noqa: E402
+from run_bounds import OUT_OF_STEPS  # noqa: E402
 from turn_events import EVENT_DATA, RESULT  # noqa: E402
 
 APPROVE, REJECT = {"decisions": [{"type": "approve"}]}, {"decisions": [{"type": "reject"}]}
@@ -42,11 +44,20 @@ class FailingModel(OfflineFileModel):
     """Fails as long as `fails`, and otherwise answers."""
 
     fails: bool = False
+    fails_at: str = ""
 
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
-        if self.fails:
+        if self.fails and messages[-1].text.startswith(self.fails_at):
             raise RuntimeError("the model's own secret words")
         return super()._generate(messages, *args, **kwargs)
+
+
+class LoopingModel(OfflineFileModel):
+    """Calls the same tool for ever."""
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        call = {"name": "search_files", "args": {"kind": "python"}, "id": f"call {len(messages)}", "type": "tool_call"}
+        return ChatResult(generations=[ChatGeneration(message=AIMessage("", tool_calls=[call]))])
 
 
 class Client(httpx.Client):
@@ -257,10 +268,51 @@ def test_a_run_that_failed_says_so_without_inner_words_and_goes_on(alice: Client
     assert "secret" not in json.dumps(events)
     place = events[0][1]["conversation_id"]
     wait_until(lambda: alice.read(place)["status"] == "failed")
-    assert alice.post("/chat", json={"message": "again", "conversation_id": place}).status_code == 500
     model.fails = False
     assert alice.resume(place, {}).json()["answer"].startswith("Hello")
     assert alice.read(place)["status"] == "idle"
+
+
+def test_a_run_that_failed_twice_is_closed_and_the_next_message_is_answered(alice: Client, model: FailingModel):
+    model.fails = True
+    ((_, begun), *_) = alice.events("POST", "/chat", json={"message": "hello"})
+    place = begun["conversation_id"]
+    assert alice.resume(place, {}).status_code == 500
+    assert [one["content"] for one in alice.read(place)["messages"]] == ["hello", UNANSWERED]
+    assert alice.read(place)["status"] == "idle"
+    assert alice.resume(place, {}).json()["type"] == "urn:chat:problem:nothing-to-answer"
+    model.fails = False
+    assert alice.say("thanks", place)["answer"].startswith("You are welcome")
+
+
+def test_a_new_message_lets_a_run_that_failed_go_on_once_and_is_answered_whatever_becomes_of_it(
+    alice: Client, model: FailingModel
+):
+    model.fails = True
+    ((_, begun), *_) = alice.events("POST", "/chat", json={"message": "hello"})
+    place = begun["conversation_id"]
+    model.fails_at = "hello"
+    events = list(alice.events("POST", "/chat", json={"message": "thanks", "conversation_id": place}))
+    assert next(data["text"] for name, data in events if name == "token") == UNANSWERED
+    said = [one["content"] for one in alice.read(place)["messages"]]
+    assert said[:3] == ["hello", UNANSWERED, "thanks"]
+    assert said[3].startswith("You are welcome")
+
+
+def test_a_run_that_takes_too_many_steps_is_closed_with_an_answer_that_says_so(saver: DynamoDBConversationSaver):
+    with serving(chat_server.Chat(saver, LoopingModel(), FileLibrary(FOLDER))) as url, Client(url) as client:
+        said = client.sign_in("alice").say("show me the python files")
+        assert said["answer"] == OUT_OF_STEPS
+        assert said["conversation"]["status"] == "idle"
+
+
+def test_all_conversations_of_who_asks_are_deleted_and_no_others(alice: Client, bob: Client):
+    for number in range(3):
+        alice.say(f"hello {number}")
+    kept = bob.say("hello")["conversation_id"]
+    assert alice.delete("/me").status_code == 204
+    assert alice.get("/conversations").json()["conversations"] == []
+    assert bob.said(kept)[0] == "hello"
 
 
 @pytest.mark.browser
@@ -430,6 +482,7 @@ def test_the_openapi_document_has_every_route_and_says_which_stream(alice: Clien
         ("PATCH", one),
         ("DELETE", one),
         ("DELETE", "/session"),
+        ("DELETE", "/me"),
     }
     for path in ("/chat", f"{one}/resume"):
         content = document["paths"][path]["post"]["responses"]["200"]["content"]

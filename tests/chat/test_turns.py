@@ -46,7 +46,8 @@ def chat(saver: DynamoDBConversationSaver) -> Any:
 
 
 def plan_of(chat: Any, text: str, message_id: str = "m") -> Callable[[], Plan]:
-    return partial(plan_message, chat.graph, chat.pages.conversations, CONFIG, HumanMessage(text, id=message_id))
+    asked = HumanMessage(text, id=message_id)
+    return partial(plan_message, chat.graph, chat.pages.conversations, CONFIG, asked, None, chat.may_go_on)
 
 
 async def followed(run: Run) -> list[str]:

@@ -79,7 +79,7 @@ def test_a_list_can_be_filtered_and_ordered(cli: Cli, saver: DynamoDBConversatio
 
 
 def test_a_table_that_is_missing_is_told_with_the_command_that_makes_it(cli: Cli) -> None:
-    assert "create it with `langgraph-dynamo-conv setup`" in cli("list", "alice", "--table", "no-such-table").error
+    assert "created with `langgraph-dynamo-conv setup`" in cli("list", "alice", "--table", "no-such-table").error
 
 
 def test_a_user_without_conversations_has_an_empty_list(cli: Cli) -> None:

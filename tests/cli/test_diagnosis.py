@@ -20,7 +20,11 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.cli.aws import caller
-from langgraph_dynamo_conv.cli.doctor import SAMPLED, Finding, _ServerClock, diagnose, versions
+from langgraph_dynamo_conv.cli.diagnosis.checks import diagnose
+from langgraph_dynamo_conv.cli.diagnosis.clock import ServerClock
+from langgraph_dynamo_conv.cli.diagnosis.environment import versions
+from langgraph_dynamo_conv.cli.diagnosis.findings import Finding
+from langgraph_dynamo_conv.cli.diagnosis.users import SAMPLED
 from langgraph_dynamo_conv.errors import EndpointError
 from langgraph_dynamo_conv.provision import table_definition
 from tests.engines import free_port
@@ -102,7 +106,7 @@ def test_a_wrong_clock_is_told(table: Table, answers: Stubber, seconds: int, ver
 def test_a_clock_that_is_a_second_wrong_is_told_by_dates_of_whole_seconds(
     table: Table, ahead: float, verdict: str
 ) -> None:
-    server = _ServerClock(table, lambda: now + ahead)
+    server = ServerClock(table, lambda: now + ahead)
     for tick in range(30):  # answers after 20 ms, one each 90 ms
         now = 1_795_486_440.3 + tick * 0.09
         server._note_sending()
@@ -257,4 +261,4 @@ def test_an_identity_that_can_not_be_asked_is_an_error_with_its_remedy() -> None
 
 
 def test_the_clock_is_this_machines() -> None:
-    assert diagnose.__defaults__ == (time.time,)
+    assert diagnose.__defaults__ == (time.time, None)

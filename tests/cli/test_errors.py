@@ -42,7 +42,7 @@ def test_a_wrong_table_is_missing(cli: Cli, command: list[str]) -> None:
 
     assert (ended.code, ended.out) == (Exit.MISSING, "")
     assert ended.error.startswith("error: there is no table 'no-such-table' in us-east-1 at http")
-    assert "create it with `langgraph-dynamo-conv setup`" in ended.error
+    assert "created with `langgraph-dynamo-conv setup`" in ended.error
 
 
 @each_command

@@ -16,7 +16,8 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.cli import infrastructure
-from langgraph_dynamo_conv.cli.doctor import Finding, diagnose
+from langgraph_dynamo_conv.cli.diagnosis.checks import diagnose
+from langgraph_dynamo_conv.cli.diagnosis.findings import Finding
 from langgraph_dynamo_conv.cli.infrastructure import TemplateOptions
 from langgraph_dynamo_conv.cli.output import Exit
 from langgraph_dynamo_conv.provision import RUNTIME_ACTIONS, iam_policy, table_definition
@@ -153,10 +154,11 @@ def test_a_tag_without_key_or_value_is_a_wrong_argument(cli: Cli, tag: str) -> N
 def test_doctor_finds_nothing_wrong_with_a_table_that_was_set_up(
     cli: Cli, client: DynamoDBClient, new_name: str
 ) -> None:
-    cli("setup", "--table", new_name)
+    cli("setup", "--table", new_name, "--protect")
 
     ended = cli("doctor", "--table", new_name)
     found = findings_of(cli("doctor", "--table", new_name, "--json"))
+    client.update_table(TableName=new_name, DeletionProtectionEnabled=False)
 
     assert ended.code == 0
     assert ended.out.endswith("nothing is wrong\n")
@@ -188,7 +190,7 @@ def test_doctor_tells_who_asks_and_whether_recovery_is_on(cli: Cli, client: Dyna
 
     assert "!  recovery" in without.out
     assert "→ `setup --pitr` turns it on" in without.out
-    assert found["recovery"] == ("ok", "point-in-time recovery is on")
+    assert found["recovery"] == ("ok", "point-in-time recovery is on, for 35 days")
     assert found["identity"] == ("ok", f"arn:aws:sts::{ACCOUNT}:user/moto in us-east-1")
 
 
@@ -207,7 +209,7 @@ def test_doctor_says_that_there_is_no_table(cli: Cli) -> None:
 
     assert ended.code == Exit.FOUND
     assert "there is no table no-such-table in us-east-1 at http" in ended.out
-    assert "→ make it with `setup`" in ended.out
+    assert "→ if it was there, restore it before anything takes its name; else make it with `setup`" in ended.out
     assert ended.out.endswith("1 wrong\n")
 
 

@@ -5,117 +5,47 @@ from __future__ import annotations
 import base64
 import importlib.util
 import json
-import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import chat_pages
+import cold_start
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from assistant import model_maker
+from botocore.exceptions import ReadTimeoutError
+from chat_api import MAX_BODY_BYTES
+from chat_requests import MAX_MESSAGE_CHARACTERS
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from tests.examples.api_events import EVENTS, MISSING, Context, event
+from tests.examples.api_events import EVENTS, MISSING, event
+from tests.examples.containers import (
+    ONE,
+    SECRET,
+    Container,
+    FailingModel,
+    MakeContainer,
+    OfflineFileModel,
+    client_error,
+    items,
+)
 from tests.faults.failing import Deliver, FailingClient, Fault, error_500, refusal, throttled, unsent
 from tests.requests_log import RequestLog
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-sys.path[:0] = [str(EXAMPLES), str(EXAMPLES / "lambda")]
-
-import chat_pages  # noqa: E402
-import cold_start  # noqa: E402
-from assistant import model_maker  # noqa: E402
-from chat_api import MAX_BODY_BYTES, ChatApi  # noqa: E402
-from chat_requests import MAX_MESSAGE_CHARACTERS  # noqa: E402
-from chat_service import ChatService  # noqa: E402
-from library import FileLibrary  # noqa: E402
-from offline_model import OfflineFileModel  # noqa: E402
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from tests.engines import Engine
 
-ONE = "/conversations/{conversation_id}"
 SIX_ACTIONS = {"PutItem", "GetItem", "UpdateItem", "DeleteItem", "Query", "Scan"}
-SECRET = "arn:aws:secret-inside"
-
-
-class Container:
-    """A container of the function, called as API Gateway calls it."""
-
-    def __init__(self, service: ChatService) -> None:
-        self._handler = ChatApi(service)
-
-    def send(self, made: Any, context: Context | None = None) -> tuple[int, dict[str, Any]]:
-        """Status and body."""
-        answer = self.raw(made, context)
-        return answer["statusCode"], json.loads(answer["body"] or "{}")
-
-    def raw(self, made: Any, context: Context | None = None) -> dict[str, Any]:
-        """The answer as API Gateway gets it; it must be JSON as a whole."""
-        answer: dict[str, Any] = json.loads(json.dumps(self._handler(made, context or Context())))  # type: ignore[arg-type]
-        assert answer["headers"]["Cache-Control"] == "no-store"
-        return answer
-
-    def __call__(self, method: str, route: str, **parts: Any) -> tuple[int, dict[str, Any]]:
-        return self.send(event(method, route, **parts))
-
-    def say(self, text: str, user: str = "alice", key: str | None = None, **body: Any) -> dict[str, Any]:
-        """A turn that is answered."""
-        headers = {"idempotency-key": key} if key else None
-        status, said = self("POST", "/chat", user=user, body={"message": text, **body}, headers=headers)
-        assert status == 200, said
-        return said
-
-    def transcript(self, conversation_id: str, user: str = "alice") -> list[tuple[str, str]]:
-        status, found = self("GET", ONE, user=user, conversation_id=conversation_id)
-        assert status == 200, found
-        return [(message["role"], message["content"]) for message in found["messages"]]
-
-
-MakeContainer = Callable[..., Container]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for name in ("app.py", "lib/tool.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("print()\n")
-    return tmp_path
-
-
-@pytest.fixture
-def make_container(client: DynamoDBClient, table_name: str, folder: Path) -> Iterator[MakeContainer]:
-    """Containers on the test's table, each with clients, graph and memory of its own."""
-    made: list[ChatService] = []
-
-    def make(model: Any = None, client: Any = client) -> Container:
-        made.append(ChatService(client, table_name, model or OfflineFileModel(), FileLibrary(folder)))
-        return Container(made[-1])
-
-    yield make
-    for service in made:
-        service.close()
-
-
-@pytest.fixture
-def chat(make_container: MakeContainer) -> Container:
-    return make_container()
 
 
 def without_id(problem: dict[str, Any]) -> dict[str, Any]:
     """A problem without what tells requests apart."""
     assert uuid.UUID(problem.pop("request_id"))
     return problem
-
-
-def items(client: DynamoDBClient, table_name: str) -> list[dict[str, Any]]:
-    found: list[Any] = client.scan(TableName=table_name, ConsistentRead=True)["Items"]
-    return found
 
 
 # A chat.
@@ -190,7 +120,7 @@ def test_older_messages_are_paged_by_number(chat: Container) -> None:
 def test_a_page_has_no_more_than_lambda_can_answer(chat: Container, monkeypatch: pytest.MonkeyPatch) -> None:
     conversation_id = chat.say("hello 0")["conversation_id"]
     chat.say("hello 1", conversation_id=conversation_id)
-    monkeypatch.setattr(chat_pages, "WHOLE_ANSWER_BYTES", 10)
+    monkeypatch.setattr(chat_pages, "MOST_PAGE_BYTES", 10)
 
     query: dict[str, str] = {}
     found: list[Any] = []
@@ -589,17 +519,6 @@ def test_a_container_that_died_blocks_its_conversation_only_for_its_time(
     assert [item for item in items(client, table_name) if item["user_id"]["S"] == "alice#turn"] == []
 
 
-class FailingModel(OfflineFileModel):
-    """A model that fails so often, and then answers."""
-
-    failures: list[Exception]
-
-    def _generate(self, *args: Any, **options: Any) -> ChatResult:
-        if self.failures:
-            raise self.failures.pop(0)
-        return super()._generate(*args, **options)
-
-
 def test_a_turn_whose_model_failed_is_ended_by_its_repetition(make_container: MakeContainer) -> None:
     chat = make_container(FailingModel(failures=[RuntimeError("once")]))
     request = {"body": {"message": "Show me the Python files"}, "headers": {"idempotency-key": "k"}}
@@ -672,8 +591,7 @@ def test_a_row_that_missed_the_answer_gets_it_when_the_request_is_repeated(
 
 def said_once_free(container: Container, key: str) -> dict[str, Any]:
     """Repeat a request whose lease may be left over, when that lease has ended."""
-    service: Any = container._handler._service
-    leases = service._leases
+    leases = container.service._leases
     now = leases._clock
     leases._clock = lambda: now() + 60
     try:
@@ -719,11 +637,6 @@ def test_a_table_that_fails_is_told_without_its_words(
     assert ("Retry-After" in answer["headers"]) == (status != 500)
     for word in (SECRET, "dynamodb", "DynamoDB", "conversations-", "Traceback", "Error"):
         assert word not in answer["body"].replace("Internal Server Error", "")
-
-
-def client_error(code: str, status: int = 400) -> ClientError:
-    error: Any = {"Error": {"Code": code, "Message": SECRET}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    return ClientError(error, "Converse")
 
 
 @pytest.mark.engine("moto")

@@ -10,8 +10,9 @@ import json
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from botocore.awsrequest import AWSResponse
@@ -75,9 +76,11 @@ def faults_at(number: int) -> tuple[Fault, ...]:
     return BEFORE[number % len(BEFORE)], AFTER[number % len(AFTER)]
 
 
-def refusal(request: Any, code: str, said: str, *, status: int = 400) -> AWSResponse:
+def refusal(
+    request: Any, code: str, said: str, *, status: int = 400, more: Mapping[str, object] = MappingProxyType({})
+) -> AWSResponse:
     """An answer as DynamoDB refuses with."""
-    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": said}
+    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": said, **more}
     headers: Any = {"x-amzn-requestid": "injected"}
     return AWSResponse(request.url, status, headers, _Body(json.dumps(body).encode()))
 

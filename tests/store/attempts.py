@@ -24,6 +24,7 @@ from langgraph_dynamo_conv._state.versions import as_text
 from langgraph_dynamo_conv.cli import main
 from langgraph_dynamo_conv.errors import DynamoConvError
 from langgraph_dynamo_conv.migration import everyone, migrate
+from tests.engines import create_table
 from tests.factories import checkpoint, checkpoint_id, config, put
 from tests.faults.graphs import CHATS, user_says
 
@@ -271,11 +272,30 @@ def command(*words: str) -> Attempt:
     return attempt
 
 
+def restored(*words: str) -> Attempt:
+    """Restore a conversation into a new table from the one at hand."""
+
+    def attempt(calls: Calls, asker: Asker) -> Any:
+        client = calls.saver._runtime.table.client
+        target = create_table(client)
+        try:
+            with patch.object(calls, "table_name", target):
+                return command("restore-conversation", *words, "--from-table", calls.saver._runtime.table.name)(
+                    calls, asker
+                )
+        finally:
+            client.delete_table(TableName=target)
+
+    return attempt
+
+
 OF_A_COMMAND: dict[str, Attempt] = {
     "command list": command("list", "{user}"),
     "command rename": command("rename", "{id}", "Mine", "--user", "{user}"),
     "command delete": command("delete", "{id}", "--user", "{user}", "--yes"),
     "command delete-user": command("delete-user", "{user}", "--yes"),
+    "command rekey-user": command("rekey-user", "{user}", "another", "--yes"),
+    "command restore-conversation": restored("{id}", "--user", "{user}"),
     "command show": command("show", "{id}", "--user", "{user}"),
     "command export": command("export", "{id}", "--user", "{user}"),
     "command export of all": command("export", "--user", "{user}"),

@@ -34,6 +34,7 @@ EXAMPLES = int(WANTED or 24)
 PARTS = 4
 CALLS_IN_EXAMPLE = 40
 EXAMPLES_ON_DYNAMODB_LOCAL = 5
+_MOST_ROUNDS = 5
 FEWEST_STEPS = 20
 """Answers compared in an example, on average: fewer would mean that calls were skipped."""
 
@@ -452,7 +453,11 @@ def test_they_do_where_small_values_are_referred_to_and_packed_as_large_ones_are
     monkeypatch.setattr(Write, "whole", counted)
     monkeypatch.setattr(Checkpoints, "caller", seen_caller)
     examples = EXAMPLES // PARTS
-    assert run(client, examples, part, report, engine) >= FEWEST_STEPS * examples
+    # Which sequences a seed gives depends on the modules that are imported: some hold none of one kind.
+    for number in range(part, part + _MOST_ROUNDS * PARTS, PARTS):
+        assert run(client, examples, number, report, engine) >= FEWEST_STEPS * examples
+        if min(references["writes"], references["callers"]) > 0:
+            break
     report(f"of these references: {dict(references)}")
     assert min(references["writes"], references["callers"]) > 0
 

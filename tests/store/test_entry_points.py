@@ -48,6 +48,7 @@ from tests.store.attempts import (
     call_of,
     command,
     on_its_table,
+    restored,
 )
 from tests.store.worlds import Told, World
 
@@ -325,6 +326,7 @@ NO_TWIN_OF_THE_ONE_USER: dict[str, Attempt] = {
             ("stats", "{id}"),
         )
     },
+    "command restore-conversation": restored("{id}"),
 }
 """Calls that without a user find the one who has the conversation: for administration."""
 

@@ -73,7 +73,7 @@ def in_the_words_of_dynamodb(
 ) -> DynamoConvError:
     """The error of a call that is refused so."""
     saver = make_saver(client=failing.client)
-    with failing.failing(refused_with(code, said, status), 1), pytest.raises(DynamoConvError) as caught:
+    with failing.failing(refused_with(code, said, status), 1, times=None), pytest.raises(DynamoConvError) as caught:
         saver.resume("alice")
     return caught.value
 
@@ -182,7 +182,7 @@ class TestWordsOfDynamoDB:
                 "ThrottlingException",
                 "Throughput exceeds the current capacity of your table or index.",
                 ThrottledError,
-                "was throttled and the retries ended; repeat it later",
+                "was throttled and the retries ended: slow down, and repeat it later",
             ),
             (
                 "TransactionConflictException",
@@ -195,6 +195,21 @@ class TestWordsOfDynamoDB:
                 "Collection size exceeded.",
                 ItemTooLargeError,
                 "over DynamoDB's limit",
+            ),
+            (
+                "AccessDeniedException",
+                (
+                    "User: arn:aws:iam::1:role/r is not authorized to perform: dynamodb:Query on resource: t with an "
+                    "explicit deny in a VPC endpoint policy"
+                ),
+                AccessDeniedError,
+                "the policy of the VPC endpoint that was used denies dynamodb:Query: change it there",
+            ),
+            (
+                "ValidationException",
+                "KMS key disabled error: arn:aws:kms:eu-west-1:1:key/k is disabled",
+                AccessDeniedError,
+                "enable it within seven days",
             ),
             ("ValidationException", "Query condition missed key schema element", RequestFailedError, "was refused"),
             ("ValidationException", "Type mismatch for Index Key created_at", RequestFailedError, "was refused"),
@@ -216,6 +231,44 @@ class TestWordsOfDynamoDB:
         assert f"({code}: {said})" in str(error)
         assert error.operation == "Query"
         assert isinstance(error.__cause__, ClientError)
+
+    @pytest.mark.parametrize(
+        ("code", "name"),
+        [
+            ("ThrottlingException", "throttlingReasons"),
+            ("ProvisionedThroughputExceededException", "ThrottlingReasons"),
+            ("RequestLimitExceeded", "ThrottlingReasons"),
+        ],
+    )
+    def test_a_shortage_names_dynamodbs_reason_and_the_resource(
+        self, make_saver: MakeSaver, failing: FailingClient, code: str, name: str
+    ) -> None:
+        index = f"arn:aws:dynamodb:eu-west-1:1:table/t/index/{INDEX}"
+        reasons = [{"reason": "IndexWriteKeyRangeThroughputExceeded", "resource": index}]
+
+        def fault(request: Any, deliver: Deliver) -> Any:
+            return refusal(request, code, "too much", more={name: reasons})
+
+        with failing.failing(fault, 1), pytest.raises(ThrottledError) as caught:
+            make_saver(client=failing.client).resume("alice")
+
+        assert caught.value.reason == "IndexWriteKeyRangeThroughputExceeded"
+        assert caught.value.resource == index
+        assert "one partition key takes more than a partition gives: spread the load over more users" in str(
+            caught.value
+        )
+
+    def test_a_denial_names_the_action_and_the_kind_of_policy(
+        self, make_saver: MakeSaver, failing: FailingClient
+    ) -> None:
+        said = (
+            "User: r is not authorized to perform: dynamodb:Query on resource: t because no service control policy "
+            "allows the dynamodb:Query action"
+        )
+        error = in_the_words_of_dynamodb(make_saver, failing, "AccessDeniedException", said)
+
+        assert isinstance(error, AccessDeniedError)
+        assert (error.action, error.policy) == ("dynamodb:Query", "service control policy")
 
     @pytest.mark.parametrize("status", [500, 503])
     def test_an_error_inside_dynamodb_can_be_repeated(
@@ -291,6 +344,20 @@ class TestRetries:
             saver.conversations.get("some-conversation", "alice")
 
         assert failing.sent == attempts
+        failing.close()
+
+    @pytest.mark.parametrize(
+        "code", ["ReplicatedWriteConflictException", "TransactionConflictException", "TransactionInProgressException"]
+    )
+    def test_a_request_that_meets_another_writer_is_sent_again_whatever_the_clients_mode(
+        self, engine: Engine, make_saver: MakeSaver, code: str
+    ) -> None:
+        failing = FailingClient(engine, retries={"mode": "legacy", "total_max_attempts": 1})
+        saver = make_saver(client=failing.client)
+        with failing.failing(refused_with(code, "being modified by a request in another Region"), 1, times=4):
+            saver.conversations.create("alice")
+
+        assert len(list(saver.conversations.list("alice"))) == 1
         failing.close()
 
     def test_a_short_shortage_is_not_noticed(self, engine: Engine, make_saver: MakeSaver) -> None:

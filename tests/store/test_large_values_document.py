@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from langgraph_dynamo_conv._storage.administration import MOST_RECOVERY_DAYS
 from langgraph_dynamo_conv.provision import iam_policy
 from tests.buckets import TestBucket
 
@@ -35,3 +36,4 @@ def test_the_lifecycle_rule_is_taken_and_expires_no_current_object(bucket: TestB
     (stored,) = bucket.client.get_bucket_lifecycle_configuration(Bucket=bucket.name)["Rules"]
     assert stored["Filter"] == {"Prefix": "chats/"}
     assert stored["Expiration"] == {"ExpiredObjectDeleteMarker": True}
+    assert stored["NoncurrentVersionExpiration"]["NoncurrentDays"] >= MOST_RECOVERY_DAYS

@@ -10,6 +10,7 @@ import boto3
 import pytest
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
+from langgraph_dynamo_conv._storage import administration
 from langgraph_dynamo_conv.errors import CredentialsError, TableMismatchError, TableNotFoundError
 from langgraph_dynamo_conv.provision import SetUp, differences, table_definition
 from tests.factories import config, put, values_of
@@ -287,3 +288,29 @@ def test_setup_adds_no_index_to_a_table_with_another_key(client: DynamoDBClient,
     ):
         saver.setup(add_index=True)
     assert "GlobalSecondaryIndexes" not in client.describe_table(TableName=new_name)["Table"]
+
+
+@pytest.mark.engine("dynamodb-local", "moto")
+def test_setup_turns_deletion_protection_on_once(client: DynamoDBClient, new_name: str) -> None:
+    with DynamoDBConversationSaver(new_name, client=client) as saver:
+        saver.setup()
+        assert saver.setup(protect=True) == SetUp(created=False, active=True, changed=("protection",))
+        assert saver.setup(protect=True) == SetUp(created=False, active=True)
+    with pytest.raises(client.exceptions.ClientError, match="rotect"):
+        client.delete_table(TableName=new_name)
+    client.update_table(TableName=new_name, DeletionProtectionEnabled=False)
+
+
+@pytest.mark.engine("moto")
+def test_time_to_live_on_a_strongly_consistent_global_table_is_refused_before_dynamodb_refuses_it(
+    client: DynamoDBClient, new_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with DynamoDBConversationSaver(new_name, client=client) as saver:
+        saver.setup(ttl=False)
+        described = {**client.describe_table(TableName=new_name)["Table"], "MultiRegionConsistency": "STRONG"}
+        monkeypatch.setattr(administration, "describe", lambda _: described)
+
+        with pytest.raises(TableMismatchError, match="has no time-to-live.*setup --no-ttl"):
+            saver.setup(ttl=True)
+        assert saver.setup(ttl=False) == SetUp(created=False, active=True)
+        assert saver.setup() == SetUp(created=False, active=True)

@@ -18,7 +18,8 @@ from langgraph_dynamo_conv._visible import one_line
 from langgraph_dynamo_conv.cli import infrastructure
 from langgraph_dynamo_conv.cli.app import Run, command
 from langgraph_dynamo_conv.cli.aws import caller, table_arn
-from langgraph_dynamo_conv.cli.doctor import NOTE, OK, WRONG, Finding, diagnose
+from langgraph_dynamo_conv.cli.diagnosis.checks import diagnose
+from langgraph_dynamo_conv.cli.diagnosis.findings import NOTE, OK, WRONG, Finding
 from langgraph_dynamo_conv.cli.infrastructure import TemplateOptions
 from langgraph_dynamo_conv.cli.options import SharedOptions
 from langgraph_dynamo_conv.cli.output import Exit, Shown
@@ -30,7 +31,9 @@ _SETTINGS = {
     "ttl": "time-to-live on expires_at",
     "pitr": "point-in-time recovery",
     "tags": "tags",
+    "protection": "deletion protection",
 }
+_OPTIONS = {"protection": "protect", "tags": "tag"}
 _DONE = {"index": "added", "tags": "set"}
 
 TagOption = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="A tag; can be repeated.")]
@@ -55,13 +58,19 @@ ConsumerOption = Annotated[
 ]
 
 
-@command("setup", "--table conversations", "-t conversations --add-index", "-t conversations --pitr --tag team=chat")
+@command(
+    "setup",
+    "--table conversations",
+    "-t conversations --add-index",
+    "-t conversations --pitr --protect --tag team=chat",
+)
 def setup(
     run: Run,
     ttl: Annotated[bool | None, typer.Option("--ttl/--no-ttl", help="Let DynamoDB delete what has expired.")] = None,
     pitr: Annotated[bool, typer.Option("--pitr", help="Also turn on point-in-time recovery.")] = False,
     tag: TagOption = None,
     add_index: Annotated[bool, typer.Option("--add-index", help="Add the index to a table that lacks it.")] = False,
+    protect: Annotated[bool, typer.Option("--protect", help="Also turn on deletion protection.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until table and index are active.")] = True,
 ) -> None:
     """Create the table and its index, or check what is there.
@@ -69,12 +78,15 @@ def setup(
     Can be repeated. A new table gets time-to-live; one that is there, only with --ttl. What is on already stays on.
     DynamoDB builds an added index from the rows that are there, and bills a write for each.
     """
-    options = provision.SetupOptions(ttl=ttl, recovery=pitr, tags=_tags_of(tag), wait=wait, add_index=add_index)
+    options = provision.SetupOptions(ttl, pitr, _tags_of(tag), wait, add_index, protect)
     done = provision.setup_table(run.table, wanted=options)
     state = f"{'created' if done.created else 'was there'}, {'active' if done.active else 'not active yet'}"
     lines = [f"{run.table_name}: {state}"]
     lines += [f"{_DONE.get(name, 'turned on')}: {_SETTINGS[name]}" for name in done.changed]
-    lines += [f"not yet: {_SETTINGS[name]} (once the table is active: setup --{name})" for name in done.pending]
+    lines += [
+        f"not yet: {_SETTINGS[name]} (once the table is active: setup --{_OPTIONS.get(name, name)})"
+        for name in done.pending
+    ]
     run.out.result({"table": run.table_name, **asdict(done)}, *lines)
 
 
@@ -83,14 +95,14 @@ def doctor(run: Run) -> None:
     """Say what is wrong with the table, and how to mend it.
 
     Checks the permissions, the clock and this environment too. Tries each of the six actions that an agent's role
-    needs, without writing anything. Ends with 1 if anything is wrong; what works but deserves a thought is marked with
-    an exclamation mark.
+    needs, without writing anything; with --s3-bucket, those on the bucket, with a few bytes that are deleted again.
+    Ends with 1 if anything is wrong; what works but deserves a thought is marked with an exclamation mark.
     """
 
     with closing(run.client("sts")) as sts:
         # as LangGraph makes it for a saver that is given none
         serde = run.serializer(JsonPlusSerializer())
-        findings = list(diagnose(run.table, lambda: caller(sts)[1], serde))
+        findings = list(diagnose(run.table, lambda: caller(sts)[1], serde, bucket=run.bucket))
     grid = Grid.grid(padding=(0, 2, 0, 0))
     for finding in findings:
         grid.add_row(*_cells(finding))

@@ -1,0 +1,54 @@
+"""What a log is told of an error: its class, the operation and code of the service behind, and where it happened.
+
+An error's own text is left out, with that of its causes: models and databases quote what they were sent, and so what
+people say. A traceback is left out too, since it ends with that text.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+MOST_FRAMES = 12
+MOST_CAUSES = 5
+
+
+def facts_of(error: BaseException) -> dict[str, Any]:
+    """Fields for a structured log."""
+    causes = [*_causes(error)]
+    facts: dict[str, Any] = {"error": type(error).__name__, "frames": _frames(causes[-1])}
+    if len(causes) > 1:
+        facts["caused_by"] = [type(cause).__name__ for cause in causes[1:]]
+    for cause in causes:
+        facts = _answer_of(cause) | facts
+    return facts
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it came from, the nearest first."""
+    found: BaseException | None = error
+    for _ in range(MOST_CAUSES):
+        if found is None:
+            return
+        yield found
+        found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+
+
+def _answer_of(error: BaseException) -> dict[str, Any]:
+    """Operation, code and status of a service's answer."""
+    if isinstance(error, ClientError):
+        code = error.response.get("Error", {}).get("Code")
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        return {"operation": error.operation_name, "code": code, "service_status": status}
+    found = {"operation": getattr(error, "operation", None), "service_status": getattr(error, "status_code", None)}
+    return {name: value for name, value in found.items() if isinstance(value, (str, int))}
+
+
+def _frames(error: BaseException) -> list[str]:
+    """Where it happened, outermost first: `file.py:12 function` each."""
+    frames = traceback.extract_tb(error.__traceback__)[-MOST_FRAMES:]
+    return [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames]

@@ -1,0 +1,372 @@
+"""`rekey-user`, `restore-conversation` and `restore-objects`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
+
+from langgraph_dynamo_conv import DynamoDBConversationSaver
+from langgraph_dynamo_conv.cli.output import Exit
+from tests.buckets import TestBucket, new_bucket
+from tests.cli.chats import chat, id_of, say
+from tests.engines import create_table
+from tests.factories import config, items_of, noise, put, read
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from tests.cli.conftest import Cli
+    from tests.conftest import MakeSaver
+
+KEY = b"k" * 32
+
+
+def sealing() -> EncryptedSerializer:
+    """The serializer that `--serde` names."""
+    return EncryptedSerializer.from_pycryptodome_aes(key=KEY)
+
+
+SERDE = ("--serde", f"{__name__}:sealing")
+
+
+def dumped(client: DynamoDBClient, table_name: str) -> list[Any]:
+    return sorted(items_of(client, table_name), key=lambda one: (one["conversation_id"]["S"], one["user_id"]["S"]))
+
+
+class TestRekeying:
+    def test_a_dry_run_checks_all_conversations_and_changes_nothing(
+        self, cli: Cli, saver: DynamoDBConversationSaver, client: DynamoDBClient, table_name: str
+    ) -> None:
+        chat(saver, "old", "flats in Lisbon")
+        chat(saver, "old", "boats")
+        before = dumped(client, table_name)
+
+        ended = cli("rekey-user", "old", "new", "--dry-run")
+
+        assert (ended.code, ended.err, ended.out) == (0, "", "conversations: 2 checked, 0 over, 0 failed\n")
+        assert dumped(client, table_name) == before
+
+    def test_all_conversations_keep_ids_times_order_and_status(
+        self, cli: Cli, saver: DynamoDBConversationSaver, client: DynamoDBClient, table_name: str
+    ) -> None:
+        for texts in (["flats in Lisbon"], ["boats", "ships"], ["fail"]):
+            chat(saver, "old", *texts)
+        chat(saver, "other", "secret")
+        before = [one.to_dict() for one in saver.conversations.list("old")]
+
+        ended = cli("rekey-user", "old", "new", "--yes", "--json")
+
+        assert ended.code == 0
+        assert [one["outcome"] for one in ended.json["conversations"]] == ["moved"] * 3
+        assert [one.to_dict() for one in saver.conversations.list("new")] == [
+            {**one, "user_id": "new"} for one in before
+        ]
+        assert {one["user_id"]["S"].split("#")[0] for one in items_of(client, table_name)} == {"new", "other"}
+        assert cli("rekey-user", "old", "new", "--yes").out == "conversations: 0 moved, 0 over, 0 failed\n"
+
+    def test_it_asks_first(self, cli: Cli, saver: DynamoDBConversationSaver, monkeypatch: pytest.MonkeyPatch) -> None:
+        chat(saver, "old", "boats")
+        monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+
+        ended = cli("rekey-user", "old", "new")
+
+        assert (ended.code, ended.out) == (Exit.FOUND, "")
+        assert ended.err.startswith("Give 1 conversation of old to new? [y/N]")
+        assert saver.conversations.count("old") == 1
+
+    def test_a_conversation_that_runs_is_left_unless_it_is_forced(
+        self, cli: Cli, saver: DynamoDBConversationSaver, client: DynamoDBClient, table_name: str
+    ) -> None:
+        put(saver, 1, {"messages": [("user", "hi")]}, at=config(user_id="old"))
+        client.update_item(
+            TableName=table_name,
+            Key={"conversation_id": {"S": "thread"}, "user_id": {"S": "old"}},
+            UpdateExpression="SET #status = :running",
+            ExpressionAttributeNames={"#status": "status"},
+            ExpressionAttributeValues={":running": {"S": "running"}},
+        )
+
+        ended = cli("rekey-user", "old", "new", "--yes")
+        assert ended.code == Exit.FOUND
+        assert "✗ thread: its status is running: wait, or give --force" in ended.out
+        assert saver.conversations.count("old") == 1
+
+        assert cli("rekey-user", "old", "new", "--yes", "--force").code == 0
+        assert saver.conversations.get("thread", "new").status == "running"
+
+    def test_one_that_fails_does_not_hinder_the_others(self, cli: Cli, saver: DynamoDBConversationSaver) -> None:
+        taken = id_of(chat(saver, "old", "boats"))
+        chat(saver, "old", "flats in Lisbon")
+        saver.conversations.create("new", conversation_id=taken, title="mine")
+
+        ended = cli("rekey-user", "old", "new", "--yes")
+
+        assert ended.code == Exit.FOUND
+        assert "conversations: 1 moved, 0 over, 1 failed" in ended.out
+        assert sorted(one.title for one in saver.conversations.list("new")) == ["flats in Lisbon", "mine"]
+        assert saver.conversations.get(taken, "old").title == "boats"
+
+    def test_without_the_key_nothing_is_written(
+        self, cli: Cli, make_saver: MakeSaver, client: DynamoDBClient, table_name: str
+    ) -> None:
+        with closing(make_saver(serde=sealing())) as saver:
+            at = chat(saver, "old", "boats")
+            before = dumped(client, table_name)
+
+            ended = cli("rekey-user", "old", "new", "--yes")
+
+            assert ended.code == Exit.FOUND
+            assert "give the saver the EncryptedSerializer that wrote it" in " ".join(ended.out.split())
+            assert dumped(client, table_name) == before
+            assert cli("rekey-user", "old", "new", "--yes", *SERDE).code == 0
+            assert saver.conversations.get(id_of(at), "new").messages[0].content == "boats"
+
+    def test_a_conversation_that_is_over_is_left_to_dynamodb(self, cli: Cli, make_saver: MakeSaver) -> None:
+        put(make_saver(ttl=timedelta(hours=1), clock=lambda: 1e9), 1, {"messages": []}, at=config(user_id="old"))
+
+        assert cli("rekey-user", "old", "new", "--yes").out == "conversations: 0 moved, 1 over, 0 failed\n"
+
+    def test_a_damaged_conversation_is_named_and_stays(
+        self, cli: Cli, saver: DynamoDBConversationSaver, client: DynamoDBClient, table_name: str
+    ) -> None:
+        put(saver, 1, {"messages": [], "x": noise(400_000)}, at=config(user_id="old"))
+        part = next(one for one in items_of(client, table_name) if "#p#" in one["user_id"]["S"])
+        key: Any = {name: part[name] for name in ("conversation_id", "user_id")}
+        client.delete_item(TableName=table_name, Key=key)
+
+        ended = cli("rekey-user", "old", "new", "--yes")
+
+        assert ended.code == Exit.FOUND
+        assert "it is damaged; `verify` lists what" in ended.out
+        assert saver.conversations.count("old") == 1
+
+    def test_the_same_user_is_refused(self, cli: Cli) -> None:
+        assert cli("rekey-user", "old", "old").error == "error: OLD and NEW are the same user id"
+
+
+@pytest.fixture
+def restored(client: DynamoDBClient) -> Iterator[str]:
+    """A second table, as a restore makes it."""
+    name = create_table(client)
+    yield name
+    client.delete_table(TableName=name)
+
+
+def copy_table(client: DynamoDBClient, source: str, target: str) -> None:
+    """What a restore does: the items as they are now."""
+    for item in items_of(client, source):
+        client.put_item(TableName=target, Item=item)
+
+
+class TestRestoringAConversation:
+    def test_it_comes_back_as_it_was_and_others_stay(
+        self, cli: Cli, saver: DynamoDBConversationSaver, client: DynamoDBClient, table_name: str, restored: str
+    ) -> None:
+        at, other = chat(saver, "alice", "boats", "ships"), chat(saver, "alice", "flats in Lisbon")
+        put(saver, 1, {"messages": []}, at=config("of a run", user_id="alice", run_id="r"))
+        copy_table(client, table_name, restored)
+        before = dumped(client, table_name)
+        for one in (id_of(at), "of a run"):
+            saver.conversations.delete(one, "alice")
+
+        dry = cli("restore-conversation", id_of(at), "--from-table", restored, "--dry-run")
+        assert not saver.conversations.list("alice", title_contains="boats")
+        ended = [cli("restore-conversation", one, "--from-table", restored) for one in (id_of(at), "of a run")]
+
+        assert [(one.code, one.err) for one in (dry, *ended)] == [(0, "")] * 3
+        assert dry.out.replace("to restore", "restored") == ended[0].out
+        assert dumped(client, table_name) == before
+        assert saver.conversations.get(id_of(other), "alice").message_count == 2
+
+    def test_what_is_there_is_replaced_only_on_request_and_after_a_question(
+        self,
+        cli: Cli,
+        saver: DynamoDBConversationSaver,
+        client: DynamoDBClient,
+        table_name: str,
+        restored: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        at = chat(saver, "alice", "boats")
+        copy_table(client, table_name, restored)
+        before = dumped(client, table_name)
+        say(saver, at, "ships")
+        words = ("restore-conversation", id_of(at), "--from-table", restored)
+
+        refused = cli(*words)
+        monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+        asked = cli(*words, "--replace")
+        assert saver.conversations.get(id_of(at), "alice").message_count == 4
+        done = cli(*words, "--replace", "--yes")
+
+        assert refused.error.endswith("of alice: --replace removes that first")
+        assert (asked.code, asked.out) == (Exit.FOUND, "")
+        assert done.code == 0
+        assert dumped(client, table_name) == before
+
+    def test_another_users_share_of_the_same_id_stays(
+        self, cli: Cli, saver: DynamoDBConversationSaver, client: DynamoDBClient, table_name: str, restored: str
+    ) -> None:
+        for user in ("alice", "bob"):
+            put(saver, 1, {"messages": []}, at=config(user_id=user))
+        copy_table(client, table_name, restored)
+        put(saver, 2, {"messages": [], "x": 1}, parent=1, at=config(user_id="bob"))
+        saver.delete_thread("thread", user_id="alice")
+
+        assert cli("restore-conversation", "thread", "--from-table", restored, "--user", "alice").code == 0
+
+        assert read(saver, config(user_id="bob")).checkpoint["channel_values"] == {"messages": [], "x": 1}
+        assert read(saver, config(user_id="alice")).checkpoint["channel_values"] == {"messages": []}
+
+    def test_what_the_other_table_lacks_is_not_found_and_the_same_table_is_refused(
+        self, cli: Cli, saver: DynamoDBConversationSaver, table_name: str, restored: str
+    ) -> None:
+        put(saver, 1, {"messages": []}, at=config(user_id="alice"))
+        words = ("restore-conversation", "thread", "--user", "alice", "--from-table")
+
+        assert cli(*words, restored, "--replace", "--yes").code == Exit.MISSING
+        assert cli(*words, table_name).error == "error: --from-table is the same table as --table"
+        assert saver.conversations.count("alice") == 1
+
+    def test_a_restored_conversation_that_is_damaged_ends_with_1(
+        self, cli: Cli, saver: DynamoDBConversationSaver, client: DynamoDBClient, table_name: str, restored: str
+    ) -> None:
+        put(saver, 1, {"messages": [], "x": noise(400_000)}, at=config(user_id="alice"))
+        copy_table(client, table_name, restored)
+        saver.delete_thread("thread", user_id="alice")
+        part = next(one for one in items_of(client, restored) if "#p#" in one["user_id"]["S"])
+        key: Any = {name: part[name] for name in ("conversation_id", "user_id")}
+        client.delete_item(TableName=restored, Key=key)
+
+        ended = cli("restore-conversation", "thread", "--from-table", restored)
+
+        assert ended.code == Exit.FOUND
+        assert "✗ thread / alice#p#" in ended.out
+
+
+@pytest.fixture
+def bucket() -> Iterator[TestBucket]:
+    """A bucket that keeps versions, which are removed in the end."""
+    with new_bucket() as bucket:
+        bucket.client.put_bucket_versioning(Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"})
+        yield bucket
+        found: Any = bucket.client.list_object_versions(Bucket=bucket.name)
+        for one in [*found.get("Versions", []), *found.get("DeleteMarkers", [])]:
+            bucket.client.delete_object(Bucket=bucket.name, Key=one["Key"], VersionId=one["VersionId"])
+
+
+@pytest.mark.engine("moto")
+class TestObjects:
+    def fill(self, make_saver: MakeSaver, bucket: TestBucket) -> DynamoDBConversationSaver:
+        saver = make_saver(s3_bucket=bucket.name, s3_client=bucket.client, s3_prefix="chats")
+        for number, thread in enumerate(("one", "two")):
+            put(saver, 1, {"messages": [], "x": noise(400_000, number)}, at=config(thread, user_id="alice"))
+        return saver
+
+    def test_deleted_objects_of_a_conversation_come_back_with_it(
+        self,
+        cli: Cli,
+        make_saver: MakeSaver,
+        bucket: TestBucket,
+        client: DynamoDBClient,
+        table_name: str,
+        restored: str,
+    ) -> None:
+        saver = self.fill(make_saver, bucket)
+        copy_table(client, table_name, restored)
+        keys = bucket.keys
+        for thread in ("one", "two"):
+            saver.delete_thread(thread, user_id="alice")
+        place = ("--s3-bucket", bucket.name, "--s3-prefix", "chats")
+        words = ("restore-conversation", "one", "--from-table", restored)
+
+        assert "give s3_bucket" in cli(*words).error
+        assert dumped(client, table_name) == []
+        assert "objects: 0 there, 1 to bring back, 0 missing" in cli(*words, *place, "--dry-run").out
+        assert bucket.keys == []
+        ended = cli(*words, *place)
+
+        assert (ended.code, ended.out.splitlines()[1]) == (0, "objects: 0 there, 1 brought back, 0 missing")
+        assert len(bucket.keys) == 1
+        assert set(bucket.keys) < set(keys)
+        assert read(
+            make_saver(s3_bucket=bucket.name, s3_client=bucket.client, s3_prefix="chats"),
+            config("one", user_id="alice"),
+        )
+
+    def test_replacing_a_conversation_keeps_the_objects_that_both_have(
+        self,
+        cli: Cli,
+        make_saver: MakeSaver,
+        bucket: TestBucket,
+        client: DynamoDBClient,
+        table_name: str,
+        restored: str,
+    ) -> None:
+        saver = self.fill(make_saver, bucket)
+        copy_table(client, table_name, restored)
+        keys = bucket.keys
+        values = {"messages": [], "x": noise(400_000, 7)}
+        put(saver, 2, values, parent=1, at=config("one", user_id="alice"))
+
+        words = ("restore-conversation", "one", "--from-table", restored, "--replace", "--yes")
+        ended = cli(*words, "--s3-bucket", bucket.name, "--s3-prefix", "chats")
+
+        assert (ended.code, ended.out.splitlines()[1]) == (0, "objects: 1 there, 0 brought back, 0 missing")
+        assert bucket.keys == keys
+
+    def test_all_objects_that_a_table_points_to_come_back_and_no_others(
+        self, cli: Cli, make_saver: MakeSaver, bucket: TestBucket
+    ) -> None:
+        saver = self.fill(make_saver, bucket)
+        keys = bucket.keys
+        for key in keys:
+            bucket.client.delete_object(Bucket=bucket.name, Key=key)
+            bucket.client.delete_object(Bucket=bucket.name, Key=key)  # a second delete marker
+        saver.delete_thread("two", user_id="alice")
+        words = ("restore-objects", "--s3-bucket", bucket.name, "--s3-prefix", "chats")
+
+        dry = cli(*words, "--dry-run")
+        assert (dry.out, bucket.keys) == ("objects: 0 there, 1 to bring back, 0 missing\n", [])
+        ended = cli(*words)
+
+        assert (ended.code, ended.out) == (0, "objects: 0 there, 1 brought back, 0 missing\n")
+        assert len(bucket.keys) == 1
+        assert cli(*words, "--json").json == {"objects": {"there": 1, "deleted": 0, "missing": 0}}
+
+    def test_an_object_without_a_version_is_missing(self, cli: Cli, make_saver: MakeSaver, bucket: TestBucket) -> None:
+        self.fill(make_saver, bucket)
+        key = bucket.keys[0]
+        found: Any = bucket.client.list_object_versions(Bucket=bucket.name, Prefix=key)["Versions"]
+        bucket.client.delete_object(Bucket=bucket.name, Key=key, VersionId=found[0]["VersionId"])
+
+        ended = cli("restore-objects", "--s3-bucket", bucket.name, "--s3-prefix", "chats")
+
+        assert (ended.code, ended.out) == (Exit.FOUND, "objects: 1 there, 0 brought back, 1 missing\n")
+
+    def test_rekeyed_objects_are_the_new_users(self, cli: Cli, make_saver: MakeSaver, bucket: TestBucket) -> None:
+        saver = self.fill(make_saver, bucket)
+        keys = bucket.keys
+
+        ended = cli("rekey-user", "alice", "new", "--yes", "--s3-bucket", bucket.name, "--s3-prefix", "chats")
+
+        assert (ended.code, ended.out) == (0, "conversations: 2 moved, 0 over, 0 failed\n")
+        assert len(bucket.keys) == 2
+        assert not set(keys) & set(bucket.keys)
+        assert read(saver, config("one", user_id="new")).checkpoint["channel_values"]["x"] == noise(400_000, 0)
+
+    def test_without_a_bucket_nothing_is_written(
+        self, cli: Cli, make_saver: MakeSaver, bucket: TestBucket, client: DynamoDBClient, table_name: str
+    ) -> None:
+        self.fill(make_saver, bucket)
+        before = dumped(client, table_name)
+
+        assert cli("restore-objects").error.startswith("error: which bucket? give --s3-bucket")
+        assert "give s3_bucket" in cli("rekey-user", "alice", "new", "--yes").err
+        assert dumped(client, table_name) == before
