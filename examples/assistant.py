@@ -21,7 +21,7 @@ from langgraph.prebuilt import ToolNode, tools_condition
 from langgraph.types import StateSnapshot
 from library import Library
 from offline_model import OfflineFileModel
-from run_bounds import STOPPED, Bounds, readable
+from run_bounds import RECURSION_LIMIT, STOPPED, Bounds, readable
 
 PROMPT = (
     "You are the assistant of a file library. Answer from the tools' results only, briefly and in {form}."
@@ -76,7 +76,7 @@ def build_graph(
     builder.add_edge(START, ANSWERS)
     builder.add_conditional_edges(ANSWERS, tools_condition)
     builder.add_edge("tools", ANSWERS)
-    return builder.compile(checkpointer=saver)
+    return builder.compile(checkpointer=saver).with_config(recursion_limit=RECURSION_LIMIT)
 
 
 def _explain(error: ToolException) -> str:

@@ -6,6 +6,7 @@ people say. A traceback is left out too, since it ends with that text.
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,15 @@ def facts_of(error: BaseException) -> dict[str, Any]:
     for cause in causes:
         facts = _answer_of(cause) | facts
     return facts
+
+
+def without_text(record: logging.LogRecord) -> bool:
+    """A filter for loggers of other libraries that write out exceptions: their facts instead of their text."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is not None:
+        record.msg, record.args = f"{record.msg} {facts_of(error)}", ()
+        record.exc_info = record.exc_text = None
+    return True
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -134,6 +134,11 @@ class Run:
         news, self._news = self._news, asyncio.Event()
         news.set()
 
+    async def tell(self, events: AsyncIterator[Event]) -> None:
+        """Add all events as they come."""
+        async for event in events:
+            self.say(event)
+
     async def follow(self) -> AsyncIterator[Event]:
         """All events up to the last, `end` or `error`; a `ping` where none came for a while."""
         place = 0

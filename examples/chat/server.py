@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import os
 import uuid
 from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ from assistant import build_graph, model_maker
 from chat_markdown import as_markdown
 from chat_pages import ChatPages
 from chat_requests import EXPORT_TYPES, Cursor, ExportFormat, Limit, Number, export_headers
+from failure_facts import without_text
 from fastapi import APIRouter, Depends, FastAPI, Header, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -235,6 +237,7 @@ def create_app(chat: Chat, secret: str, page: Path | None = None) -> FastAPI:
         yield
         await chat.turns.close()
 
+    logging.getLogger("uvicorn.error").addFilter(without_text)  # Starlette raises what no route was ready for once more
     app = FastAPI(title="Chat", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.chat = chat
     app.add_middleware(SessionMiddleware, secret_key=secret, same_site="lax")

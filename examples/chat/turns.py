@@ -83,7 +83,7 @@ class Turns:
 
     async def _played(self, run: Run, place: tuple[str, str], plan: Plan) -> Event:
         config: RunnableConfig = {"configurable": {"user_id": place[0], "thread_id": place[1]}}
-        run.stream = asyncio.create_task(self._stream(run, config, plan))
+        run.stream = asyncio.create_task(run.tell(played_events(self._graph, config, plan)))
         await asyncio.wait([run.stream])  # only the stream is ever cancelled: what follows is done whoever asks to stop
         try:
             if run.stream.cancelled():
@@ -97,7 +97,3 @@ class Turns:
                 logger.error("a run failed: %s", facts_of(error))
             return "error", problem.body()
         return "end", {"conversation": summary, "repeated": plan.is_repeated}
-
-    async def _stream(self, run: Run, config: RunnableConfig, plan: Plan) -> None:
-        async for event in played_events(self._graph, config, plan):
-            run.say(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import threading
 import time
@@ -313,6 +314,23 @@ def test_all_conversations_of_who_asks_are_deleted_and_no_others(alice: Client, 
     assert alice.delete("/me").status_code == 204
     assert alice.get("/conversations").json()["conversations"] == []
     assert bob.said(kept)[0] == "hello"
+
+
+def test_no_log_has_the_words_of_an_error(
+    alice: Client, model: FailingModel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("the page's own secret words")
+
+    place = alice.say("hello")["conversation_id"]
+    model.fails = True
+    monkeypatch.setattr(chat_server.ChatPages, "rename", broken)
+    with caplog.at_level(logging.DEBUG, "uvicorn.error"):
+        assert alice.post("/chat", json={"message": "hello", "conversation_id": place}).status_code == 500
+        assert alice.patch(f"/conversations/{place}", json={"title": "x"}).status_code == 500
+        wait_until(lambda: "Exception in ASGI application" in caplog.text)
+    assert "secret" not in caplog.text
+    assert caplog.text.count("'error': 'RuntimeError'") == 2
 
 
 @pytest.mark.browser

@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from assistant import model_maker
+from assistant import build_graph, model_maker
 from botocore.exceptions import ReadTimeoutError
 from chat_service import ChatService
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import GraphRecursionError
+from library import FileLibrary
 from plan_runs import UNANSWERED
 from run_bounds import (
     MOST_MODEL_BYTES,
     OUT_OF_STEPS,
     OUT_OF_TIME,
+    RECURSION_LIMIT,
     TOO_MUCH_TO_READ,
     BoundError,
     Bounds,
@@ -69,6 +73,15 @@ def test_a_request_that_met_a_bound_is_repeated_with_the_same_answer(make_contai
     first = chat.say("go", key="k")
 
     assert chat.say("go", key="k") == first | {"repeated": True}
+
+
+def test_a_graph_that_is_given_no_bounds_has_those_of_all(folder: Path) -> None:
+    graph = build_graph(AnsweringModel(make=looping), FileLibrary(folder), InMemorySaver())
+
+    with pytest.raises(GraphRecursionError):
+        graph.invoke({"messages": [("user", "go")]}, {"configurable": {"thread_id": "t"}})
+    said = graph.get_state({"configurable": {"thread_id": "t"}}).values["messages"]
+    assert len([message for message in said if message.type == "ai"]) == RECURSION_LIMIT // 2 + 1
 
 
 # Time.
