@@ -48,7 +48,10 @@ def is_pointer(sort_key: str) -> bool:
 
 
 def delete_object(pointer: dict[str, Any]) -> None:
-    """Delete the object of a pointer, unless it was stored anew meanwhile."""
+    """Delete the object of a pointer, unless it was stored anew meanwhile.
+
+    What is stored anew between the two requests, which takes some milliseconds, is deleted all the same.
+    """
     key = {name: pointer[name] for name in ("conversation_id", "user_id")}
     found = client("dynamodb").get_item(TableName=os.environ["TABLE"], Key=key, ConsistentRead=True)
     if "Item" not in found:
