@@ -38,7 +38,7 @@ class Exit(IntEnum):
 
     DONE = 0
     FOUND = 1
-    """`doctor` or `verify` found something wrong, a conversation was not copied or is not whole, or the answer was no."""
+    """Something is wrong or not whole, a conversation was not copied, or the person answered no."""
     USAGE = 2
     """Wrong arguments; nothing was sent."""
     MISSING = 3

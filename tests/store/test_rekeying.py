@@ -210,6 +210,31 @@ def test_a_conversation_goes_to_one_user_at_a_time(saver: DynamoDBConversationSa
         rekeying_of(saver).copy(Scope("thread", USER), Scope("thread", "third"))
 
 
+def test_what_goes_on_after_it_was_settled_is_not_removed(saver: DynamoDBConversationSaver) -> None:
+    old, new = Scope("thread", USER), Scope("thread", NEW)
+    chats(saver, USER, "hello")
+    rekeying_of(saver).settle(old, new, rekeying_of(saver).copy(old, new))  # and then the process dies
+    chats(saver, USER, "and again")
+
+    with pytest.raises(ConflictError, match="Nothing of demo's is removed"):
+        rekeying_of(saver).remove(old, new)
+
+    assert saver.conversations.get("thread", USER).message_count == 4
+
+
+def test_another_user_can_be_named_once_a_copy_was_taken_back(saver: DynamoDBConversationSaver) -> None:
+    old, wrong = Scope("thread", USER), Scope("thread", "wrong")
+    chats(saver, USER, "hello")
+    digest = rekeying_of(saver).copy(old, wrong)
+    chats(saver, USER, "and again")
+    with pytest.raises(ConflictError):
+        rekeying_of(saver).settle(old, wrong, digest)
+
+    moved(saver, "thread")
+
+    assert saver.conversations.get("thread", NEW).message_count == 4
+
+
 def test_what_was_never_there_is_not_found(saver: DynamoDBConversationSaver) -> None:
     with pytest.raises(ConversationNotFoundError, match="no such conversation"):
         rekeying_of(saver).is_settled(Scope("thread", USER), Scope("thread", NEW))
