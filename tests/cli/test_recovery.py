@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -12,10 +13,11 @@ import pytest
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
-from langgraph_dynamo_conv.cli.commands.recovery import rekey_user
+from langgraph_dynamo_conv.cli.commands.recovery import rekey_user, restore_objects
 from langgraph_dynamo_conv.cli.options import SharedOptions
 from langgraph_dynamo_conv.cli.output import Exit
-from tests.buckets import TestBucket, new_bucket
+from langgraph_dynamo_conv.errors import AccessDeniedError
+from tests.buckets import TestBucket, Wire, new_bucket, s3_refusal
 from tests.cli.chats import chat, id_of, say
 from tests.cli.runs import RunWith
 from tests.engines import create_table
@@ -379,6 +381,32 @@ class TestObjects:
         ended = cli("restore-objects", "--s3-bucket", bucket.name, "--s3-prefix", "chats")
 
         assert (ended.code, ended.out) == (Exit.FOUND, "objects: 1 there, 0 brought back, 1 missing\n")
+
+    @pytest.mark.parametrize(
+        ("operation", "missing"),
+        [
+            ("ListObjectVersions", "allow s3:ListBucketVersions on {}"),
+            ("DeleteObject", "s3:DeleteObjectVersion on {}/chats/*"),
+        ],
+    )
+    def test_a_missing_permission_is_named(
+        self,
+        make_saver: MakeSaver,
+        bucket: TestBucket,
+        client: DynamoDBClient,
+        table_name: str,
+        operation: str,
+        missing: str,
+    ) -> None:
+        self.fill(make_saver, bucket)
+        bucket.client.delete_object(Bucket=bucket.name, Key=bucket.keys[0])
+        options = SharedOptions(table=table_name, s3_bucket=bucket.name, s3_prefix="chats")
+        clients = {"dynamodb": client, "s3": bucket.client}
+
+        with Wire(bucket.client) as wire, closing(RunWith(options, clients)) as run:
+            wire.fail(operation, s3_refusal("AccessDenied"))
+            with pytest.raises(AccessDeniedError, match=re.escape(missing.format(bucket.name))):
+                restore_objects.function(run)
 
     def test_rekeyed_objects_are_the_new_users(self, cli: Cli, make_saver: MakeSaver, bucket: TestBucket) -> None:
         saver = self.fill(make_saver, bucket)
