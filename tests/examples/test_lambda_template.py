@@ -180,7 +180,7 @@ def test_the_functions_files_and_variables_are_there() -> None:
     assert f"{name} = " in (LAMBDA / f"{module}.py").read_text()
     ours = {name for name in FUNCTION["Environment"]["Variables"] if not name.startswith("LANGGRAPH_")}
     read = set().union(*(re.findall(r'environ(?:\.get\(|\[)"(\w+)"', path.read_text()) for path in LAMBDA.glob("*.py")))
-    assert ours == read | {"TURNS_A_MINUTE", "RECURSION_LIMIT", "CONVERSATION_DAYS"}
+    assert ours == read
 
 
 def test_logs_do_not_stay_for_ever() -> None:
