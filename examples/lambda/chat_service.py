@@ -9,6 +9,7 @@ import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -100,6 +101,7 @@ class ChatService:
         library: What the assistant knows.
         steps: How many steps a run of the agent may take.
         turns_a_minute: How many turns a user may take in a minute; 0 for any number.
+        days: How many days after its last turn a conversation expires; 0 for never.
     """
 
     def __init__(
@@ -111,8 +113,9 @@ class ChatService:
         *,
         steps: int = RECURSION_LIMIT,
         turns_a_minute: int = 0,
+        days: int = 0,
     ) -> None:
-        saver = DynamoDBConversationSaver(table_name, client=client)
+        saver = DynamoDBConversationSaver(table_name, client=client, ttl=timedelta(days=days) if days else None)
         self._graph = build_graph(model, library, saver, note_tools(), NotesState, "Markdown")
         self._leases = TurnLeases(client, table_name)
         self._counts = TurnCounts(client, table_name, turns_a_minute)
@@ -125,15 +128,17 @@ class ChatService:
     def from_environment(cls) -> ChatService:
         """As the template configures it.
 
-        `DYNAMODB_TABLE_NAME`, `MODEL` (none: rules), `LIBRARY_FOLDER`, `RECURSION_LIMIT`, `TURNS_A_MINUTE`.
+        `DYNAMODB_TABLE_NAME`, `MODEL` (none: rules), `LIBRARY_FOLDER`, `RECURSION_LIMIT`, `TURNS_A_MINUTE`,
+        `CONVERSATION_DAYS`.
         """
         client = boto3.client("dynamodb", config=CLIENT_CONFIG)
         model = model_maker(os.environ.get("MODEL") or None, MODEL_SECONDS)()
         library = FileLibrary(os.environ.get("LIBRARY_FOLDER") or Path(__file__).parent)
         steps = int(os.environ.get("RECURSION_LIMIT") or RECURSION_LIMIT)
         turns = int(os.environ.get("TURNS_A_MINUTE") or TURNS_A_MINUTE)
+        days = int(os.environ.get("CONVERSATION_DAYS") or 0)
         table_name = os.environ["DYNAMODB_TABLE_NAME"]
-        service = cls(client, table_name, model, library, steps=steps, turns_a_minute=turns)
+        service = cls(client, table_name, model, library, steps=steps, turns_a_minute=turns, days=days)
         service.time.guard(client)
         return service
 
