@@ -17,6 +17,9 @@ from botocore.exceptions import ClientError
 MOST_FRAMES = 12
 MOST_CAUSES = 5
 
+_OF_AWS = ("action", "policy", "reason", "resource")
+"""What errors of the package say in AWS's words: what which kind of policy denied, what was throttled and why."""
+
 
 def facts_of(error: BaseException) -> dict[str, Any]:
     """Fields for a structured log."""
@@ -54,7 +57,8 @@ def _answer_of(error: BaseException) -> dict[str, Any]:
         code = error.response.get("Error", {}).get("Code")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         return {"operation": error.operation_name, "code": code, "service_status": status}
-    found = {"operation": getattr(error, "operation", None), "service_status": getattr(error, "status_code", None)}
+    found = {name: getattr(error, name, None) for name in ("operation", *_OF_AWS)}
+    found["service_status"] = getattr(error, "status_code", None)
     return {name: value for name, value in found.items() if isinstance(value, (str, int))}
 
 

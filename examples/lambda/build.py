@@ -18,9 +18,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 BUILD = HERE / ".build"
-OWN = ("app", "chat_api", "chat_service", "time_left", "turn_counts", "turn_lease")
+OWN = ("app", "chat_api", "chat_service", "table_errors", "time_left", "turn_counts", "turn_lease")
 SHARED = (
-    *("answer_sizes", "answers", "assistant", "chat_markdown", "chat_pages", "chat_requests", "failure_facts"),
+    *("answer_sizes", "answers", "assistant", "chat_pages", "chat_requests", "failure_facts"),
     *("forks", "library", "notes", "offline_model", "phrases", "plan_runs", "problems", "run_bounds", "turn_plans"),
 )
 REQUIREMENTS = ("aws-lambda-powertools", "langchain", "langchain-aws")

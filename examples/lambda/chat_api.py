@@ -42,6 +42,9 @@ MAX_EXPORT_BYTES = 5_500_000
 Event = Mapping[str, Any]
 Answer = Response[str]
 
+_OF_SERVICES = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+"""What a client gets when a service behind does not do its part."""
+
 # OpenID Connect Core 1.0, section 2: `sub` is at most 255 ASCII characters. The table's user ids have no `#`.
 _SUBJECT = re.compile(r"[!-\"$-~]{1,255}")
 _KEY = re.compile(r"[!-~]{1,200}")
@@ -169,6 +172,8 @@ class ChatApi:
         facts = {"problem": problem.kind, "status": int(problem.status), "request_id": request_id}
         if problem.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.error("failed", extra=facts_of(error) | facts)
+        elif problem.status in _OF_SERVICES:
+            logger.warning("refused", extra=facts_of(error) | facts)
         else:
             logger.info("refused", extra={"error": type(error.__cause__ or error).__name__} | facts)
         headers: dict[str, str | list[str]] = {**problem.headers()}

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from problems import too_many_turns
+from table_errors import table_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -36,6 +37,7 @@ class TurnCounts:
     ) -> None:
         self._client, self._table_name, self._most, self._clock = client, table_name, most, clock
 
+    @table_errors()
     def add(self, user_id: str) -> None:
         """Count a turn; twice where botocore repeats a request whose answer was lost.
 
@@ -62,6 +64,7 @@ class TurnCounts:
         except self._client.exceptions.ConditionalCheckFailedException as error:
             raise too_many_turns(MINUTE - second) from error
 
+    @table_errors()
     def erase(self, user_id: str) -> None:
         """Delete what was counted of a user. Cost: one Query for each MB, and a DeleteItem for each minute."""
         pages = self._client.get_paginator("query").paginate(

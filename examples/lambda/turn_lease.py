@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 from problems import busy
+from table_errors import table_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -63,6 +64,7 @@ class TurnLeases:
         finally:
             self._give_back(key, owner)
 
+    @table_errors()
     def ask_to_stop(self, conversation_id: str, user_id: str) -> bool:
         """Ask whoever holds the conversation to stop before the agent's next step; False if nobody does any more.
 
@@ -81,12 +83,14 @@ class TurnLeases:
             return False
         return True
 
+    @table_errors()
     def is_asked_to_stop(self, conversation_id: str, user_id: str) -> bool:
         """Whether the holder was asked to stop. Cost: one GetItem, 1 read unit."""
         key = _key_of(conversation_id, user_id)
         found = self._client.get_item(TableName=self._table_name, Key=key, ConsistentRead=True)
         return "is_to_stop" in found.get("Item", {})
 
+    @table_errors()
     def may_go_on(self, conversation_id: str, user_id: str, run: str) -> bool:
         """Whether a run that was cut off may go on: once, whichever containers are asked.
 
@@ -107,6 +111,7 @@ class TurnLeases:
             return False
         return True
 
+    @table_errors()
     def _take(self, key: Key, owner: str, seconds: float) -> None:
         now = self._clock()
         try:

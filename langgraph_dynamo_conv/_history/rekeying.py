@@ -91,6 +91,8 @@ class Rekeying:
         if mark and mark["to"] != {"S": new.user_id}:
             raise _conflict(_GOES_ELSEWHERE, old, new, mark["to"]["S"])
         if "copied" in mark:
+            if mark["copied"] != {"B": _digest_of([_unmarked(row)])}:
+                raise _conflict(_IS_THERE, old, new)
             return True
         there = self._table.get(new.row())
         if there is not None and mark.get("row") != {"B": _digest_of([there])}:
@@ -109,7 +111,7 @@ class Rekeying:
             ConflictError: See `is_settled`; or a run has written the row.
 
         Cost: two Queries for each MB, and the write units of all items; for each object in S3 one CopyObject,
-        UpdateItem and PutItem. All of its checkpoints are in memory, but no values that are in S3 or in parts.
+        UpdateItem and PutItem. Its checkpoints and task writes are in memory, but no values in S3 or in parts.
         """
         self.is_settled(old, new)
         self._removal.forget(new.thread_id, new.user_id)
@@ -120,13 +122,13 @@ class Rekeying:
         rekeyed = RekeyedCheckpoints(old, new, self._serializer, self._checkpoints, blobs)
         planned = {item.key: item.to_attributes() for item in rekeyed.planned(checkpoints)}
         writes = list(self._live(self._table.query(old.thread_id, old.prefix("w"))))
-        for item in writes:
-            self._copy_writes(item, old, new, rekeyed, blobs)
+        moved_writes = [self._moved_writes(item, old, new, rekeyed, blobs) for item in writes]
+        self._table.all_of(partial(self._table.put, item) for item in moved_writes)
         digests = [_digest_of([item]) for item in (row, *records, *writes)]
-        for item in self._live(self._table.query(old.thread_id, old.prefix())):
-            if kind_of(item) not in ("c", "v", "w"):
-                digests.append(_digest_of([item]))
-                self._copy_other(item, old, new, rekeyed.replaced)
+        for page in self._table.query(old.thread_id, old.prefix()):
+            others = [item for item in self._live([page]) if kind_of(item) not in ("c", "v", "w")]
+            digests += [_digest_of([item]) for item in others]
+            self._table.all_of(partial(self._copy_other, item, old, new, rekeyed.replaced) for item in others)
         self._copy_checkpoints(records, planned, old, new)
         put_new(self._table, _rekeyed(row, old, new), _IS_THERE.format(old=old, new=new))
         return _sum_of(digests)
@@ -144,8 +146,9 @@ class Rekeying:
         items = self._live(items_of(self._table, old.thread_id, old.user_id))
         if _sum_of([_digest_of([_unmarked(item)]) for item in items]) != digest:
             self._take_back(old, new, mark)
+            self._table.update(old.row(), UpdateExpression=f"REMOVE {MARK}")
             raise _conflict(_HAS_GONE_ON, old, new)
-        self._write_mark(row, {**mark, "copied": {"BOOL": True}})
+        self._write_mark(row, {**mark, "copied": {"B": _digest_of([_unmarked(row)])}})
 
     def remove(self, old: Scope, new: Scope) -> int:
         """Remove what is settled; the number of items. Can be repeated. Cost: that of `Removal.delete`."""
@@ -204,9 +207,10 @@ class Rekeying:
             return Expiry(None, now)
         return Expiry(timedelta(seconds=max(1.0, latest - now())), now)
 
-    def _copy_writes(
+    def _moved_writes(
         self, item: AttributeMap, old: Scope, new: Scope, rekeyed: RekeyedCheckpoints, blobs: Blobs
-    ) -> None:
+    ) -> AttributeMap:
+        """A task's item under the new user; frames that are too large for it are stored."""
         ns, checkpoint_id, _ = parse_sk(key_of(item).sk).parts
         contents = rekeyed.contents.get((ns, checkpoint_id), (b"", b""))
         pending: PendingBlobs = {}
@@ -214,7 +218,7 @@ class Rekeying:
         rekeyed.replaced |= replaced
         if pending:
             blobs.store(new, pending)
-        self._table.put(moved_item)
+        return moved_item
 
     def _copy_other(self, item: AttributeMap, old: Scope, new: Scope, replaced: set[str]) -> None:
         """An item that is neither the row nor of a checkpoint."""
@@ -262,7 +266,7 @@ def _rekeyed(item: AttributeMap, old: Scope, new: Scope) -> AttributeMap:
 
 def _mark_of(row: AttributeMap) -> dict[str, Any]:
     mark: dict[str, Any] = row.get(MARK, {}).get("M", {})
-    return mark
+    return mark if "to" in mark else {}
 
 
 def _unmarked(row: AttributeMap) -> AttributeMap:

@@ -72,6 +72,7 @@ class Bucket:
         make = partial(new_client, "s3", region_name=region_name, read_timeout_seconds=_READ_TIMEOUT_SECONDS)
         self._client: LazyClient[S3Client] = LazyClient(client, make)
         self._target = Target(S3, name, f"{name}/{self._prefix}*", self._client)
+        self._whole = Target(S3, name, name, self._client)
 
     @property
     def client(self) -> S3Client:
@@ -119,7 +120,7 @@ class Bucket:
         brought back one DeleteObject for each marker, which needs `s3:DeleteObjectVersion`.
         """
         place = self._place(name)
-        with self._translated("ListBucketVersions", name):
+        with translated(self._whole, "ListBucketVersions", place["Key"]):
             found = self.client.list_object_versions(Bucket=place["Bucket"], Prefix=place["Key"])
         versions, markers = found.get("Versions", []), found.get("DeleteMarkers", [])
         if not versions:

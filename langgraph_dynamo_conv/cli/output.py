@@ -38,7 +38,7 @@ class Exit(IntEnum):
 
     DONE = 0
     FOUND = 1
-    """Something is wrong, as `doctor` or `verify` tell; not copied, or not whole; or the answer was no."""
+    """Something is wrong or not whole, a conversation was not copied, or the person answered no."""
     USAGE = 2
     """Wrong arguments; nothing was sent."""
     MISSING = 3

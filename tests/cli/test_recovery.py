@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -12,17 +13,23 @@ import pytest
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
+from langgraph_dynamo_conv.cli.commands.recovery import rekey_user, restore_objects
+from langgraph_dynamo_conv.cli.options import SharedOptions
 from langgraph_dynamo_conv.cli.output import Exit
-from tests.buckets import TestBucket, new_bucket
+from langgraph_dynamo_conv.errors import AccessDeniedError
+from tests.buckets import TestBucket, Wire, new_bucket, s3_refusal
 from tests.cli.chats import chat, id_of, say
+from tests.cli.runs import RunWith
 from tests.engines import create_table
 from tests.factories import config, items_of, noise, put, read
+from tests.reference_chat import Prose, chat_graph, user_message
+from tests.requests_log import WRITES, RequestLog
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from tests.cli.conftest import Cli
-    from tests.conftest import MakeSaver
+    from tests.conftest import MakeSaver, Report
 
 KEY = b"k" * 32
 
@@ -145,6 +152,31 @@ class TestRekeying:
         assert ended.code == Exit.FOUND
         assert "it is damaged; `verify` lists what" in ended.out
         assert saver.conversations.count("old") == 1
+
+    @pytest.mark.engine("dynamodb-local")
+    @pytest.mark.parametrize(("turns", "most"), [(5, (150, 180, 120)), (50, (1100, 1300, 750))])
+    def test_what_a_rekey_costs(
+        self,
+        saver: DynamoDBConversationSaver,
+        client: DynamoDBClient,
+        table_name: str,
+        report: Report,
+        turns: int,
+        most: tuple[int, int, int],
+    ) -> None:
+        prose = Prose()
+        graph: Any = chat_graph(prose).compile(checkpointer=saver)
+        for _ in range(turns):
+            graph.invoke(user_message(prose), config(user_id="old"), durability="sync")
+        options = SharedOptions(table=table_name, as_json=True)
+
+        with RequestLog(client) as log, closing(RunWith(options, {"dynamodb": client})) as run:
+            rekey_user.function(run, "old", "new", yes=True)
+
+        writes = sum(one.units for one in log.requests if one.operation in WRITES)
+        reads = sum(one.units for one in log.requests if one.operation not in WRITES)
+        report(f"rekey-user, {turns} turns: {len(log.requests)} requests, {writes:.0f} WRU, {reads:.0f} RRU")
+        assert all(count <= limit for count, limit in zip((len(log.requests), writes, reads), most, strict=True))
 
     def test_the_same_user_is_refused(self, cli: Cli) -> None:
         assert cli("rekey-user", "old", "old").error == "error: OLD and NEW are the same user id"
@@ -349,6 +381,32 @@ class TestObjects:
         ended = cli("restore-objects", "--s3-bucket", bucket.name, "--s3-prefix", "chats")
 
         assert (ended.code, ended.out) == (Exit.FOUND, "objects: 1 there, 0 brought back, 1 missing\n")
+
+    @pytest.mark.parametrize(
+        ("operation", "missing"),
+        [
+            ("ListObjectVersions", "allow s3:ListBucketVersions on {}"),
+            ("DeleteObject", "s3:DeleteObjectVersion on {}/chats/*"),
+        ],
+    )
+    def test_a_missing_permission_is_named(
+        self,
+        make_saver: MakeSaver,
+        bucket: TestBucket,
+        client: DynamoDBClient,
+        table_name: str,
+        operation: str,
+        missing: str,
+    ) -> None:
+        self.fill(make_saver, bucket)
+        bucket.client.delete_object(Bucket=bucket.name, Key=bucket.keys[0])
+        options = SharedOptions(table=table_name, s3_bucket=bucket.name, s3_prefix="chats")
+        clients = {"dynamodb": client, "s3": bucket.client}
+
+        with Wire(bucket.client) as wire, closing(RunWith(options, clients)) as run:
+            wire.fail(operation, s3_refusal("AccessDenied"))
+            with pytest.raises(AccessDeniedError, match=re.escape(missing.format(bucket.name))):
+                restore_objects.function(run)
 
     def test_rekeyed_objects_are_the_new_users(self, cli: Cli, make_saver: MakeSaver, bucket: TestBucket) -> None:
         saver = self.fill(make_saver, bucket)

@@ -189,6 +189,19 @@ def test_two_containers_let_a_run_go_on_once_between_them_even_if_an_answer_is_l
     assert all("expires_at" in item for item in items(client, table_name))
 
 
+def test_what_is_known_of_attempts_is_deleted_with_the_conversation(
+    make_container: MakeContainer, client: DynamoDBClient, table_name: str
+) -> None:
+    chat = make_container(FailingModel(failures=[RuntimeError("1"), RuntimeError("2")]))
+    assert send(chat, LISTS) == 500
+    named = chat("GET", "/conversations")[1]["conversations"][0]["conversation_id"]
+    chat.say("hello", conversation_id=named)
+    assert any("#turn#" in item["user_id"]["S"] for item in items(client, table_name))
+
+    assert chat("DELETE", ONE, conversation_id=named)[0] == 204
+    assert items(client, table_name) == []
+
+
 @pytest.mark.parametrize(
     ("error", "lasts"),
     [

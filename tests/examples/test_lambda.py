@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import importlib.util
 import json
+import re
+import runpy
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +24,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 from tests.examples.api_events import EVENTS, MISSING, event
 from tests.examples.containers import (
+    EXAMPLES,
     ONE,
     SECRET,
     Container,
@@ -685,6 +688,19 @@ def live(chat: Container) -> None:
     assert chat("GET", ONE, conversation_id=conversation_id)[0] == 200
     assert chat("PATCH", ONE, conversation_id=conversation_id, body={"title": "Python"})[0] == 200
     assert chat("DELETE", ONE, conversation_id=conversation_id)[0] == 204
+
+
+def test_what_is_built_has_every_module_that_the_function_imports() -> None:
+    modules = {path.stem: path for path in (*EXAMPLES.glob("*.py"), *EXAMPLES.glob("lambda/*.py"))}
+    needed, new = set[str](), {"app"}
+    while new:
+        needed |= new
+        code = "\n".join(modules[name].read_text() for name in new)
+        new = {name for name in re.findall(r"^ *(?:from|import) (\w+)", code, re.MULTILINE) if name in modules} - needed
+
+    built = runpy.run_path(str(EXAMPLES / "lambda" / "build.py"))
+    assert {*built["OWN"], *built["SHARED"]} == needed
+    assert {name for name in needed if modules[name].parent.name == "lambda"} == {*built["OWN"]}
 
 
 def test_its_life_needs_no_other_actions(chat: Container, client: DynamoDBClient) -> None:

@@ -164,6 +164,27 @@ def test_a_failure_is_logged_with_class_code_operation_and_place(make_container:
     assert record["exc_info"] is None
 
 
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [("AccessDeniedException", "AccessDeniedError"), ("ResourceNotFoundException", "TableNotFoundError")],
+)
+@pytest.mark.parametrize(
+    ("method", "route"), [("POST", "/chat"), ("POST", f"{ONE}/resume"), ("GET", ONE), ("DELETE", "/me")]
+)
+@pytest.mark.parametrize("turns", [0, 20])
+def test_what_an_alarm_looks_for_has_one_name_whichever_request_fails(
+    engine: Engine, make_container: MakeContainer, kept: Kept, code: str, name: str, method: str, route: str, turns: int
+) -> None:
+    failing = FailingClient(engine)
+    chat = make_container(client=failing.client, turns_a_minute=turns)
+    with failing.failing(telling(code), 1, times=None):
+        chat(method, route, body={"message": "hello"} if route == "/chat" else {}, conversation_id="c")
+    failing.close()
+
+    (record,) = [vars(one) for one in kept.records if one.levelno == logging.ERROR]
+    assert (record["error"], record["code"], record["status"]) == (name, code, 500)
+
+
 def test_the_facts_of_an_error_name_its_causes_and_are_json() -> None:
     try:
         try:

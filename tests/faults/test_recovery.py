@@ -18,6 +18,7 @@ from langgraph_dynamo_conv.cli.commands.recovery import rekey_user, restore_conv
 from langgraph_dynamo_conv.cli.options import SharedOptions
 from langgraph_dynamo_conv.errors import ConversationNotFoundError, DynamoConvError
 from tests.buckets import Wire, new_bucket, s3_client
+from tests.cli.runs import RunWith
 from tests.engines import create_table
 from tests.factories import config, items_of, noise, put
 from tests.faults.failing import THOROUGH, FailingClient, Fault, faults_at
@@ -36,22 +37,6 @@ MANY = 20
 
 Items = list[dict[str, Any]]
 Command = Callable[[Run], None]
-
-
-class Shell(Run):
-    """A run of a command with clients that can fail."""
-
-    def __init__(self, options: SharedOptions, clients: dict[str, Any]) -> None:
-        super().__init__(options)
-        self.clients = clients
-
-    def client(self, service: str) -> Any:
-        return self.clients[service]
-
-    def close(self) -> None:
-        """Leave the clients open: other runs have them too."""
-        if "saver" in self.__dict__:
-            self.saver.close()
 
 
 def fill(saver: DynamoDBConversationSaver, user: str = OLD) -> None:
@@ -120,7 +105,10 @@ class Trial:
     def run(self, table_name: str, command: Command, client: DynamoDBClient | None = None) -> None:
         """Run a command in a process of its own memory."""
         options = SharedOptions(table=table_name, as_json=True)
-        with closing(Shell(options, {"dynamodb": client or self.client})) as run, suppress(typer.Exit, DynamoConvError):
+        with (
+            closing(RunWith(options, {"dynamodb": client or self.client})) as run,
+            suppress(typer.Exit, DynamoConvError),
+        ):
             command(run)
 
     def break_off(self, table_name: str, command: Command, fault: Fault | None, first: int, times: int | None) -> int:
@@ -203,7 +191,7 @@ def test_a_process_dies_at_a_request_for_an_object_of_a_rekey(
 
         def run(old: str, new: str) -> None:
             with (
-                closing(Shell(options, {"dynamodb": dynamodb, "s3": s3})) as one,
+                closing(RunWith(options, {"dynamodb": dynamodb, "s3": s3})) as one,
                 suppress(typer.Exit, DynamoConvError),
             ):
                 rekey_user.function(one, old, new, yes=True)

@@ -7,13 +7,16 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from langchain_core.messages import HumanMessage
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.graph import START, MessagesState, StateGraph
 
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._history.rekeying import MARK, Rekeying
 from langgraph_dynamo_conv.errors import ConflictError, ConversationNotFoundError
-from tests.factories import USER, config, items_of, put, read
-from tests.store.every_item import FOREIGN, FRAMES, RUN, SEALED, THREAD, WAITING, Item, World, every_item
+from tests.factories import USER, config, items_of, noise, put, read, sort_keys, stored_bytes
+from tests.faults.graphs import CHATS, spoken, take_turn
+from tests.store.every_item import FOREIGN, FRAMES, KEY, RUN, SEALED, THREAD, WAITING, Item, World, every_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -99,6 +102,53 @@ def test_a_conversation_with_every_kind_of_item_is_the_same_under_another_user(w
 
 def kinds(items: dict[str, Item]) -> list[str]:
     return sorted(name.split("#")[1] if "#" in name else "row" for name in items)
+
+
+@pytest.mark.parametrize(
+    ("chat", "is_sealed"), [*((chat, False) for chat in CHATS), ("DeltaChannel", True), ("subgraph", True)]
+)
+def test_every_checkpoint_of_a_graph_is_the_same_and_it_goes_on(
+    make_saver: MakeSaver, chat: str, is_sealed: bool
+) -> None:
+    options: Any = {"serde": EncryptedSerializer.from_pycryptodome_aes(key=KEY)} if is_sealed else {}
+    saver = make_saver(row_bytes=512, **options)
+    for number in range(9):
+        take_turn(saver, config(), number, chat)
+        take_turn(saver, config("twin"), number, chat)
+    before = history(saver, "thread", USER)
+
+    moved(make_saver(**options), "thread")
+
+    other = make_saver(row_bytes=512, **options)
+    assert history(other, "thread", NEW) == before
+    for number in range(9, 11):
+        take_turn(other, config(user_id=NEW), number, chat)
+        take_turn(saver, config("twin"), number, chat)
+    assert spoken(other, config(user_id=NEW), chat) == spoken(saver, config("twin"), chat)
+    chats = [saver.conversations.get("thread", NEW), saver.conversations.get("twin", USER)]
+    assert [one.content for one in chats[0].messages] == [one.content for one in chats[1].messages]
+    other.prune(["thread"], user_id=NEW)
+    assert other.conversations.verify("thread", NEW).ok
+
+
+def test_segments_of_a_long_chat_are_moved_with_it(
+    make_saver: MakeSaver, client: DynamoDBClient, table_name: str
+) -> None:
+    said: list[Any] = []
+    saver = make_saver()
+    for number in range(1, 130):
+        said.append(HumanMessage(noise(900, number).hex(), id=f"q{number}"))
+        put(saver, number, {"messages": said}, parent=number - 1 or None)
+    before = items_of(client, table_name)
+    assert len(sort_keys(before, "s")) > 2
+
+    moved(make_saver(), "thread")
+
+    after = items_of(client, table_name)
+    assert [one.replace(NEW, USER) for one in sort_keys(after, "s")] == sort_keys(before, "s")
+    assert abs(stored_bytes(after) - stored_bytes(before)) < 0.01 * stored_bytes(before)
+    assert read(make_saver(), config(user_id=NEW)).checkpoint["channel_values"]["messages"] == said
+    assert make_saver().conversations.verify("thread", NEW).ok
 
 
 def test_metadata_that_name_somebody_else_stay(saver: DynamoDBConversationSaver) -> None:
@@ -208,6 +258,31 @@ def test_a_conversation_goes_to_one_user_at_a_time(saver: DynamoDBConversationSa
 
     with pytest.raises(ConflictError, match=f"is being given to {NEW}: finish that first"):
         rekeying_of(saver).copy(Scope("thread", USER), Scope("thread", "third"))
+
+
+def test_what_goes_on_after_it_was_settled_is_not_removed(saver: DynamoDBConversationSaver) -> None:
+    old, new = Scope("thread", USER), Scope("thread", NEW)
+    chats(saver, USER, "hello")
+    rekeying_of(saver).settle(old, new, rekeying_of(saver).copy(old, new))  # and then the process dies
+    chats(saver, USER, "and again")
+
+    with pytest.raises(ConflictError, match="Nothing of demo's is removed"):
+        rekeying_of(saver).remove(old, new)
+
+    assert saver.conversations.get("thread", USER).message_count == 4
+
+
+def test_another_user_can_be_named_once_a_copy_was_taken_back(saver: DynamoDBConversationSaver) -> None:
+    old, wrong = Scope("thread", USER), Scope("thread", "wrong")
+    chats(saver, USER, "hello")
+    digest = rekeying_of(saver).copy(old, wrong)
+    chats(saver, USER, "and again")
+    with pytest.raises(ConflictError):
+        rekeying_of(saver).settle(old, wrong, digest)
+
+    moved(saver, "thread")
+
+    assert saver.conversations.get("thread", NEW).message_count == 4
 
 
 def test_what_was_never_there_is_not_found(saver: DynamoDBConversationSaver) -> None:
