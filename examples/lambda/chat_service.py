@@ -101,7 +101,7 @@ class ChatService:
         library: What the assistant knows.
         steps: How many steps a run of the agent may take.
         turns_a_minute: How many turns a user may take in a minute; 0 for any number.
-        days: How many days after its last turn a conversation expires; 0 for never.
+        days: After how many days without a turn a conversation expires; 0 for never.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class ChatService:
         """As the template configures it.
 
         `DYNAMODB_TABLE_NAME`, `MODEL` (none: rules), `LIBRARY_FOLDER`, `RECURSION_LIMIT`, `TURNS_A_MINUTE`,
-        `CONVERSATION_DAYS`.
+        `CONVERSATION_DAYS` (0: conversations do not expire).
         """
         client = boto3.client("dynamodb", config=CLIENT_CONFIG)
         model = model_maker(os.environ.get("MODEL") or None, MODEL_SECONDS)()

@@ -185,7 +185,7 @@ def test_every_route_is_the_handlers_and_none_is_without_the_authorizer() -> Non
     }
     routes = [one["Properties"] for one in FUNCTION["Events"].values()]
 
-    assert {(route["Method"], route["Path"]) for route in routes} == handled
+    assert sorted((route["Method"], route["Path"]) for route in routes) == sorted(handled), "each once"
     assert all(route["ApiId"] == {"Ref": "ChatApi"} and "Auth" not in route for route in routes)
     auth = RESOURCES["ChatApi"]["Properties"]["Auth"]
     assert auth["DefaultAuthorizer"] in auth["Authorizers"]
