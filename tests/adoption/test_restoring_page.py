@@ -47,7 +47,7 @@ def block(words: str) -> str:
 RESTORE = block("restore-table-to-point-in-time")
 ERASE = block("erased-users.txt")
 OBJECTS = block("restore-objects")
-SETTINGS = block("--deletion-protection-enabled")
+SETTINGS = block("--protect")
 DELETED = block("--backup-type SYSTEM")
 ONE = block("restore-conversation")
 STACK = block("create-change-set")

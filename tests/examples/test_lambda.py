@@ -8,6 +8,7 @@ import json
 import re
 import runpy
 import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -751,3 +752,14 @@ def test_the_slowest_imports_are_summed_by_package(capsys: pytest.CaptureFixture
         ["langchain_core", "390", "ms", "39%"],
     ]
     assert [line.split()[0] for line in packages[2:]] == [f"small{each}" for each in range(9, 1, -1)]
+
+
+def test_conversations_expire_after_the_days_that_the_environment_says(
+    client: DynamoDBClient, table_name: str, make_container: MakeContainer
+) -> None:
+    make_container(days=30).say("hello")
+    make_container().say("hello", user="bob")
+
+    until = {item["user_id"]["S"]: item.get("live_until") for item in items(client, table_name) if "created_at" in item}
+    assert until["bob"] is None
+    assert abs(int(until["alice"]["N"]) - time.time() - 30 * 24 * 3600) < 60
