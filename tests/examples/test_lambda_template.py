@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from langgraph_dynamo_conv.errors import AccessDeniedError, CorruptDataError, Ta
 from langgraph_dynamo_conv.provision import TTL_ATTRIBUTE, iam_policy, table_definition
 from tests.examples.api_events import Context, event
 from tests.examples.templates import LAMBDA, Stack
+from tests.factories import items_of
 from tests.store.test_permissions import Role, iam_enforced, role  # noqa: F401 (fixtures)
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,6 +139,27 @@ def test_limits_of_turns_steps_and_days_reach_the_function() -> None:
     assert [FUNCTION["Environment"]["Variables"][name] for name in names] == [20, 25, 0]
 
 
+@pytest.mark.engine("moto")
+@pytest.mark.parametrize("days", ["0", "30"])
+def test_conversations_expire_after_the_days_of_the_template(
+    client: DynamoDBClient, table_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: str
+) -> None:
+    for name in FUNCTION["Environment"]["Variables"]:
+        monkeypatch.delenv(name, raising=False)
+    given = {"DYNAMODB_TABLE_NAME": table_name, "LIBRARY_FOLDER": str(tmp_path), "CONVERSATION_DAYS": days}
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    service = ChatService.from_environment()
+    event_of_turn = event("POST", "/chat", body={"message": "hello"})
+    assert ChatApi(service)(event_of_turn, Context())["statusCode"] == 200  # type: ignore[arg-type]
+    service.close()
+
+    rows = [item for item in items_of(client, table_name) if "created_at" in item]
+    left = [(int(row["expires_at"]["N"]) - time.time()) / 86400 for row in rows if "expires_at" in row]
+    assert (len(rows), len(left)) == (1, 0 if days == "0" else 1)
+    assert all(30 <= one <= 40 for one in left), left
+
+
 def test_the_model_may_be_asked_as_a_whole_and_as_a_stream() -> None:
     stack = Stack("template.yaml", Model="bedrock_converse:m", ModelArns="arn")
     (statement,) = stack.resources["ModelPolicy"]["Properties"]["PolicyDocument"]["Statement"]
@@ -162,7 +185,7 @@ def test_every_route_is_the_handlers_and_none_is_without_the_authorizer() -> Non
     }
     routes = [one["Properties"] for one in FUNCTION["Events"].values()]
 
-    assert {(route["Method"], route["Path"]) for route in routes} == handled
+    assert sorted((route["Method"], route["Path"]) for route in routes) == sorted(handled), "each once"
     assert all(route["ApiId"] == {"Ref": "ChatApi"} and "Auth" not in route for route in routes)
     auth = RESOURCES["ChatApi"]["Properties"]["Auth"]
     assert auth["DefaultAuthorizer"] in auth["Authorizers"]
