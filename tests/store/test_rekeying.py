@@ -252,6 +252,31 @@ def test_a_copy_in_which_the_new_user_goes_on_is_neither_replaced_nor_settled(ma
     assert saver.conversations.get("thread", NEW).message_count == 4
 
 
+def test_a_copy_that_broke_off_is_made_anew(saver: DynamoDBConversationSaver) -> None:
+    old, new = Scope("thread", USER), Scope("thread", NEW)
+    chats(saver, USER, "hello")
+    rekeying_of(saver).copy(old, new)  # and then the process dies
+    chats(saver, USER, "and again")
+
+    moved(saver, "thread")
+
+    assert saver.conversations.get("thread", NEW).message_count == 4
+    assert saver.conversations.verify("thread", NEW).ok
+
+
+def test_a_copy_is_not_taken_back_once_the_new_user_goes_on_in_it(saver: DynamoDBConversationSaver) -> None:
+    old, new = Scope("thread", USER), Scope("thread", NEW)
+    chats(saver, USER, "hello")
+    digest = rekeying_of(saver).copy(old, new)
+    for user in (USER, NEW):
+        chats(saver, user, "and again")
+
+    with pytest.raises(ConflictError, match="has gone on since it was copied"):
+        rekeying_of(saver).settle(old, new, digest)
+
+    assert [saver.conversations.get("thread", user).message_count for user in (USER, NEW)] == [4, 4]
+
+
 def test_a_conversation_goes_to_one_user_at_a_time(saver: DynamoDBConversationSaver) -> None:
     put(saver, 1, {"messages": []})
     rekeying_of(saver).copy(Scope("thread", USER), Scope("thread", NEW))
