@@ -151,6 +151,21 @@ def test_segments_of_a_long_chat_are_moved_with_it(
     assert make_saver().conversations.verify("thread", NEW).ok
 
 
+def test_frames_of_task_writes_that_are_values_of_their_own_are_not_left_twice(
+    saver: DynamoDBConversationSaver, client: DynamoDBClient, table_name: str
+) -> None:
+    put(saver, 1, {"messages": []})
+    saver.put_writes(config(number=1), [("x", noise(56, number)) for number in range(8000)], "task")
+    parts = len(sort_keys(items_of(client, table_name), "p"))
+    assert parts > 0
+    before = history(saver, "thread", USER)
+
+    moved(saver, "thread")
+
+    assert history(saver, "thread", NEW) == before
+    assert len(sort_keys(items_of(client, table_name), "p")) == parts
+
+
 def test_metadata_that_name_somebody_else_stay(saver: DynamoDBConversationSaver) -> None:
     put(saver, 1, {"messages": []}, metadata={"user_id": "a customer", "by": USER})
 
