@@ -13,10 +13,13 @@ import pytest
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
+from langgraph_dynamo_conv._format.keys import Scope
+from langgraph_dynamo_conv._history.rekeying import Rekeying
+from langgraph_dynamo_conv._history.restoring import put_new
 from langgraph_dynamo_conv.cli.commands.recovery import rekey_user, restore_objects
 from langgraph_dynamo_conv.cli.options import SharedOptions
 from langgraph_dynamo_conv.cli.output import Exit
-from langgraph_dynamo_conv.errors import AccessDeniedError
+from langgraph_dynamo_conv.errors import AccessDeniedError, ConflictError
 from tests.buckets import TestBucket, Wire, new_bucket, s3_refusal
 from tests.cli.chats import chat, id_of, say
 from tests.cli.runs import RunWith
@@ -24,6 +27,7 @@ from tests.engines import create_table
 from tests.factories import config, items_of, noise, put, read
 from tests.reference_chat import Prose, chat_graph, user_message
 from tests.requests_log import WRITES, RequestLog
+from tests.store.test_rekeying import rekeying_of
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -178,6 +182,37 @@ class TestRekeying:
         report(f"rekey-user, {turns} turns: {len(log.requests)} requests, {writes:.0f} WRU, {reads:.0f} RRU")
         assert all(count <= limit for count, limit in zip((len(log.requests), writes, reads), most, strict=True))
 
+    def test_a_rekey_that_broke_off_once_it_was_settled_is_finished(
+        self, cli: Cli, saver: DynamoDBConversationSaver
+    ) -> None:
+        at = chat(saver, "old", "boats")
+        scopes = [Scope(id_of(at), user) for user in ("old", "new")]
+        rekeying = rekeying_of(saver)
+        rekeying.settle(*scopes, rekeying.copy(*scopes))
+
+        assert cli("rekey-user", "old", "new", "--dry-run").out == "conversations: 1 checked, 0 over, 0 failed\n"
+        assert cli("rekey-user", "old", "new", "--yes").out == "conversations: 1 moved, 0 over, 0 failed\n"
+        assert [saver.conversations.count(user) for user in ("old", "new")] == [0, 1]
+
+    def test_a_copy_that_differs_is_told_and_removes_nothing(
+        self, cli: Cli, saver: DynamoDBConversationSaver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        at = chat(saver, "old", "boats")
+        copy = Rekeying.copy
+
+        def copied_badly(self: Rekeying, old: Scope, new: Scope) -> bytes:
+            digest = copy(self, old, new)
+            saver.conversations.rename(new.thread_id, new.user_id, "another title")
+            return digest
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Rekeying, "copy", copied_badly)
+            ended = cli("rekey-user", "old", "new", "--yes")
+
+        assert ended.code == Exit.FOUND
+        assert "the copy is not the same. Nothing of the old user's is removed" in " ".join(ended.out.split())
+        assert saver.conversations.get(id_of(at), "old").message_count == 2
+
     def test_the_same_user_is_refused(self, cli: Cli) -> None:
         assert cli("rekey-user", "old", "old").error == "error: OLD and NEW are the same user id"
 
@@ -241,6 +276,16 @@ class TestRestoringAConversation:
         assert (asked.code, asked.out) == (Exit.FOUND, "")
         assert done.code == 0
         assert dumped(client, table_name) == before
+
+    def test_one_that_was_begun_anew_meanwhile_is_not_overwritten(
+        self, saver: DynamoDBConversationSaver, client: DynamoDBClient, table_name: str
+    ) -> None:
+        put(saver, 1, {"messages": []}, at=config(user_id="alice"))
+        (row,) = [one for one in items_of(client, table_name) if "created_at" in one]
+
+        put_new(saver._runtime.table, row, "begun anew")  # as where an answer was lost, and botocore sends it again
+        with pytest.raises(ConflictError, match="begun anew"):
+            put_new(saver._runtime.table, {**row, "title": {"S": "older"}}, "begun anew")
 
     def test_another_users_share_of_the_same_id_stays(
         self, cli: Cli, saver: DynamoDBConversationSaver, client: DynamoDBClient, table_name: str, restored: str

@@ -151,6 +151,21 @@ def test_segments_of_a_long_chat_are_moved_with_it(
     assert make_saver().conversations.verify("thread", NEW).ok
 
 
+def test_frames_of_task_writes_that_are_values_of_their_own_are_not_left_twice(
+    saver: DynamoDBConversationSaver, client: DynamoDBClient, table_name: str
+) -> None:
+    put(saver, 1, {"messages": []})
+    saver.put_writes(config(number=1), [("x", noise(56, number)) for number in range(8000)], "task")
+    parts = len(sort_keys(items_of(client, table_name), "p"))
+    assert parts > 0
+    before = history(saver, "thread", USER)
+
+    moved(saver, "thread")
+
+    assert history(saver, "thread", NEW) == before
+    assert len(sort_keys(items_of(client, table_name), "p")) == parts
+
+
 def test_metadata_that_name_somebody_else_stay(saver: DynamoDBConversationSaver) -> None:
     put(saver, 1, {"messages": []}, metadata={"user_id": "a customer", "by": USER})
 
@@ -250,6 +265,31 @@ def test_a_copy_in_which_the_new_user_goes_on_is_neither_replaced_nor_settled(ma
 
     assert saver.conversations.get("thread", USER).message_count == 2
     assert saver.conversations.get("thread", NEW).message_count == 4
+
+
+def test_a_copy_that_broke_off_is_made_anew(saver: DynamoDBConversationSaver) -> None:
+    old, new = Scope("thread", USER), Scope("thread", NEW)
+    chats(saver, USER, "hello")
+    rekeying_of(saver).copy(old, new)  # and then the process dies
+    chats(saver, USER, "and again")
+
+    moved(saver, "thread")
+
+    assert saver.conversations.get("thread", NEW).message_count == 4
+    assert saver.conversations.verify("thread", NEW).ok
+
+
+def test_a_copy_is_not_taken_back_once_the_new_user_goes_on_in_it(saver: DynamoDBConversationSaver) -> None:
+    old, new = Scope("thread", USER), Scope("thread", NEW)
+    chats(saver, USER, "hello")
+    digest = rekeying_of(saver).copy(old, new)
+    for user in (USER, NEW):
+        chats(saver, user, "and again")
+
+    with pytest.raises(ConflictError, match="has gone on since it was copied"):
+        rekeying_of(saver).settle(old, new, digest)
+
+    assert [saver.conversations.get("thread", user).message_count for user in (USER, NEW)] == [4, 4]
 
 
 def test_a_conversation_goes_to_one_user_at_a_time(saver: DynamoDBConversationSaver) -> None:
