@@ -146,9 +146,10 @@ _OF_SHORTAGE = (
     "Throttling",
     "ThrottlingException",
     "TooManyRequests",
+    "KMS.ThrottlingException",
 )
 _OF_CONFLICT = ("ReplicatedWriteConflictException", "TransactionConflictException", "TransactionInProgressException")
-_OF_ACCESS = ("AccessDenied", "AccessDeniedException", "AccountProblem", "AllAccessDisabled")
+_OF_ACCESS = ("AccessDenied", "AccessDeniedException")
 
 _CANCELLED = {
     "ValidationError": "ValidationException",
@@ -271,7 +272,7 @@ def _refusal(error: ClientError, target: Target, where: dict[str, str]) -> Dynam
     remedy = _REMEDIES[kind].format(target=target, operation=operation, key=key, more=more)
     if code in _MOVED:
         remedy += _ELSEWHERE
-    if kind is AccessDeniedError and operation in _READS_OBJECT:
+    if str(facts.get("action")).startswith("s3:") and operation in _READS_OBJECT:
         remedy += _MAYBE_MISSING
     return kind(f"{remedy} ({code}: {message})", **where, **facts)
 

@@ -22,11 +22,13 @@ PolicyKind = Literal[
 ]
 """AWS's words for the kinds of policies that can deny a request."""
 
-_ACTION = re.compile(r"(?:dynamodb|s3|kms):\w+")
+_ACTION = re.compile(r"(?<![:\w])(?:dynamodb|s3|kms):[A-Z]\w+")
 _ARN = re.compile(r"arn:[\w-]+:[\w-]*:[^\s,]*[\w/*]")
 _POLICY = re.compile(f"({'|'.join(get_args(PolicyKind))})", re.IGNORECASE)
 _EXPLICIT = "explicit deny"
-_KEY = re.compile(r"KMS key|AWSKMS|\bkms:\w+|customer master key", re.IGNORECASE)
+_KEY = re.compile(r"KMS key|AWSKMS|\bkms[:.]\w+|customer master key", re.IGNORECASE)
+_KEY_IS_OUT = re.compile(r"disabled|pending deletion|does not exist|invalid ?state|not ?found", re.IGNORECASE)
+"""What AWS says of a key that nobody can use."""
 
 _WHOSE: dict[PolicyKind, tuple[str, str]] = {
     "permissions boundary": ("the permissions boundary of the role", "change it there"),
@@ -102,11 +104,9 @@ def _of_key(message: str, action: str, policy: PolicyKind | None, *, is_denied: 
     if policy in _WHOSE or is_denied:
         return _of_policy(policy, f"{action} on {which}", which, is_denied=is_denied)
     allowed = f"allow {action} on {which} to the role, in the role's policy and in the key's"
-    if policy is not None:
-        return allowed
-    return (
-        f"{allowed}; if it is disabled or to be deleted, enable it within seven days, after which tables are archived"
-    )
+    if _KEY_IS_OUT.search(message):
+        return f"enable {which}, or cancel its deletion, at once: after seven days a table is archived. Else {allowed}"
+    return allowed
 
 
 class Shortage(NamedTuple):

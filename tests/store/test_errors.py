@@ -209,7 +209,7 @@ class TestWordsOfDynamoDB:
                 "ValidationException",
                 "KMS key disabled error: arn:aws:kms:eu-west-1:1:key/k is disabled",
                 AccessDeniedError,
-                "enable it within seven days",
+                "enable the KMS key arn:aws:kms:eu-west-1:1:key/k, or cancel its deletion, at once",
             ),
             ("ValidationException", "Query condition missed key schema element", RequestFailedError, "was refused"),
             ("ValidationException", "Type mismatch for Index Key created_at", RequestFailedError, "was refused"),

@@ -81,15 +81,32 @@ def test_a_key_that_an_organization_denies_is_no_affair_of_the_key() -> None:
     )
 
 
-def test_a_key_that_is_gone_or_disabled_is_told_with_the_time_that_is_left() -> None:
-    said = (
-        "KMS key access denied error: com.amazonaws.services.kms.model.AWSKMSException: The ciphertext refers to a "
-        "customer master key that does not exist, does not exist in this region, or you are not allowed to access. "
-        "(Service: AWSKMS; Status Code: 400; Error Code: AccessDeniedException)"
-    )
+@pytest.mark.parametrize(
+    "said",
+    [
+        (
+            "KMS key access denied error: com.amazonaws.services.kms.model.AWSKMSException: The ciphertext refers to a "
+            "customer master key that does not exist, does not exist in this region, or you are not allowed to access. "
+            "(Service: AWSKMS; Status Code: 400; Error Code: AccessDeniedException)"
+        ),
+        f"KMS key disabled error: {KEY} is disabled.",
+        f"{KEY} is pending deletion (Service: AWSKMS; Status Code: 400; Error Code: KMSInvalidStateException)",
+        f"KMS.DisabledException: {KEY} is disabled.",
+        f"KMS.NotFoundException: Key '{KEY}' does not exist",
+    ],
+)
+def test_a_key_that_is_gone_or_disabled_is_to_be_enabled_in_the_time_that_is_left(said: str) -> None:
+    found = denial(said, "dynamodb:PutItem", "the table")
 
-    assert denial(said, "dynamodb:PutItem", "the table").action == "kms:Decrypt"
-    assert "enable it within seven days" in told(said)
+    assert found.action == "kms:Decrypt"
+    assert found.remedy.startswith("enable the KMS key")
+    assert "after seven days a table is archived" in found.remedy
+    assert (KEY in found.remedy) == (KEY in said)
+
+
+@pytest.mark.parametrize("name", ["kms:key", "dynamodb:table", "arn:aws:kms:eu-west-1:1:key/permissions"])
+def test_a_part_of_an_arn_is_no_action(name: str) -> None:
+    assert denial(f"User: {name} may not", "dynamodb:PutItem", "t").action in ("dynamodb:PutItem", "kms:Decrypt")
 
 
 @pytest.mark.parametrize("what", ["Table", "Index"])
