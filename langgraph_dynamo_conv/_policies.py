@@ -29,6 +29,13 @@ def statement(sid: str, service: str, actions: Sequence[str], resource: str) -> 
     return {"Sid": sid, "Effect": "Allow", "Action": [f"{service}:{one}" for one in actions], "Resource": resource}
 
 
+def objects_arn(table_arn: str, s3_bucket: str, prefix: str) -> str:
+    """The ARN of a prefix's objects: in a bucket of the table's partition, or behind the ARN of an access point."""
+    if s3_bucket.startswith("arn:"):
+        return f"{s3_bucket}/object/{prefix}*"
+    return f"arn:{table_arn.split(':')[1]}:s3:::{s3_bucket}/{prefix}*"
+
+
 def key_statement(kms_key_arn: object, actions: Sequence[str]) -> dict[str, Any]:
     """What allows actions on a table's key, for requests that DynamoDB sends. The key is in the table's region.
 

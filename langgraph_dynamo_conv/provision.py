@@ -18,7 +18,7 @@ from langgraph_dynamo_conv._arguments import (
 )
 from langgraph_dynamo_conv._format.items import EXPIRES_AT
 from langgraph_dynamo_conv._format.keys import INDEX, PK, SK, bucket_prefix
-from langgraph_dynamo_conv._policies import check_table_arn, key_statement, policy, statement
+from langgraph_dynamo_conv._policies import check_table_arn, key_statement, objects_arn, policy, statement
 from langgraph_dynamo_conv._storage import administration
 from langgraph_dynamo_conv._storage.administration import tag_list
 from langgraph_dynamo_conv._storage.table import Table
@@ -69,6 +69,7 @@ _WAIT_SECONDS = 600.0
 _POLL_SECONDS = 2.0
 _CREATED_AT = "created_at"
 _NO_INDEX = f"it has no index {INDEX}"
+_NO_KEYS = "DynamoDB does not tell its keys:"
 _BACKUPS_NOT_YET = "ContinuousBackupsUnavailableException"
 
 
@@ -172,8 +173,7 @@ def iam_policy(
         statement("Index", "dynamodb", INDEX_ACTIONS, f"{table_arn}/index/{INDEX}"),
     ]
     if s3_bucket is not None:
-        partition = table_arn.split(":")[1]
-        objects = f"arn:{partition}:s3:::{s3_bucket}/{prefix}*"
+        objects = objects_arn(table_arn, s3_bucket, prefix)
         statements.append(statement("LargeValues", "s3", OBJECT_ACTIONS, objects))
     if kms_key_arn is not None:
         statements.append(key_statement(kms_key_arn, KEY_ACTIONS))
@@ -237,7 +237,8 @@ def index_status(description: Mapping[str, Any]) -> str | None:
 
 def differences(description: Mapping[str, Any]) -> list[str]:
     """Why a table (DescribeTable's `Table`) can't be used, in words; empty if it can."""
-    check_mapping("description", description)
+    if "KeySchema" not in check_mapping("description", description):  # of a table that is being deleted
+        return [f"{_NO_KEYS} it is {description.get('TableStatus')}"]
     key, expected_key = _in_words(description["KeySchema"]), _in_words(_key_schema(PK, SK))
     problems = [f"its key is {key}, and must be {expected_key}"] if key != expected_key else []
     types = {one["AttributeName"]: one["AttributeType"] for one in description.get("AttributeDefinitions", ())}
@@ -256,6 +257,8 @@ def differences(description: Mapping[str, Any]) -> list[str]:
 
 def _remedy_of(problems: Sequence[str]) -> str:
     """What to do about some `differences`: an index can be added, keys and what an index projects can't be changed."""
+    if problems[0].startswith(_NO_KEYS):
+        return "Run `langgraph-dynamo-conv doctor`, which says what that means"
     if all(one.startswith(_NO_INDEX) for one in problems):
         return "Add it by setup(add_index=True), or by `langgraph-dynamo-conv setup --add-index`"
     if all(INDEX in one or one.startswith(_CREATED_AT) for one in problems):

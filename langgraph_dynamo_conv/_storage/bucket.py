@@ -144,10 +144,15 @@ class Bucket:
             answer: dict[str, Any] = getattr(self.client, method)(Bucket=self.name)
         return answer
 
-    def is_met_by(self, rule: Mapping[str, Any]) -> bool:
-        """Whether a lifecycle rule is for all objects of the prefix."""
+    def meets(self, rule: Mapping[str, Any]) -> Literal["all", "some", "none"]:
+        """How many of the prefix's objects a lifecycle rule can be for."""
         chosen = rule.get("Filter", {})
-        return self._prefix.startswith(chosen.get("Prefix", rule.get("Prefix", ""))) and chosen.keys() <= {"Prefix"}
+        chosen = chosen.get("And", chosen)
+        prefix = chosen.get("Prefix", rule.get("Prefix", ""))
+        if not (self._prefix.startswith(prefix) or prefix.startswith(self._prefix)):
+            return "none"
+        is_whole = self._prefix.startswith(prefix) and chosen.keys() <= {"Prefix"}
+        return "all" if is_whole else "some"
 
     def _place(self, name: str) -> Any:
         return {"Bucket": self.name, "Key": self._prefix + name}

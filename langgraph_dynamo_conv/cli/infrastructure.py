@@ -109,6 +109,10 @@ def _filled(name: str, options: TemplateOptions) -> str:
     known["pattern"] = json.dumps(_EXPIRED_POINTERS)
     known["code"] = _CONSUMER.read_text(encoding="utf-8").rstrip()
     if options.s3_bucket:
+        if options.s3_bucket.startswith("arn:"):
+            raise ValueError(
+                "a template is for a bucket: give --s3-bucket its name, and not the ARN of an access point"
+            )
         known["objects"] = statements["LargeValues"]["Resource"].removeprefix("arn:aws:s3:::")
         known["prefix"] = known["objects"].removeprefix(f"{options.s3_bucket}/").removesuffix("*")
     return template(name).render(known).rstrip() + "\n"

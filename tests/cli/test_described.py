@@ -14,7 +14,7 @@ from langgraph_dynamo_conv._storage.bucket import Bucket
 from langgraph_dynamo_conv.cli.diagnosis import actions, retention
 from langgraph_dynamo_conv.cli.diagnosis.description import findings
 from langgraph_dynamo_conv.cli.diagnosis.findings import Finding
-from langgraph_dynamo_conv.provision import table_definition
+from langgraph_dynamo_conv.provision import differences, iam_policy, table_definition
 from tests.buckets import TestBucket, Wire, new_bucket, s3_refusal
 
 KEY = "arn:aws:kms:eu-west-1:1:key/k"
@@ -62,6 +62,17 @@ def test_a_table_whose_key_is_gone_is_told_when_it_will_be_archived() -> None:
     assert "restore the key now" in str(found["table"].remedy)
     assert "archived on 2026-12-01 02:14 UTC" in str(found["table"].remedy)
     assert (found["key"].verdict, found["key"].said) == ("wrong", f"{KEY} can't be used since 2026-11-24 02:14 UTC")
+
+
+@pytest.mark.parametrize("status", ["DELETING", "ARCHIVED"])
+def test_a_table_of_which_dynamodb_tells_little_is_told_in_one_line_and_set_up_by_nobody(status: str) -> None:
+    little = {"TableName": "conversations", "TableStatus": status}
+
+    (table, key) = findings(little)
+    (difference,) = differences(little)
+
+    assert (table.verdict, key.check) == ("wrong", "key")
+    assert difference == f"DynamoDB does not tell its keys: it is {status}"
 
 
 def test_an_archived_table_is_not_waited_for() -> None:
@@ -191,16 +202,62 @@ def test_deleted_objects_are_to_be_kept_as_long_as_the_table_can_be_restored(
     assert f"{kept} days" in found["lifecycle"].said
 
 
-def test_a_rule_that_expires_current_objects_is_noted(values: TestBucket) -> None:
-    set_up(values, rule(Expiration={"Days": 90}))
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Expiration": {"Days": 90}},
+        {"Expiration": {"Date": "2030-01-01T00:00:00Z"}},
+        {"Transitions": [{"Days": 30, "StorageClass": "GLACIER"}]},
+        {"Transitions": [{"Days": 30, "StorageClass": "DEEP_ARCHIVE"}]},
+        {"Expiration": {"Days": 90}, "Filter": {"Prefix": "chats/a"}},
+        {"Expiration": {"Days": 90}, "Filter": {"And": {"Prefix": "", "ObjectSizeGreaterThan": 1}}},
+    ],
+)
+def test_a_rule_that_takes_current_objects_away_is_noted(changes: dict[str, Any]) -> None:
+    assert "expires or archives current objects" in lifecycle(rule(**changes)).said
 
-    assert "expires current objects" in of_bucket(values)["lifecycle"].said
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({"Filter": {"Prefix": "other/"}}, "note"),
+        ({"Filter": {"Prefix": "chats/a"}}, "note"),
+        ({"Filter": {}}, "ok"),
+        ({"Filter": {"Prefix": "chats/"}, "Transitions": [{"Days": 1, "StorageClass": "STANDARD_IA"}]}, "ok"),
+    ],
+)
+def test_a_rule_counts_as_far_as_it_reaches(changes: dict[str, Any], verdict: str) -> None:
+    assert lifecycle(rule(NoncurrentVersionExpiration={"NoncurrentDays": 90}, **changes)).verdict == verdict
 
 
-def test_a_rule_for_another_prefix_does_not_count(values: TestBucket) -> None:
-    set_up(values, rule(Filter={"Prefix": "other/"}, NoncurrentVersionExpiration={"NoncurrentDays": 90}))
+def test_the_shortest_rule_for_some_of_the_objects_counts() -> None:
+    small = {"And": {"Prefix": "", "ObjectSizeLessThan": 9}}
+    rules = [rule(NoncurrentVersionExpiration={"NoncurrentDays": 90})]
+    rules.append(rule(Filter=small, NoncurrentVersionExpiration={"NoncurrentDays": 1}))
 
-    assert of_bucket(values)["lifecycle"].verdict == "note"
+    assert "kept for 1 days" in lifecycle(*rules).said
+
+
+class Told(Bucket):
+    """A bucket that tells these rules."""
+
+    def __init__(self, rules: list[dict[str, Any]]) -> None:
+        super().__init__("values", prefix="chats")
+        self._rules = rules
+
+    def ask(self, method: str) -> dict[str, Any]:
+        return {"Rules": self._rules}
+
+
+def lifecycle(*rules: dict[str, Any]) -> Finding:
+    return retention._lifecycle(Told(list(rules)), 35)
+
+
+def test_an_access_point_is_allowed_by_its_own_arn() -> None:
+    arn = "arn:aws:s3:eu-west-1:123456789012:accesspoint/chats"
+    policy = iam_policy("arn:aws:dynamodb:eu-west-1:1:table/t", s3_bucket=arn, s3_prefix="p")
+
+    assert policy["Statement"][-1]["Resource"] == f"{arn}/object/p/*"
 
 
 @pytest.mark.parametrize("operation", ["PutObject", "GetObject", "DeleteObject"])

@@ -59,9 +59,9 @@ def _table(table: Table, bucket: Bucket | None) -> Iterator[Finding]:
             yield Finding("table", WRONG, f"there is no table {table.name} in {place}", remedy)
             return
         yield from description.findings(described)
-        yield from retention.findings(table, bucket, described)
         if not description.is_usable(described):
             return
+        yield from retention.findings(table, bucket, described)
     yield from actions.of_table(table)
     if bucket is not None:
         yield from actions.of_bucket(bucket)

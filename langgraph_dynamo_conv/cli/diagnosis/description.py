@@ -41,6 +41,9 @@ def is_usable(described: Mapping[str, Any]) -> bool:
 def findings(described: Mapping[str, Any]) -> Iterator[Finding]:
     """Everything that DescribeTable's `Table` tells."""
     yield _status(described)
+    if "KeySchema" not in described:  # it is being deleted, and DynamoDB tells no more
+        yield _key(described)
+        return
     yield from _keys(described)
     status = provision.index_status(described)
     if status is not None:
@@ -86,7 +89,7 @@ def _is_on_demand(described: Mapping[str, Any]) -> bool:
 
 def _capacity(described: Mapping[str, Any]) -> Finding:
     if not _is_on_demand(described):
-        read, write = (described["ProvisionedThroughput"][name] for name in _UNITS)
+        read, write = (described.get("ProvisionedThroughput", {}).get(name) for name in _UNITS)
         capacity = f"provisioned: {read} read and {write} write units a second"
         return Finding("billing", NOTE, capacity, "watch for throttled requests, on the index too; or bill by request")
     most = _most(described)

@@ -13,6 +13,7 @@ from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.cli.diagnosis.findings import NOTE, OK, WRONG, Finding, setting
 from langgraph_dynamo_conv.errors import DynamoConvError
 
+_ARCHIVES = {"GLACIER", "DEEP_ARCHIVE"}
 _OLD_IMAGES = ("OLD_IMAGE", "NEW_AND_OLD_IMAGES")
 
 
@@ -20,7 +21,10 @@ def findings(table: Table, bucket: Bucket | None, described: Mapping[str, Any]) 
     """Time-to-live, point-in-time recovery, and the same of the bucket. Cost: 2 requests; with a bucket, 4."""
     yield setting("expiry", lambda: _expiry(administration.ttl_attribute(table), described))
     yield setting("recovery", lambda: _recovery(administration.recovery_days(table)))
-    if bucket is not None:
+    if bucket is not None and bucket.name.startswith("arn:"):
+        remedy = "run `doctor` with the name of the bucket behind it"
+        yield Finding("versions", NOTE, "an access point does not tell what its bucket keeps", remedy)
+    elif bucket is not None:
         yield setting("versions", partial(_versions, bucket, _days_or_most(table)))
         yield setting("lifecycle", partial(_lifecycle, bucket, _days_or_most(table)))
         yield from _stream(described)
@@ -60,22 +64,29 @@ def _versions(bucket: Bucket, days: int) -> Finding:
 
 
 def _lifecycle(bucket: Bucket, days: int) -> Finding:
-    rules = [one for one in administration.lifecycle_rules(bucket) if bucket.is_met_by(one)]
-    if any("Days" in one.get("Expiration", {}) for one in rules):
-        expires = "a lifecycle rule expires current objects, which live conversations refer to"
-        return Finding("lifecycle", NOTE, expires, "only with a `ttl` that is shorter; see docs/large-values.md")
-    kept = [one["NoncurrentVersionExpiration"]["NoncurrentDays"] for one in rules if _ends_versions(one)]
-    if not kept:
-        for_ever = "no lifecycle rule removes what was deleted: if there are versions, they stay for ever"
+    rules = [(bucket.meets(one), one) for one in administration.lifecycle_rules(bucket)]
+    if any(meets != "none" and _loses_live_objects(one) for meets, one in rules):
+        loses = "a lifecycle rule expires or archives current objects, which live conversations refer to"
+        return Finding("lifecycle", NOTE, loses, "only with a `ttl` that is shorter; see docs/large-values.md")
+    kept = {meets: [d for m, one in rules if m == meets and (d := _noncurrent_days(one))] for meets in ("all", "some")}
+    if not kept["all"]:
+        for_ever = "no lifecycle rule removes all that was deleted: if there are versions, they stay for ever"
         return Finding("lifecycle", NOTE, for_ever, "add the rule of docs/large-values.md")
-    if min(kept) < days:
-        short = f"deleted objects are kept for {min(kept)} days, and the table can be restored for {days}"
+    least = min(kept["all"] + kept["some"])
+    if least < days:
+        short = f"deleted objects are kept for {least} days, and the table can be restored for {days}"
         return Finding("lifecycle", NOTE, short, f"let NoncurrentDays be {days}, or shorten the table's recovery")
-    return Finding("lifecycle", OK, f"deleted objects are kept for {min(kept)} days")
+    return Finding("lifecycle", OK, f"deleted objects are kept for {least} days")
 
 
-def _ends_versions(rule: Mapping[str, Any]) -> bool:
-    return "NoncurrentDays" in rule.get("NoncurrentVersionExpiration", {})
+def _loses_live_objects(rule: Mapping[str, Any]) -> bool:
+    """Whether a rule deletes current objects, or moves them to where they can't be read at once."""
+    classes = {one.get("StorageClass") for one in rule.get("Transitions", ())}
+    return not rule.get("Expiration", {}).keys().isdisjoint({"Days", "Date"}) or bool(classes & _ARCHIVES)
+
+
+def _noncurrent_days(rule: Mapping[str, Any]) -> int:
+    return int(rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays", 0))
 
 
 def _stream(described: Mapping[str, Any]) -> Iterator[Finding]:
