@@ -244,6 +244,7 @@ def test_one_line_of_the_log_with_such_an_error_is_enough(error: type[Exception]
 
     assert counted["LogGroupName"] == "l"
     said = [f'({field} = "{name}")' for field in ("$.error", "$.caused_by[0]", "$.caused_by[1]")]
+    said += ['($.message = "an older state is read instead*")'] * (error is CorruptDataError)
     assert counted["FilterPattern"] == f"{{ {' || '.join(said)} }}"
     assert (alarm["Namespace"], alarm["MetricName"]) == (metric["MetricNamespace"], metric["MetricName"])
     assert (alarm["Statistic"], alarm["Threshold"], alarm["EvaluationPeriods"]) == ("Sum", 0, 1)
