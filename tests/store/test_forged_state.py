@@ -12,7 +12,7 @@ import pytest
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from langgraph_dynamo_conv.cli.doctor import Finding
+from langgraph_dynamo_conv.cli.diagnosis.findings import Finding
 from langgraph_dynamo_conv.errors import CorruptDataError
 from tests.store.forgeries import CODES, ForgingSerializer, forgeries, ran
 
