@@ -128,7 +128,8 @@ class ThrottledError(DynamoConvError):
 
     Args:
         reason: DynamoDB's reason, `<Table or Index><Read or Write><limit>`, such as
-            `"IndexWriteKeyRangeThroughputExceeded"` (API Reference, `ThrottlingReason`); None where it gives none.
+            `"IndexWriteKeyRangeThroughputExceeded"` (API Reference, `ThrottlingReason`); None where it gives none, or
+            where botocore is too old to know them.
         resource: ARN of the table or index that was throttled; None likewise.
     """
 

@@ -68,6 +68,11 @@ def refused_with(code: str, said: str, status: int = 400) -> Fault:
     return fault
 
 
+def knows_reasons(client: DynamoDBClient) -> bool:
+    """Whether this botocore knows that DynamoDB gives reasons for throttling."""
+    return "ThrottlingReason" in client.meta.service_model.shape_names
+
+
 def in_the_words_of_dynamodb(
     make_saver: MakeSaver, failing: FailingClient, code: str, said: str, status: int = 400
 ) -> DynamoConvError:
@@ -244,7 +249,7 @@ class TestWordsOfDynamoDB:
         self, make_saver: MakeSaver, failing: FailingClient, code: str, name: str
     ) -> None:
         index = f"arn:aws:dynamodb:eu-west-1:1:table/t/index/{INDEX}"
-        reasons = [{"reason": "IndexWriteKeyRangeThroughputExceeded", "resource": index}]
+        reasons: list[dict[str, str | None]] = [{"reason": "IndexWriteKeyRangeThroughputExceeded", "resource": index}]
 
         def fault(request: Any, deliver: Deliver) -> Any:
             return refusal(request, code, "too much", more={name: reasons})
@@ -252,11 +257,11 @@ class TestWordsOfDynamoDB:
         with failing.failing(fault, 1), pytest.raises(ThrottledError) as caught:
             make_saver(client=failing.client).resume("alice")
 
-        assert caught.value.reason == "IndexWriteKeyRangeThroughputExceeded"
-        assert caught.value.resource == index
-        assert "one partition key takes more than a partition gives: spread the load over more users" in str(
-            caught.value
-        )
+        if not knows_reasons(failing.client):  # an older botocore leaves them out of the answer
+            reasons = [{"reason": None, "resource": None}]
+        assert {"reason": caught.value.reason, "resource": caught.value.resource} == reasons[0]
+        remedy = "one partition key takes more than a partition gives: spread the load over more users"
+        assert (remedy in str(caught.value)) == knows_reasons(failing.client)
 
     def test_a_denial_names_the_action_and_the_kind_of_policy(
         self, make_saver: MakeSaver, failing: FailingClient
