@@ -180,7 +180,8 @@ class ChatService:
         self.pages.existing(user_id, conversation_id)
         config = _config_of(conversation_id, user_id)
         with self._leases.held(conversation_id, user_id, seconds):
-            said = self._played(plan_answers(self._graph, config, answers, self._leases.may_go_on), config)
+            request = self._graph, self.pages.conversations, config, answers
+            said = self._played(plan_answers(*request, self._leases.may_go_on), config)
             return _reply(self.pages.summary(user_id, conversation_id), said)
 
     def cancel(self, user_id: str, conversation_id: str, seconds: float) -> bool:
