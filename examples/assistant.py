@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig, RunnableLambda
 from langchain_core.tools import BaseTool, ToolException
-from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
@@ -93,6 +93,28 @@ def was_cut_off(state: StateSnapshot) -> bool:
     return bool(state.tasks)
 
 
+def saver_of(graph: CompiledStateGraph[Any]) -> BaseCheckpointSaver[Any]:
+    """The saver that a graph was compiled with."""
+    return cast("BaseCheckpointSaver[Any]", graph.checkpointer)
+
+
+def messages_of(found: CheckpointTuple) -> list[BaseMessage]:
+    """The messages of a checkpoint; last, those of a run's input that no step has taken into the state yet."""
+    values = found.checkpoint["channel_values"]
+    return [*values.get("messages", []), *(values.get(START) or {}).get("messages", [])]
+
+
+def all_messages(graph: CompiledStateGraph[Any], state: StateSnapshot) -> list[BaseMessage]:
+    """The messages of a state, and of the input of a run that was cut off before its first step.
+
+    Cost: of a run that was cut off so, a read of the checkpoint.
+    """
+    messages: list[BaseMessage] = state.values.get("messages", [])
+    found = saver_of(graph).get_tuple(state.config) if (state.metadata or {}).get("source") == "input" else None
+    known = {message.id for message in messages}
+    return [*messages, *(one for one in (messages_of(found) if found else []) if one.id not in known)]
+
+
 def play(graph: CompiledStateGraph[Any], config: RunnableConfig, inputs: Iterable[Any]) -> Iterator[BaseMessage]:
     """The messages of several runs, one after the other; the input None goes on with a run that was cut off."""
     for each in inputs:
@@ -119,6 +141,7 @@ def end_run(
 
     Each call without a result gets one that says so: models refuse messages in which a call has none. What tasks have
     stored and no step has taken up is in the state that `get_state` shows, and not in what `update_state` builds on.
+    What an input brought is in neither.
 
     Args:
         graph: The agent.
@@ -128,7 +151,7 @@ def end_run(
         begun_at: Where that message goes; `config` unless it began a fork.
     """
     state = graph.get_state(config)
-    messages: list[BaseMessage] = state.values.get("messages", [])
+    messages = all_messages(graph, state)
     told = {message.id for message in messages}
     is_lost = said is not None and said.id not in told
     if not is_lost and not was_cut_off(state):
@@ -136,17 +159,19 @@ def end_run(
     lost = [said] if said is not None and is_lost else []
     at = (begun_at or config) if is_lost else config
     results = _results_of_stopped(messages)
-    before = [*_not_taken_up(graph, state), *results] if at == config else []
+    before = [*_not_taken_up(graph, state, messages), *results] if at == config else []
     is_whole = answer is not None and messages[-1:] != [] and messages[-1].id == answer.id and not results
     stopped = answer if answer is not None and answer.id not in told else AIMessage(STOPPED)
     graph.update_state(at, {"messages": [*before, *lost, *([] if is_whole else [stopped])]}, as_node=ANSWERS)
 
 
-def _not_taken_up(graph: CompiledStateGraph[Any], state: StateSnapshot) -> list[BaseMessage]:
-    """Messages that tasks have stored and no step has taken up."""
+def _not_taken_up(
+    graph: CompiledStateGraph[Any], state: StateSnapshot, messages: Sequence[BaseMessage]
+) -> list[BaseMessage]:
+    """Those of the messages that an input brought or tasks have stored, and no step has taken up."""
     stored = graph.get_state(state.config).values.get("messages", []) if state.metadata is not None else []
     known = {message.id for message in stored}
-    return [message for message in state.values.get("messages", []) if message.id not in known]
+    return [message for message in messages if message.id not in known]
 
 
 def _results_of_stopped(messages: Sequence[BaseMessage]) -> list[ToolMessage]:

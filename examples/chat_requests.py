@@ -5,9 +5,10 @@ A `user_id`, like anything else that is not named here, is refused: who asks is 
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 MAX_MESSAGE_CHARACTERS = 8_000
 MAX_TITLE_CHARACTERS = 200
@@ -61,6 +62,16 @@ class ResumeRequest(Body):
     """
 
     answers: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("answers")
+    @classmethod
+    def _can_be_sent(cls, answers: dict[str, Any]) -> dict[str, Any]:
+        """JSON can name half a character, which no UTF-8 has: refused here, as pydantic refuses it in a text."""
+        try:
+            json.dumps(answers, ensure_ascii=False).encode()
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
+        return answers
 
 
 class TitleRequest(Body):

@@ -14,6 +14,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from langgraph_dynamo_conv.errors import DynamoConvError
+
 MOST_FRAMES = 12
 MOST_CAUSES = 5
 
@@ -22,11 +24,14 @@ _OF_AWS = ("action", "policy", "reason", "resource")
 
 
 def facts_of(error: BaseException) -> dict[str, Any]:
-    """Fields for a structured log."""
+    """Fields for a structured log. An alarm looks for the package's errors by the names right below their root."""
     causes = [*_causes(error)]
-    facts: dict[str, Any] = {"error": type(error).__name__, "frames": _frames(causes[-1])}
+    kinds, classes = [_kind_of(cause) for cause in causes], [type(cause).__name__ for cause in causes]
+    facts: dict[str, Any] = {"error": kinds[0], "frames": _frames(causes[-1])}
     if len(causes) > 1:
-        facts["caused_by"] = [type(cause).__name__ for cause in causes[1:]]
+        facts["caused_by"] = kinds[1:]
+    if classes != kinds:
+        facts["classes"] = classes
     for cause in causes:
         facts = _answer_of(cause) | facts
     return facts
@@ -51,15 +56,22 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         found = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
 
 
+def _kind_of(error: BaseException) -> str:
+    """The class's name; of the package's errors, that of the class right below their root."""
+    return next((one for one in type(error).__mro__ if DynamoConvError in one.__bases__), type(error)).__name__
+
+
 def _answer_of(error: BaseException) -> dict[str, Any]:
     """Operation, code and status of a service's answer."""
     if isinstance(error, ClientError):
         code = error.response.get("Error", {}).get("Code")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
         return {"operation": error.operation_name, "code": code, "service_status": status}
-    found = {name: getattr(error, name, None) for name in ("operation", *_OF_AWS)}
-    found["service_status"] = getattr(error, "status_code", None)
-    return {name: value for name, value in found.items() if isinstance(value, (str, int))}
+    if isinstance(error, DynamoConvError):
+        found = {name: getattr(error, name, None) for name in ("operation", *_OF_AWS)}
+        return {name: value for name, value in found.items() if isinstance(value, str)}
+    status = getattr(error, "status_code", None)  # of the clients of models; any other attribute may have words
+    return {"service_status": status} if type(status) is int else {}
 
 
 def _frames(error: BaseException) -> list[str]:

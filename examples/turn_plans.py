@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from assistant import was_cut_off
+from assistant import all_messages, was_cut_off
 from forks import checkpoint_before
 from langchain_core.messages import BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Command, StateSnapshot
+from langgraph.types import Command, Interrupt, StateSnapshot
 from problems import Problem, nothing_to_answer, waiting
 from run_bounds import Bounds
 
@@ -88,48 +88,74 @@ def plan_message(
             message to replace.
     """
     state = graph.get_state(config)
-    messages = tuple(state.values.get("messages", ()))
+    messages, asked_back = tuple(all_messages(graph, state)), _asked_back(conversations, config, state)
     earlier = [message for message in messages if message.id == asked.id]
     if earlier and earlier[0].content != asked.content:
         detail = "This Idempotency-Key came with another message before. Use a new key for a new message."
         raise Problem(HTTPStatus.CONFLICT, "idempotency-key-reused", detail)
-    if earlier and state.interrupts:
+    if earlier and asked_back:
         return Plan(config, (), is_repeated=True, messages=messages)
     if earlier:
-        go_on, gives_up = _ends(state, config, may_go_on)
+        go_on, gives_up = _ends(state, messages, config, may_go_on)
         return Plan(config, go_on, is_repeated=True, messages=messages, gives_up=gives_up)
     message = {"messages": [asked]}
     if replaces is not None:
         return Plan(checkpoint_before(graph, conversations, config, replaces), (message,))
-    if state.interrupts:
+    if asked_back:
         raise waiting()
-    go_on, gives_up = _ends(state, config, may_go_on)
+    go_on, gives_up = _ends(state, messages, config, may_go_on)
     return Plan(config, (*go_on, message), gives_up=gives_up)
 
 
 def plan_answers(
-    graph: CompiledStateGraph[Any], config: RunnableConfig, answers: dict[str, Any], may_go_on: MayGoOn
+    graph: CompiledStateGraph[Any],
+    conversations: Conversations,
+    config: RunnableConfig,
+    answers: dict[str, Any],
+    may_go_on: MayGoOn,
 ) -> Plan:
     """The plan for answers to all that a conversation waits for, or without any for a run that failed or was cut off.
+
+    LangGraph stores an answer with what its task ends with. After a process that was killed meanwhile, the conversation
+    asks again; what was answered twice in vain is closed.
 
     Raises:
         Problem: The conversation does not wait for these answers.
     """
     state = graph.get_state(config)
-    if not was_cut_off(state) or answers.keys() != {one.id for one in state.interrupts}:
+    if not was_cut_off(state) or answers.keys() != {one.id for one in _asked_back(conversations, config, state)}:
         raise nothing_to_answer()
-    if answers:
+    if not answers:
+        go_on, gives_up = _ends(state, all_messages(graph, state), config, may_go_on)
+        return Plan(config, go_on, gives_up=gives_up)
+    run = " ".join(sorted(answers))
+    if any(may_go_on(*_place_of(config), f"{run} {attempt}") for attempt in ("first", "second")):
         return Plan(config, (Command(resume=answers),))
-    go_on, gives_up = _ends(state, config, may_go_on)
-    return Plan(config, go_on, gives_up=gives_up)
+    return Plan(config, (), gives_up=True)
 
 
-def _ends(state: StateSnapshot, config: RunnableConfig, may_go_on: MayGoOn) -> tuple[tuple[None, ...], bool]:
+def _asked_back(conversations: Conversations, config: RunnableConfig, state: StateSnapshot) -> tuple[Interrupt, ...]:
+    """What a conversation waits for.
+
+    LangGraph keeps what a task has asked after it was answered and the task has failed, and keeps the error when the
+    task goes on and asks again. The conversation's status tells these two apart.
+    """
+    if not any(task.error and task.interrupts for task in state.tasks):
+        return state.interrupts
+    is_waiting = conversations.get(*_place_of(config), limit=0).status == "waiting"
+    return state.interrupts if is_waiting else ()
+
+
+def _ends(
+    state: StateSnapshot, messages: Sequence[BaseMessage], config: RunnableConfig, may_go_on: MayGoOn
+) -> tuple[tuple[None, ...], bool]:
     """How a run that was cut off comes to its end: the input to go on with, if it may, and whether it is given up."""
     if not was_cut_off(state):
         return (), False
-    asked = [message.id for message in state.values.get("messages", ()) if isinstance(message, HumanMessage)]
-    is_new = (state.metadata or {}).get("source") == "input"  # its message is not in the state yet
-    place = config["configurable"]["thread_id"], config["configurable"]["user_id"]
-    may = may_go_on(*place, f"{asked[-1] if asked else ''}{'+' * is_new}")
+    asked = [message.id for message in messages if isinstance(message, HumanMessage)]
+    may = may_go_on(*_place_of(config), str(asked[-1] if asked else ""))
     return (None,) * may, not may
+
+
+def _place_of(config: RunnableConfig) -> tuple[str, str]:
+    return config["configurable"]["thread_id"], config["configurable"]["user_id"]

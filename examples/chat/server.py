@@ -197,7 +197,7 @@ async def resume(
 ) -> Response:
     """Answer what the conversation waits for, or let a run go on that failed or was cut off."""
     config = await config_of(chat, user_id, conversation_id)
-    plan = partial(plan_answers, chat.graph, config, body.answers, chat.may_go_on)
+    plan = partial(plan_answers, chat.graph, chat.pages.conversations, config, body.answers, chat.may_go_on)
     run = chat.turns.start(user_id, conversation_id, plan)
     await asyncio.shield(run.begun)
     return await answer(run, accept)

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -154,12 +154,21 @@ class ChatService:
         Cost: a turn's, 2 write units for the lease, 1 for the count of turns; one GetItem if the turn names its
             conversation, one for each step with tools.
         """
-        self._counts.add(turn.user_id)
         place = self._conversation_of(turn), turn.user_id
+        count = cache(partial(self._counts.add, turn.user_id))  # counts once, whoever calls it how often
+        if turn.key is None:
+            count()
+
+        def may_go_on(*run: str) -> bool:
+            count()
+            return self._leases.may_go_on(*run)
+
         config, asked = _config_of(*place), HumanMessage(turn.text, id=turn.message_id)
         request = self._graph, self.pages.conversations, config, asked, turn.replaces
         with self._leases.held(*place, turn.seconds):
-            plan = plan_message(*request, self._leases.may_go_on)
+            plan = plan_message(*request, may_go_on)
+            if plan.inputs:
+                count()
             said: Sequence[BaseMessage] = self._played(plan, config)
             summary = self.pages.summary(turn.user_id, place[0])
             if plan.is_repeated:
@@ -176,11 +185,12 @@ class ChatService:
             Problem: It does not wait for these answers; another request is at work on it; the user has taken all turns
                 of this minute.
         """
-        self._counts.add(user_id)
         self.pages.existing(user_id, conversation_id)
+        self._counts.add(user_id)
         config = _config_of(conversation_id, user_id)
         with self._leases.held(conversation_id, user_id, seconds):
-            said = self._played(plan_answers(self._graph, config, answers, self._leases.may_go_on), config)
+            request = self._graph, self.pages.conversations, config, answers
+            said = self._played(plan_answers(*request, self._leases.may_go_on), config)
             return _reply(self.pages.summary(user_id, conversation_id), said)
 
     def cancel(self, user_id: str, conversation_id: str, seconds: float) -> bool:
@@ -220,6 +230,8 @@ class ChatService:
             cursor = page.cursor
             if cursor is None:
                 break
+        if is_done:
+            self.pages.conversations.delete_user(user_id)  # lists hide those that have expired and are still there
         self._counts.erase(user_id)
         return is_done
 

@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import notes
 import pytest
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from langchain_core.exceptions import ContextOverflowError, ModelRateLimitError, ModelTimeoutError
@@ -239,6 +240,110 @@ def test_an_error_of_a_model_is_told_by_its_class(error: Exception, status: int)
 
     assert problem.status == status
     assert "Retry-After" in problem.headers()
+
+
+# An approved tool that fails.
+
+
+class FailingNotes:
+    """Makes the tool `save_note` fail after its approval, in each of these ways and then no more."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *failures: BaseException) -> None:
+        self.failures, self.runs, self._save = list(failures), 0, notes.save_note.func
+        monkeypatch.setattr(notes.save_note, "func", self.run)
+
+    def run(self, text: str, tool_call_id: str) -> Any:
+        assert self._save is not None
+        kept = self._save(text=text, tool_call_id=tool_call_id)  # stops here until it is approved
+        self.runs += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        return kept
+
+
+def asked_for_a_note(chat: Container) -> tuple[str, dict[str, Any]]:
+    """A conversation that waits for an approval, and the body that approves."""
+    said = chat.say("Keep a note: milk")
+    (asked,) = said["conversation"]["waiting_for"]
+    return said["conversation_id"], {"answers": {asked["id"]: {"decisions": [{"type": "approve"}]}}}
+
+
+def resumed(chat: Container, named: str, body: dict[str, Any]) -> tuple[int, str]:
+    """Status, and the answer or the problem's type."""
+    status, said = chat("POST", f"{ONE}/resume", conversation_id=named, body=body)
+    return status, said["answer"] if status == 200 else said["type"].rpartition(":")[2]
+
+
+def test_a_tool_that_failed_after_its_approval_goes_on_without_another_answer(
+    make_container: MakeContainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat, tool = make_container(), FailingNotes(monkeypatch, OSError("disk"))
+    named, approval = asked_for_a_note(chat)
+
+    assert resumed(chat, named, approval) == (500, "internal")
+    assert chat("GET", ONE, conversation_id=named)[1]["status"] == "failed"
+    assert resumed(chat, named, approval) == (409, "nothing-to-answer")
+    status, answer = resumed(chat, named, {})
+
+    assert (status, tool.runs) == (200, 2)
+    assert answer == "I kept the note."
+    assert chat("GET", ONE, conversation_id=named)[1]["status"] == "idle"
+
+
+@pytest.mark.parametrize("ends_with", ["a message", "nothing"])
+def test_a_tool_that_failed_twice_after_its_approval_is_closed(
+    make_container: MakeContainer, monkeypatch: pytest.MonkeyPatch, ends_with: str
+) -> None:
+    chat, tool = make_container(), FailingNotes(monkeypatch, OSError("disk"), OSError("disk"), OSError("disk"))
+    named, approval = asked_for_a_note(chat)
+
+    assert resumed(chat, named, approval) == (500, "internal")
+    if ends_with == "nothing":
+        assert resumed(chat, named, {}) == (500, "internal")
+    assert chat.say("hello", conversation_id=named)["answer"].startswith("Hello")
+
+    assert tool.runs == 2
+    said = [content for _, content in chat.transcript(named)]
+    assert said[:3] == ["Keep a note: milk", UNANSWERED, "hello"]
+
+
+def test_an_answer_whose_function_was_killed_can_be_given_once_more_and_then_the_run_is_closed(
+    make_container: MakeContainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat, tool = make_container(), FailingNotes(monkeypatch, Killed(), Killed(), Killed())
+    named, approval = asked_for_a_note(chat)
+
+    for _ in range(2):
+        with pytest.raises(Killed):
+            resumed(chat, named, approval)
+    assert resumed(make_container(), named, approval) == (200, UNANSWERED)
+
+    assert tool.runs == 2
+    assert chat.say("hello", conversation_id=named)["answer"].startswith("Hello")
+
+
+def test_a_tool_that_asks_again_after_a_failure_waits_for_that_answer(
+    make_container: MakeContainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat, tool = make_container(), FailingNotes(monkeypatch, OSError("disk"))
+    named, approval = asked_for_a_note(chat)
+    assert resumed(chat, named, approval)[0] == 500
+    approved = tool._save
+
+    def twice(text: str, tool_call_id: str) -> Any:
+        notes.approval_of(notes.SAVE_NOTE, {"text": text}, "Keep this note?")
+        assert approved is not None
+        return approved(text=text, tool_call_id=tool_call_id)
+
+    tool._save = twice
+    assert resumed(chat, named, {})[0] == 200
+    status, shown = chat("GET", ONE, conversation_id=named)
+    assert (status, shown["status"]) == (200, "waiting")
+    assert send(chat, "hello", named) == 409
+    (asked,) = shown["waiting_for"]
+    status, answer = resumed(chat, named, {"answers": {asked["id"]: {"decisions": [{"type": "approve"}]}}})
+
+    assert (status, answer) == (200, "I kept the note.")
 
 
 # Stopping a run.

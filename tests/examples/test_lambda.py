@@ -19,9 +19,10 @@ import pytest
 from assistant import model_maker
 from botocore.exceptions import ReadTimeoutError
 from chat_api import MAX_BODY_BYTES
-from chat_requests import MAX_MESSAGE_CHARACTERS
+from chat_requests import MAX_MESSAGE_CHARACTERS, ResumeRequest
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
+from pydantic import ValidationError
 
 from tests.examples.api_events import EVENTS, MISSING, event
 from tests.examples.containers import (
@@ -274,6 +275,32 @@ def test_a_wrong_body_is_refused_before_any_request(
     assert answer["statusCode"] == json.loads(answer["body"])["status"] == status
     assert answer["headers"]["Content-Type"] == "application/problem+json"
     assert len(log) == 0
+
+
+@pytest.mark.engine("moto")
+@pytest.mark.parametrize(
+    "answers",
+    ['"a\\ud800b"', '{"x": ["\\udfff"]}', '{"\\ud800": 1}'],
+    ids=["text", "list", "name"],
+)
+def test_an_answer_that_is_no_text_in_utf_8_is_refused_before_any_request(
+    chat: Container, client: DynamoDBClient, answers: str
+) -> None:
+    made = event("POST", f"{ONE}/resume", conversation_id="c", body=f'{{"answers": {{"id": {answers}}}}}')
+    with RequestLog(client) as log:
+        status, problem = chat.send(made)
+
+    assert (status, problem["type"]) == (400, "urn:chat:problem:bad-request")
+    assert len(log) == 0
+
+
+def test_an_answer_that_is_nested_too_deeply_to_be_written_is_refused() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+
+    with pytest.raises(ValidationError, match="nested too deeply"):
+        ResumeRequest(answers={"id": deep})
 
 
 @pytest.mark.engine("moto")

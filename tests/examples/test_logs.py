@@ -6,12 +6,14 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
 
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from failure_facts import facts_of
 
-from langgraph_dynamo_conv.errors import RequestFailedError
+from langgraph_dynamo_conv import errors
+from langgraph_dynamo_conv.errors import DynamoConvError, RequestFailedError
 from tests.examples.api_events import event
 from tests.examples.containers import ONE, AnsweringModel, Container, MakeContainer
 from tests.faults.failing import Deliver, FailingClient, Fault, error_500, refusal, throttled
@@ -196,3 +198,37 @@ def test_the_facts_of_an_error_name_its_causes_and_are_json() -> None:
 
     assert (facts["error"], facts["caused_by"], facts["operation"]) == ("RequestFailedError", ["ValueError"], "Query")
     assert SECRET not in json.dumps(facts)
+
+
+def test_the_facts_of_an_error_of_others_have_nothing_of_its_words() -> None:
+    wordy: Any = RuntimeError(SECRET)
+    for name in ("action", "code", "operation", "policy", "reason", "resource", "status_code", "table"):
+        setattr(wordy, name, SECRET)
+    for error in (wordy, URLError(SECRET)):
+        assert facts_of(error).keys() == {"error", "frames"}
+        assert SECRET not in json.dumps(facts_of(error))
+
+
+def test_the_status_of_a_models_client_is_among_the_facts() -> None:
+    error: Any = RuntimeError(SECRET)
+    error.status_code = 529
+
+    assert facts_of(error)["service_status"] == 529
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_an_alarm_for_a_kind_of_error_sees_those_below_it(name: str) -> None:
+    error: DynamoConvError = getattr(errors, name)("gone")
+    wrapped = RuntimeError()
+    wrapped.__cause__ = error
+    kind, *_ = [one for one in type(error).__mro__ if DynamoConvError in (one, *one.__bases__)]
+
+    assert facts_of(error)["error"] == kind.__name__
+    assert facts_of(wrapped)["caused_by"] == [kind.__name__]
+    assert name in (kind.__name__, *facts_of(error).get("classes", []))
+
+
+def test_an_unknown_format_rings_where_corrupt_data_does() -> None:
+    facts = facts_of(errors.UnknownFormatError("newer"))
+
+    assert (facts["error"], facts["classes"]) == ("CorruptDataError", ["UnknownFormatError"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import pytest
 from time_left import STORE_SECONDS, TimeLeft
 
 from tests.examples.api_events import Context, event
-from tests.examples.containers import EXAMPLES, ONE, AnsweringModel, Container, MakeContainer, items
+from tests.examples.containers import EXAMPLES, ONE, AnsweringModel, Container, FailingModel, MakeContainer, items
 from tests.requests_log import RequestLog
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def test_a_users_turns_in_a_minute_are_bounded_in_all_containers(make_container:
     assert containers[1].say("hello")["answer"]
 
 
-def test_a_turn_that_is_refused_reads_and_changes_nothing(
+def test_a_turn_that_is_refused_reads_its_conversations_row_and_changes_nothing(
     make_container: MakeContainer, client: DynamoDBClient, table_name: str
 ) -> None:
     chat = make_container(turns_a_minute=1)
@@ -61,8 +62,36 @@ def test_a_turn_that_is_refused_reads_and_changes_nothing(
     with RequestLog(client) as log:
         assert chat("POST", "/chat", body={"message": "more", "conversation_id": named})[0] == 429
 
-    assert log.operations == ["UpdateItem"]
+    assert log.operations == ["GetItem", "UpdateItem"]
     assert items(client, table_name) == before
+
+
+def test_what_is_answered_already_and_what_is_not_there_take_no_turn(make_container: MakeContainer) -> None:
+    chat = make_container(turns_a_minute=2)
+    chat.service._counts._clock = Clock(60_000_000.0)
+    missing = {"conversation_id": "none"}
+    assert chat("POST", "/chat", body={"message": "hello", **missing})[0] == 404
+    assert chat("POST", f"{ONE}/resume", body={}, **missing)[0] == 404
+
+    first, second = chat.say("hello", key="1"), chat.say("thanks", key="2")
+    refused = chat("POST", "/chat", body={"message": "more"}, headers={"idempotency-key": "3"})
+
+    assert refused[0] == 429
+    assert chat.say("hello", key="1") == first | {"repeated": True}
+    assert chat.say("thanks", key="2") == second | {"repeated": True}
+
+
+def test_a_run_that_goes_on_takes_one_turn_and_is_not_tried_where_none_is_left(make_container: MakeContainer) -> None:
+    clock, body, headers = Clock(60_000_000.0), {"message": "hello"}, {"idempotency-key": "k"}
+    chat = make_container(FailingModel(failures=[RuntimeError("once")]), turns_a_minute=1)
+    chat.service._counts._clock = clock
+
+    assert chat("POST", "/chat", body=body, headers=headers)[0] == 500
+    for _ in range(3):
+        assert chat("POST", "/chat", body=body, headers=headers)[0] == 429
+    clock.now += 60
+    assert chat.say("hello", key="k")["answer"].startswith("Hello")
+    assert chat("POST", "/chat", body={"message": "more"})[0] == 429
 
 
 def test_counts_expire_and_no_list_or_conversation_has_them(
@@ -102,6 +131,19 @@ def test_all_that_is_stored_of_who_asks_is_erased_and_nothing_of_others(
     left = items(client, table_name)
     assert [item for item in left if item["user_id"]["S"].partition("#")[0] == "alice"] == []
     assert chat.transcript(kept, user="alicea")[0] == ("user", "hello")
+
+
+def test_what_has_expired_and_is_still_in_the_table_is_erased_too(
+    make_container: MakeContainer, client: DynamoDBClient, table_name: str
+) -> None:
+    chat = make_container(days=1)
+    chat.say("hello")
+    for item in items(client, table_name):
+        client.put_item(TableName=table_name, Item={**item, "expires_at": {"N": str(int(time.time()) - 60)}})
+    assert chat("GET", "/conversations")[1]["conversations"] == []
+
+    assert chat("DELETE", "/me") == (204, {})
+    assert items(client, table_name) == []
 
 
 def test_more_conversations_than_fit_into_the_time_are_erased_by_repetition(make_container: MakeContainer) -> None:
