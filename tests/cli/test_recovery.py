@@ -75,12 +75,22 @@ class TestRekeying:
         ended = cli("rekey-user", "old", "new", "--yes", "--json")
 
         assert ended.code == 0
-        assert [one["outcome"] for one in ended.json["conversations"]] == ["moved"] * 3
+        assert [one["outcome"] for one in ended.lines] == ["moved"] * 3
         assert [one.to_dict() for one in saver.conversations.list("new")] == [
             {**one, "user_id": "new"} for one in before
         ]
         assert {one["user_id"]["S"].split("#")[0] for one in items_of(client, table_name)} == {"new", "other"}
-        assert cli("rekey-user", "old", "new", "--yes").out == "conversations: 0 moved, 0 over, 0 failed\n"
+
+    @pytest.mark.parametrize("mode", ["--dry-run", "--yes"])
+    def test_a_user_without_conversations_is_told_so(
+        self, cli: Cli, saver: DynamoDBConversationSaver, mode: str
+    ) -> None:
+        chat(saver, "old", "boats")
+
+        ended = cli("rekey-user", "odl", "new", mode)
+
+        assert (ended.code, ended.out) == (Exit.MISSING, "")
+        assert ended.error.startswith("error: odl has no conversation: check the id, which is compared exactly")
 
     def test_it_asks_first(self, cli: Cli, saver: DynamoDBConversationSaver, monkeypatch: pytest.MonkeyPatch) -> None:
         chat(saver, "old", "boats")

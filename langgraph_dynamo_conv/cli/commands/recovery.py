@@ -27,10 +27,16 @@ from langgraph_dynamo_conv.cli.output import Exit, counted
 from langgraph_dynamo_conv.cli.output import moment as moment_of
 from langgraph_dynamo_conv.conversations import Conversations, Damage
 from langgraph_dynamo_conv.errors import (
+    AccessDeniedError,
+    BucketNotFoundError,
+    BucketRequiredError,
     ConflictError,
     ConversationNotFoundError,
     CorruptDataError,
+    CredentialsError,
+    DynamoConvError,
     RunNotEndedError,
+    TableNotFoundError,
 )
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Read and check everything, change nothing.")]
@@ -39,6 +45,9 @@ _DAMAGED = (
     "{source} has this conversation damaged, so that of {table} stays as it is: {first.key}: {first.problem}. "
     "Restore to an earlier moment"
 )
+
+_OF_ALL = (AccessDeniedError, BucketNotFoundError, BucketRequiredError, CredentialsError, TableNotFoundError)
+"""What stops one conversation stops all of them."""
 
 Outcome = Literal["moved", "checked", "over", "failed"]
 
@@ -144,23 +153,31 @@ def rekey_user(
 
     As when `sub` changes with a Cognito user pool. Stop the person's runs first. Ids, times, order and checkpoints
     stay. Each conversation is copied, both are compared, and the old one is removed only if it has not changed
-    meanwhile. Run it with --dry-run first; run it again after a failure, until it moves none. Asks first.
+    meanwhile. Run it with --dry-run first; run it again after a failure, until OLD has none. Asks first. A conversation
+    that fails is told at once, and the others go on. With --json, each is a line.
 
-    Ends with 1 if a conversation could not be moved, and tells why.
+    Ends with 1 if a conversation could not be moved, and tells why; with 3 if OLD has none.
     """
     old, new = check_user_id(old), check_user_id(new)
     if old == new:
         raise ValueError("OLD and NEW are the same user id")
     scopes = list(run.runtime.directory.of_user(old))
+    if not scopes:
+        what = f"{old} has no conversation: check the id, which is compared exactly, and --table"
+        raise ConversationNotFoundError(what, table=run.table_name)
     if not dry_run:
         run.confirm(f"Give {counted(len(scopes), 'conversation')} of {old} to {new}?", yes=yes)
-    results = [_settled(run, scope, Scope(scope.thread_id, new), force=force, dry_run=dry_run) for scope in scopes]
-    outcomes = Counter(one.outcome for one in results)
-    failed = [f"✗ {one.conversation_id}: {one_line(one.reason)}" for one in results if one.reason]
-    summary = ", ".join(f"{outcomes[name]} {name}" for name in ("checked" if dry_run else "moved", "over", "failed"))
-    data = {"old": old, "new": new, "conversations": list(map(asdict, results))}
-    run.out.result(data, *failed, f"conversations: {summary}")
-    if failed:
+    total: Counter[str] = Counter()
+    try:
+        for scope in scopes:
+            one = _settled(run, scope, Scope(scope.thread_id, new), force=force, dry_run=dry_run)
+            total[one.outcome] += 1
+            run.out.record(asdict(one), *_failure(one))
+    finally:
+        if not run.out.as_json:
+            names = ("checked" if dry_run else "moved", "over", "failed")
+            run.out.result({}, "conversations: " + ", ".join(f"{total[name]} {name}" for name in names))
+    if total["failed"]:
         run.end(Exit.FOUND)
 
 
@@ -206,8 +223,14 @@ def _objects_said(objects: Objects, *, dry_run: bool) -> str:
 def _settled(run: Run, old: Scope, new: Scope, *, force: bool, dry_run: bool) -> Rekeyed:
     try:
         return _rekeyed(run, old, new, force=force, dry_run=dry_run)
-    except (ConflictError, ConversationNotFoundError, CorruptDataError, RunNotEndedError) as error:
+    except _OF_ALL:
+        raise
+    except DynamoConvError as error:
         return Rekeyed(old.thread_id, "failed", reason=str(error))
+
+
+def _failure(one: Rekeyed) -> list[str]:
+    return [] if one.reason is None else [f"✗ {one.conversation_id}: {one_line(one.reason)}"]
 
 
 def _rekeyed(run: Run, old: Scope, new: Scope, *, force: bool, dry_run: bool) -> Rekeyed:
