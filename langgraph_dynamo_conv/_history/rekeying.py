@@ -23,7 +23,6 @@ from langgraph_dynamo_conv._checkpoints.loading import Checkpoints
 from langgraph_dynamo_conv._checkpoints.writes import TaskWrites
 from langgraph_dynamo_conv._format.frames import moved
 from langgraph_dynamo_conv._format.items import (
-    EXPIRES_AT,
     AttributeMap,
     bytes_of,
     checkpoints_of,
@@ -34,7 +33,7 @@ from langgraph_dynamo_conv._format.items import (
 from langgraph_dynamo_conv._format.keys import Key, Scope, is_pointer, parse_sk
 from langgraph_dynamo_conv._history.rekeyed import RekeyedCheckpoints
 from langgraph_dynamo_conv._history.removal import Removal, items_of, kind_of, run_pointers
-from langgraph_dynamo_conv._history.restoring import put_new
+from langgraph_dynamo_conv._history.restoring import live, put_new
 from langgraph_dynamo_conv._state.chain import leaves_first
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.serializer import Serializer
@@ -192,12 +191,7 @@ class Rekeying:
         )
 
     def _live(self, pages: Iterable[list[AttributeMap]]) -> Iterator[AttributeMap]:
-        """The items that have not expired: no other needs one that has."""
-        for page in pages:
-            for item in page:
-                time = item.get(EXPIRES_AT, {}).get("N")
-                if time is None or kind_of(item) == "row" or not self._expiry.is_past(int(float(time))):
-                    yield item
+        return live(pages, self._expiry)
 
     def _expiry_of(self, times: list[int | None]) -> Expiry:
         """The time to live of what must be stored anew: as long as that of the checkpoints."""

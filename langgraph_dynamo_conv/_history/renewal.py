@@ -25,6 +25,7 @@ from langgraph_dynamo_conv._format.items import (
     EXPIRES_AT,
     LIVE_UNTIL,
     NEVER,
+    AttributeMap,
     CheckpointItem,
     Times,
     WritesItem,
@@ -38,7 +39,7 @@ from langgraph_dynamo_conv._format.items import (
 from langgraph_dynamo_conv._format.keys import PK, Key, Namespace, Scope, after_prefix, parse_sk
 from langgraph_dynamo_conv._format.tree import BlobRef
 from langgraph_dynamo_conv._history.ancestry import ancestry
-from langgraph_dynamo_conv._history.removal import Removal
+from langgraph_dynamo_conv._history.removal import Removal, kind_of
 from langgraph_dynamo_conv._state.chain import orphans
 from langgraph_dynamo_conv._state.expiry import Expiry
 from langgraph_dynamo_conv._state.order import CLOCKS_DIFFER_SECONDS, seconds_behind
@@ -217,6 +218,12 @@ class _Needs:
         for ref in refs:
             parts = {self.scope.part(ref.digest, number) for number in range(ref.parts)}
             self.others |= parts or {self.scope.pointer(ref.digest)}
+
+
+def timed(item: AttributeMap, times: Times) -> AttributeMap:
+    """An item of a conversation that begins to live anew, with its times."""
+    by_name = {EXPIRES_AT: times.expires_at, _UNTIL.get(kind_of(item), ""): times.until}
+    return {**item, **{name: {"N": str(time)} for name, time in by_name.items() if name}}
 
 
 def _change(times: Times, until: str | None, listed_until: int | None) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 A role needs the first three as actions on the prefix, and nothing on the bucket itself. Nothing is ever listed: what is
 in the bucket is found by the pointers in the table. Only after a restore of the table, an administrator lists the
-versions of single objects, and removes their delete markers. Failures are translated in `failures`.
+versions of single objects, reads them, and removes their delete markers. Failures are translated in `failures`.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from functools import partial
@@ -69,6 +70,7 @@ class Bucket:
         self.name = name
         self.threshold_bytes = threshold_bytes
         self._prefix = bucket_prefix(prefix)
+        self._reads_deleted = False
         make = partial(new_client, "s3", region_name=region_name, read_timeout_seconds=_READ_TIMEOUT_SECONDS)
         self._client: LazyClient[S3Client] = LazyClient(client, make)
         self._target = Target(S3, name, f"{name}/{self._prefix}*", self._client)
@@ -78,6 +80,16 @@ class Bucket:
     def client(self) -> S3Client:
         """The client; made now if there is none yet."""
         return self._client.get()
+
+    def with_deleted(self) -> Bucket:
+        """The same bucket, of which deleted objects are read too: their newest versions. Brings none back.
+
+        Cost: for each read one ListObjectVersions more, which needs `s3:ListBucketVersions` on the bucket; the read of
+        a deleted object needs `s3:GetObjectVersion`.
+        """
+        bucket = copy.copy(self)
+        bucket._reads_deleted = True
+        return bucket
 
     def put(self, name: str, data: bytes) -> None:
         """Store an object. Cost: one PutObject."""
@@ -92,11 +104,16 @@ class Bucket:
 
         Cost: one GetObject.
         """
+        place = self._place(name)
+        versions, markers = self._versions(name) if self._reads_deleted else ([], [])
+        if versions and markers:
+            place["VersionId"] = versions[0]["VersionId"]
+        operation = "GetObjectVersion" if "VersionId" in place else "GetObject"
         for _ in range(_READ_ATTEMPTS):
-            with self._translated("GetObject", name):
-                body = self.client.get_object(**self._place(name), Range=f"bytes={first}-{last}")["Body"]
+            with self._translated(operation, name):
+                body = self.client.get_object(**place, Range=f"bytes={first}-{last}")["Body"]
             try:
-                with self._translated("GetObject", name):
+                with self._translated(operation, name):
                     data: bytes = body.read()
                     return data
             except EndpointError as error:
@@ -119,18 +136,23 @@ class Bucket:
         Cost: one ListObjectVersions, which needs `s3:ListBucketVersions` on the bucket, and for an object that is
         brought back one DeleteObject for each marker, which needs `s3:DeleteObjectVersion`.
         """
-        place = self._place(name)
-        with translated(self._whole, "ListBucketVersions", place["Key"]):
-            found = self.client.list_object_versions(Bucket=place["Bucket"], Prefix=place["Key"])
-        versions, markers = found.get("Versions", []), found.get("DeleteMarkers", [])
+        versions, markers = self._versions(name)
         if not versions:
             return "missing"
-        if not any(one["IsLatest"] for one in markers):
+        if not markers:
             return "there"
         for marker in markers if bring_back else ():
             with self._translated("DeleteObjectVersion", name):
-                self.client.delete_object(**place, VersionId=marker["VersionId"])
+                self.client.delete_object(**self._place(name), VersionId=marker["VersionId"])
         return "deleted"
+
+    def _versions(self, name: str) -> tuple[list[Any], list[Any]]:
+        """The versions of an object, the newest first, and its delete markers, if the newest of both is a marker."""
+        place = self._place(name)
+        with translated(self._whole, "ListBucketVersions", place["Key"]):
+            found: Any = self.client.list_object_versions(Bucket=place["Bucket"], Prefix=place["Key"])
+        markers = found.get("DeleteMarkers", [])
+        return found.get("Versions", []), markers if any(one["IsLatest"] for one in markers) else []
 
     def delete(self, name: str) -> None:
         """Delete an object, if it is there. Cost: one DeleteObject, which is free."""

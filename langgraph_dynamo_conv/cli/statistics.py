@@ -8,7 +8,7 @@ from typing import Any
 
 from langgraph_dynamo_conv._format.attributes import from_attribute, size_of
 from langgraph_dynamo_conv._format.items import AttributeMap, key_of
-from langgraph_dynamo_conv._format.keys import Scope, is_run, parse_sk
+from langgraph_dynamo_conv._format.keys import Scope, is_conversation, parse_sk
 from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.cli.prices import Prices
 
@@ -107,7 +107,7 @@ def of_table(table: Table) -> Statistics:
         for item in partition:
             sharing.add(parse_sk(key_of(item).sk).user_id)
             statistics.count(item)
-        if not is_run(pk):
+        if is_conversation(pk):
             statistics.conversations += len(sharing)
             users |= sharing
     statistics.users = len(users)

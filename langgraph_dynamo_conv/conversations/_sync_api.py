@@ -327,6 +327,7 @@ class SyncConversations:
         Raises:
             ConversationNotFoundError: There is no such conversation.
 
-        Cost: one Query for each MB, and once more the parts of its large values; three for each call of a subgraph.
+        Cost: one Query for each MB, and once more the parts of its large values; three for each call of a subgraph; one
+        GetItem for each object in S3, which is read.
         """
         return Verifier(self._runtime, self._runtime.directory.scope_of(conversation_id, user_id)).run()

@@ -99,6 +99,7 @@ class Verifier:
         self._checkpoints = 0
         self._messages = 0
         self._values: set[str] = set()
+        self._pointed: set[str] = set()
         self._referring: dict[tuple[str, ...], list[tuple[Key, Write]]] = defaultdict(list)
         self._forgotten: tuple[ForgottenTurn, ...] = ()
 
@@ -167,6 +168,9 @@ class Verifier:
 
     def _writes(self, item: AttributeMap) -> None:
         record = WritesItem.from_attributes(item)
+        for frame in record.frames.values():
+            if isinstance(frame, BlobRef):
+                self._pointer(frame)
         for write in self._runtime.writes.decoded(self._scope, [record]):
             self._fetch(missing_refs(write.node))
             if write.built_on:
@@ -235,6 +239,8 @@ class Verifier:
                 del stored_by_id[before.checkpoint_id]
         namespace = self._scope.namespace(record.namespace())
         stored = self._runtime.checkpoints.replay(namespace, [record], segments, before)[-1]
+        if record.blob is not None:
+            self._pointer(record.blob)
         self._fetch(missing_refs(stored.tree))
         for key, write in self._referring.pop(tuple(parse_sk(record.key.sk).parts[:2]), []):
             self._check(key, partial(write.whole, stored))
@@ -248,6 +254,15 @@ class Verifier:
             if ref.digest not in self._values:
                 self._values.add(ref.digest)
                 fetch(self._scope, [ref])
+                self._pointer(ref)
+
+    def _pointer(self, ref: BlobRef) -> None:
+        """An object is read without its pointer; but what copies, restores or deletes would not find it."""
+        key = self._scope.pointer(ref.digest)
+        if not ref.parts and ref.digest not in self._pointed:
+            if self._runtime.table.get(key) is None:
+                raise CorruptDataError(f"the item that points to an object in S3 is missing at {key}", key=str(key))
+            self._pointed.add(ref.digest)
 
 
 def _record_of(item: AttributeMap) -> CheckpointItem | None:

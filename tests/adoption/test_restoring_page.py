@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
 import boto3
 import pytest
+from langchain_core.messages import HumanMessage
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from langgraph_dynamo_conv.errors import CorruptDataError
@@ -32,6 +34,9 @@ BLOCKS = [re.sub(r"^ {3}", "", one, flags=re.MULTILINE) for one in re.findall(r"
 
 LOST = "3f0c1c4e-6f0b-4a52-9d7e-0a4b8f2f5c11"
 """The conversation of alice's that the page brings back."""
+
+ERASED = (("bob", "bobs"), (" carol  ann ", "carols"))
+"""Users who are erased, and their conversations."""
 
 placed: set[str] = set()
 """The blocks that a test of this file runs."""
@@ -74,14 +79,19 @@ class Cloud:
         """What a block of commands prints; each must end with 0."""
         return self.shell.run(["/bin/bash", "-euc", commands])
 
-    def saver(self, table_name: str = "chat") -> DynamoDBConversationSaver:
+    def saver(self, table_name: str = "chat", **options: Any) -> DynamoDBConversationSaver:
         bucket: Any = {"s3_bucket": "chat-values", "s3_client": self.s3}
-        return DynamoDBConversationSaver(table_name, client=self.dynamodb, **bucket)
+        return DynamoDBConversationSaver(table_name, client=self.dynamodb, **bucket, **options)
 
-    def chat(self, user: str, thread: str) -> None:
+    def chat(self, user: str, thread: str, **options: Any) -> None:
         """A conversation with a value in S3."""
-        with closing(self.saver()) as saver:
-            put(saver, 1, {"messages": [("user", "hi")], "file": of(thread)}, at=config(thread, user_id=user))
+        with closing(self.saver(**options)) as saver:
+            put(
+                saver,
+                1,
+                {"messages": [HumanMessage("hi", id="1")], "file": of(thread)},
+                at=config(thread, user_id=user),
+            )
 
     def lose(self, user: str, thread: str) -> None:
         with closing(self.saver()) as saver:
@@ -111,38 +121,65 @@ def cloud(moto_url: str, tmp_path: Path) -> Iterator[Cloud]:
     reset = Request(f"{moto_url}/moto-api/reset", method="POST")
     urlopen(reset).close()
     cloud = Cloud(moto_url, tmp_path)
-    for user, thread in (("alice", LOST), ("alice", "another"), ("bob", "bobs")):
+    for user, thread in (("alice", LOST), ("alice", "another"), *ERASED):
         cloud.chat(user, thread)
     yield cloud
     cloud.close()
     urlopen(reset).close()
 
 
-def erase_bob(cloud: Cloud) -> None:
-    """What the page asks whoever erases a person to do."""
-    (cloud.folder / "erased-users.txt").write_text("bob\n")
-    cloud.run("langgraph-dynamo-conv delete-user bob --scan --yes --table chat --s3-bucket chat-values")
+def erase(cloud: Cloud) -> None:
+    """What the page asks whoever erases a person to do; the last line of the file has no end."""
+    users = [user for user, _ in ERASED]
+    (cloud.folder / "erased-users.txt").write_text("\n".join(users))
+    for user in users:
+        cloud.run(f"langgraph-dynamo-conv delete-user '{user}' --scan --yes --table chat --s3-bucket chat-values")
 
 
 def test_a_table_comes_back_with_its_objects_and_without_those_who_were_erased_since(cloud: Cloud) -> None:
     cloud.run(RESTORE)
-    erase_bob(cloud)
+    erase(cloud)
     cloud.lose("alice", LOST)
     assert cloud.objects() == 1
 
     with pytest.raises(CorruptDataError):
         cloud.has("alice", LOST, "chat-restored")
     assert cloud.has("alice", "another", "chat-restored")
-    assert "deleted: 1 conversation" in cloud.run(ERASE)
+    assert cloud.run(ERASE).count("deleted: 1 conversation") == len(ERASED)
     assert cloud.run(OBJECTS) == "objects: 1 there, 1 brought back, 0 missing\n"
 
     assert cloud.has("alice", LOST, "chat-restored")
-    assert not cloud.has("bob", "bobs", "chat-restored")
+    assert not any(cloud.has(*one, "chat-restored") for one in ERASED)
     scanned = cloud.dynamodb.scan(TableName="chat-restored")["Items"]
     assert {one["user_id"]["S"].split("#")[0] for one in scanned} == {"alice"}
     assert cloud.objects() == 2
     for thread in (LOST, "another"):
         assert "whole" in cloud.run(f"langgraph-dynamo-conv verify {thread} -t chat-restored --s3-bucket chat-values")
+
+
+def test_the_erasures_end_at_the_first_that_fails(cloud: Cloud) -> None:
+    cloud.run(RESTORE)
+    (cloud.folder / "erased-users.txt").write_text("no#user\nbob\n")
+
+    cloud.shell.run(["/bin/bash", "-uc", ERASE])  # as a person's shell, which goes on after a failure
+
+    assert cloud.has("bob", "bobs", "chat-restored")
+
+
+def test_what_is_in_s3_is_edited_and_rekeyed_once_its_objects_are_back(cloud: Cloud) -> None:
+    cloud.run(RESTORE)
+    cloud.lose("alice", LOST)
+
+    with closing(cloud.saver("chat-restored")) as saver:
+        (message,) = saver.conversations.get(LOST, "alice").messages
+        with pytest.raises(CorruptDataError):
+            saver.conversations.edit_message(LOST, message.id, "hello", user_id="alice")
+        cloud.run(OBJECTS)
+        saver.conversations.edit_message(LOST, message.id, "hello", user_id="alice")
+    rekeyed = cloud.run("langgraph-dynamo-conv rekey-user alice al -t chat-restored --s3-bucket chat-values --yes")
+
+    assert rekeyed == "conversations: 2 moved, 0 over, 0 failed\n"
+    assert all(cloud.has("al", one, "chat-restored") for one in (LOST, "another"))
 
 
 def test_what_a_restore_loses_is_set_again(cloud: Cloud) -> None:
@@ -185,6 +222,18 @@ def test_one_conversation_comes_back_from_a_restored_table_and_others_stay(cloud
     ]
     assert all(cloud.has("alice", one, "chat") for one in (LOST, "another", "a new one"))
     assert not cloud.has("bob", "bobs", "chat")
+
+
+def test_an_expired_conversation_comes_back_for_as_many_days_as_the_page_says(cloud: Cloud) -> None:
+    cloud.lose("alice", LOST)
+    cloud.chat("alice", LOST, ttl=timedelta(days=10), clock=lambda: 1.7e9)
+    cloud.run(RESTORE)
+    cloud.lose("alice", LOST)
+    (option,) = re.findall(r"`(--ttl-days \d+)`", TEXT)
+
+    cloud.run(ONE.replace("--s3-bucket", f"{option} --s3-bucket"))
+
+    assert cloud.has("alice", LOST, "chat")
 
 
 def test_the_commands_for_the_stack_are_the_aws_clis(cloud: Cloud) -> None:

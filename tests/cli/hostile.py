@@ -149,6 +149,10 @@ def check_markdown(text: str) -> None:
     assert all(str(token.attrs["href"]).startswith("http://e.x/") for token in inline if token.type == "link_open")
 
 
+PRINT_LINES = ("migrate", "rekey-user")
+"""Commands whose JSON is a line for each result, as it comes."""
+
+
 def check(ended: Ended, arguments: list[str]) -> None:
     """All that is true of what a command printed, whatever it is."""
     check_terminal(ended.out)
@@ -156,7 +160,7 @@ def check(ended: Ended, arguments: list[str]) -> None:
     if ended.err and "migrate" not in arguments:
         assert len(ended.err.splitlines()) == 1, ended.err
     if "--json" in arguments and ended.code in (0, 1):
-        lines = ended.out.splitlines() if arguments[0] == "migrate" else [ended.out]
+        lines = ended.out.splitlines() if arguments[0] in PRINT_LINES else [ended.out]
         assert all(json.loads(line) is not None for line in lines)
     if ended.code == 0 and "html" in arguments:
         check_page(ended.out)

@@ -60,6 +60,7 @@ BY_NAME: dict[str, list[str]] = {
     "tag": ["", "key", "=value"],
     "threads_file": ["no-such-file"],
     "tool_calls": NO_NUMBER,
+    "ttl_days": [*NO_NUMBER, "0", "36501"],
     "turns": NO_NUMBER,
     "turns_per_conversation": [*NO_NUMBER, "0"],
     "user": NO_ID,

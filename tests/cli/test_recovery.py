@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import timedelta
@@ -16,7 +17,7 @@ from langgraph_dynamo_conv import DynamoDBConversationSaver
 from langgraph_dynamo_conv._format.keys import Scope
 from langgraph_dynamo_conv._history.rekeying import Rekeying
 from langgraph_dynamo_conv._history.restoring import put_new
-from langgraph_dynamo_conv.cli.commands.recovery import rekey_user, restore_objects
+from langgraph_dynamo_conv.cli.commands.recovery import rekey_user, restore_conversation, restore_objects
 from langgraph_dynamo_conv.cli.options import SharedOptions
 from langgraph_dynamo_conv.cli.output import Exit
 from langgraph_dynamo_conv.errors import AccessDeniedError, ConflictError
@@ -74,12 +75,22 @@ class TestRekeying:
         ended = cli("rekey-user", "old", "new", "--yes", "--json")
 
         assert ended.code == 0
-        assert [one["outcome"] for one in ended.json["conversations"]] == ["moved"] * 3
+        assert [one["outcome"] for one in ended.lines] == ["moved"] * 3
         assert [one.to_dict() for one in saver.conversations.list("new")] == [
             {**one, "user_id": "new"} for one in before
         ]
         assert {one["user_id"]["S"].split("#")[0] for one in items_of(client, table_name)} == {"new", "other"}
-        assert cli("rekey-user", "old", "new", "--yes").out == "conversations: 0 moved, 0 over, 0 failed\n"
+
+    @pytest.mark.parametrize("mode", ["--dry-run", "--yes"])
+    def test_a_user_without_conversations_is_told_so(
+        self, cli: Cli, saver: DynamoDBConversationSaver, mode: str
+    ) -> None:
+        chat(saver, "old", "boats")
+
+        ended = cli("rekey-user", "odl", "new", mode)
+
+        assert (ended.code, ended.out) == (Exit.MISSING, "")
+        assert ended.error.startswith("error: odl has no conversation: check the id, which is compared exactly")
 
     def test_it_asks_first(self, cli: Cli, saver: DynamoDBConversationSaver, monkeypatch: pytest.MonkeyPatch) -> None:
         chat(saver, "old", "boats")
@@ -147,9 +158,7 @@ class TestRekeying:
         self, cli: Cli, saver: DynamoDBConversationSaver, client: DynamoDBClient, table_name: str
     ) -> None:
         put(saver, 1, {"messages": [], "x": noise(400_000)}, at=config(user_id="old"))
-        part = next(one for one in items_of(client, table_name) if "#p#" in one["user_id"]["S"])
-        key: Any = {name: part[name] for name in ("conversation_id", "user_id")}
-        client.delete_item(TableName=table_name, Key=key)
+        lose(client, table_name, "#p#")
 
         ended = cli("rekey-user", "old", "new", "--yes")
 
@@ -229,6 +238,14 @@ def copy_table(client: DynamoDBClient, source: str, target: str) -> None:
     """What a restore does: the items as they are now."""
     for item in items_of(client, source):
         client.put_item(TableName=target, Item=item)
+
+
+def lose(client: DynamoDBClient, table_name: str, part: str, *, thread: str = "thread") -> None:
+    """Remove an item of a conversation with this in its sort key."""
+    ours = [one for one in items_of(client, table_name) if one["conversation_id"]["S"] == thread]
+    item = next(one for one in ours if part in one["user_id"]["S"])
+    key: Any = {name: item[name] for name in ("conversation_id", "user_id")}
+    client.delete_item(TableName=table_name, Key=key)
 
 
 class TestRestoringAConversation:
@@ -317,14 +334,138 @@ class TestRestoringAConversation:
         put(saver, 1, {"messages": [], "x": noise(400_000)}, at=config(user_id="alice"))
         copy_table(client, table_name, restored)
         saver.delete_thread("thread", user_id="alice")
-        part = next(one for one in items_of(client, restored) if "#p#" in one["user_id"]["S"])
-        key: Any = {name: part[name] for name in ("conversation_id", "user_id")}
-        client.delete_item(TableName=restored, Key=key)
+        lose(client, restored, "#p#")
 
         ended = cli("restore-conversation", "thread", "--from-table", restored)
 
         assert ended.code == Exit.FOUND
         assert "✗ thread / alice#p#" in ended.out
+
+    @pytest.mark.parametrize("mode", ["--dry-run", "--yes"])
+    @pytest.mark.parametrize("lost", ["#p#", "#c##"])
+    def test_a_damaged_one_replaces_nothing(
+        self,
+        cli: Cli,
+        saver: DynamoDBConversationSaver,
+        client: DynamoDBClient,
+        table_name: str,
+        restored: str,
+        mode: str,
+        lost: str,
+    ) -> None:
+        at = config(user_id="alice")
+        said = [("user", noise(20_000, number).hex()) for number in range(3)]
+        put(saver, 1, {"messages": said, "x": noise(400_000)}, at=at)
+        put(saver, 2, {"messages": said, "x": noise(400_000), "y": 1}, parent=1, at=at)
+        copy_table(client, table_name, restored)
+        before = dumped(client, table_name)
+        lose(client, restored, lost)
+
+        ended = cli("restore-conversation", "thread", "--from-table", restored, "--replace", mode)
+
+        assert (ended.code, ended.out) == (Exit.DAMAGED, "")
+        assert f"error: {restored} has this conversation damaged, so that of {table_name} stays as it is: " in ended.err
+        assert dumped(client, table_name) == before
+
+    def test_a_dry_run_tells_damage_where_nothing_would_be_replaced(
+        self, cli: Cli, saver: DynamoDBConversationSaver, client: DynamoDBClient, table_name: str, restored: str
+    ) -> None:
+        put(saver, 1, {"messages": [], "x": noise(400_000)}, at=config(user_id="alice"))
+        copy_table(client, table_name, restored)
+        saver.delete_thread("thread", user_id="alice")
+        lose(client, restored, "#p#")
+
+        ended = cli("restore-conversation", "thread", "--from-table", restored, "--dry-run", "--json")
+
+        assert ended.code == Exit.FOUND
+        assert [one["key"].split("#")[1] for one in ended.json["damage"]] == ["p"]
+
+
+DAY = 24 * 3600
+
+
+class TestWhatHasExpired:
+    def at(self, make_saver: MakeSaver, seconds: float, days: int = 10) -> DynamoDBConversationSaver:
+        return make_saver(ttl=timedelta(days=days), clock=lambda: seconds, row_bytes=512)
+
+    def expired(self, make_saver: MakeSaver, client: DynamoDBClient, table_name: str, restored: str) -> Any:
+        """A conversation whose time to live passed in November 2023, as the restored table has it, and what it told."""
+        saver = self.at(make_saver, 1.7e9 - 10 * DAY)
+        at = config(user_id="alice", run_id="run")
+        said = [("user", noise(300, number).hex()) for number in range(6)]
+        put(saver, 1, {"messages": said[:5], "x": noise(400_000)}, at=at)
+        put(saver, 2, {"messages": said, "x": noise(400_000), "y": noise(3000)}, parent=1, at=at)
+        saver.put_writes(config(number=2, user_id="alice"), [("y", 1)], "task")
+        told = self.told(saver)
+        copy_table(client, table_name, restored)
+        for item in items_of(client, table_name):  # what time to live does
+            client.delete_item(TableName=table_name, Key={name: item[name] for name in ("conversation_id", "user_id")})
+        return told
+
+    def told(self, saver: DynamoDBConversationSaver) -> Any:
+        chat = saver.conversations.get("thread", "alice")
+        return chat, [(one.checkpoint, one.metadata, one.pending_writes) for one in saver.list(config(user_id="alice"))]
+
+    def test_it_is_refused_with_the_time_and_the_option(
+        self, cli: Cli, make_saver: MakeSaver, client: DynamoDBClient, table_name: str, restored: str
+    ) -> None:
+        self.expired(make_saver, client, table_name, restored)
+
+        for words in ((), ("--dry-run",), ("--replace", "--yes")):
+            ended = cli("restore-conversation", "thread", "--from-table", restored, *words)
+
+            assert (ended.code, ended.out) == (Exit.MISSING, "")
+            assert "this conversation expired on 2023-11-14 22:13:20 UTC: --ttl-days N lets it live" in ended.error
+        assert items_of(client, table_name) == []
+
+    def test_it_comes_back_whole_and_lives_as_long_as_is_asked_for(
+        self, cli: Cli, make_saver: MakeSaver, client: DynamoDBClient, table_name: str, restored: str
+    ) -> None:
+        told = self.expired(make_saver, client, table_name, restored)
+        count = len([one for one in items_of(client, restored) if one["conversation_id"]["S"] == "thread"])
+        words = ("restore-conversation", "thread", "--from-table", restored, "--ttl-days", "30")
+
+        dry = cli(*words, "--dry-run")
+        began = time.time()
+        ended = cli(*words)
+
+        assert (dry.code, dry.out) == (0, f"to restore: {count} items\n")
+        assert (ended.code, ended.out) == (0, f"restored: {count} items\n")
+        assert self.told(make_saver()) == told
+        expires_at = {float(one["expires_at"]["N"]) for one in items_of(client, table_name)}
+        assert min(expires_at) > began + 30 * DAY
+        ends = began + 30 * DAY + 60
+        for seconds, is_there in ((ends - 120, True), (ends, False)):
+            late = self.at(make_saver, seconds)
+            assert (len(late.conversations.list("alice")) == 1) is is_there
+            assert (late.get_tuple(config(user_id="alice")) is not None) is is_there
+
+    def test_what_had_expired_before_stays_away(
+        self, cli: Cli, make_saver: MakeSaver, client: DynamoDBClient, table_name: str, restored: str
+    ) -> None:
+        self.expired(make_saver, client, table_name, restored)
+        first = next(one for one in items_of(client, restored) if "#c#" in one["user_id"]["S"])
+        # older history, of which DynamoDB has deleted what it builds on
+        old: Any = {**first, "user_id": {"S": "alice#c#old#1f0"}, "k": {"S": "c"}, "p": {"S": "1ef"}}
+        client.put_item(TableName=restored, Item={**old, "expires_at": {"N": str(int(1.7e9) - DAY)}})
+
+        ended = cli("restore-conversation", "thread", "--from-table", restored, "--ttl-days", "30")
+
+        assert ended.code == 0
+        assert [one for one in items_of(client, table_name) if "#old#" in one["user_id"]["S"]] == []
+
+    def test_one_that_lives_gets_the_time_too_and_keeps_its_own_without(
+        self, cli: Cli, make_saver: MakeSaver, client: DynamoDBClient, table_name: str, restored: str
+    ) -> None:
+        put(self.at(make_saver, time.time()), 1, {"messages": []}, at=config(user_id="alice"))
+        copy_table(client, table_name, restored)
+        before = dumped(client, table_name)
+        words = ("restore-conversation", "thread", "--from-table", restored, "--replace", "--yes")
+
+        assert cli(*words).code == 0
+        assert dumped(client, table_name) == before
+        assert cli(*words, "--ttl-days", "30").code == 0
+        assert min(float(one["expires_at"]["N"]) for one in items_of(client, table_name)) > time.time() + 30 * DAY
 
 
 @pytest.fixture
@@ -377,6 +518,54 @@ class TestObjects:
             config("one", user_id="alice"),
         )
 
+    def test_a_lost_pointer_in_the_other_table_replaces_nothing(
+        self,
+        cli: Cli,
+        make_saver: MakeSaver,
+        bucket: TestBucket,
+        client: DynamoDBClient,
+        table_name: str,
+        restored: str,
+    ) -> None:
+        saver = self.fill(make_saver, bucket)
+        copy_table(client, table_name, restored)
+        before, keys = dumped(client, table_name), bucket.keys
+        lose(client, restored, "#s3", thread="one")
+        words = ("restore-conversation", "one", "--from-table", restored, "--replace")
+
+        for mode in ("--dry-run", "--yes"):
+            ended = cli(*words, mode, "--s3-bucket", bucket.name, "--s3-prefix", "chats")
+
+            assert (ended.code, ended.out) == (Exit.DAMAGED, "")
+            assert "the item that points to an object in S3 is missing" in ended.err
+            assert (dumped(client, table_name), bucket.keys) == (before, keys)
+        assert not saver.conversations.verify("one", "alice").damage
+
+    def test_a_dry_run_reads_deleted_objects_and_leaves_them_deleted(
+        self,
+        cli: Cli,
+        make_saver: MakeSaver,
+        bucket: TestBucket,
+        client: DynamoDBClient,
+        table_name: str,
+        restored: str,
+    ) -> None:
+        saver = self.fill(make_saver, bucket)
+        copy_table(client, table_name, restored)
+        lost = set(bucket.keys)
+        saver.delete_thread("one", user_id="alice")
+        (key,) = lost - set(bucket.keys)
+        bucket.client.put_object(Bucket=bucket.name, Key=key, Body=b"not what was stored")
+        bucket.client.delete_object(Bucket=bucket.name, Key=key)
+        words = ("restore-conversation", "one", "--from-table", restored, "--dry-run")
+
+        ended = cli(*words, "--s3-bucket", bucket.name, "--s3-prefix", "chats")
+
+        assert ended.code == Exit.FOUND
+        assert "objects: 0 there, 1 to bring back, 0 missing" in ended.out
+        assert "parts of a value are missing or damaged" in ended.out
+        assert key not in bucket.keys
+
     def test_replacing_a_conversation_keeps_the_objects_that_both_have(
         self,
         cli: Cli,
@@ -426,6 +615,21 @@ class TestObjects:
         ended = cli("restore-objects", "--s3-bucket", bucket.name, "--s3-prefix", "chats")
 
         assert (ended.code, ended.out) == (Exit.FOUND, "objects: 1 there, 0 brought back, 1 missing\n")
+
+    def test_a_missing_permission_to_read_a_deleted_object_is_named(
+        self, make_saver: MakeSaver, bucket: TestBucket, client: DynamoDBClient, table_name: str, restored: str
+    ) -> None:
+        saver = self.fill(make_saver, bucket)
+        copy_table(client, table_name, restored)
+        saver.delete_thread("one", user_id="alice")
+        options = SharedOptions(table=table_name, s3_bucket=bucket.name, s3_prefix="chats")
+        clients = {"dynamodb": client, "s3": bucket.client}
+
+        with Wire(bucket.client) as wire, closing(RunWith(options, clients)) as run:
+            wire.fail("GetObject", s3_refusal("AccessDenied"))
+            with pytest.raises(AccessDeniedError, match=f"s3:GetObjectVersion on {bucket.name}/chats/"):
+                restore_conversation.function(run, "one", restored, "alice")
+        assert len(bucket.keys) == 1
 
     @pytest.mark.parametrize(
         ("operation", "missing"),

@@ -49,6 +49,18 @@ def test_stats_counts_every_item_and_byte_of_the_table_once(
     assert told["dollars_a_month"] == pytest.approx(told["stored_bytes"] / 1024**3 * 0.25)
 
 
+def test_stats_counts_no_conversation_in_what_other_programs_keep_in_partitions_of_their_own(
+    cli: Cli, table: list[str], client: DynamoDBClient, table_name: str
+) -> None:
+    for user in ("alice", "carol"):  # as examples/lambda counts turns
+        key = {"conversation_id": {"S": f"turns#{user}"}, "user_id": {"S": f"{user}#turns#29000000"}}
+        client.put_item(TableName=table_name, Item={**key, "turns": {"N": "3"}})
+
+    told = cli("stats", "--json").json
+
+    assert (told["conversations"], told["users"], told["kinds"]["other items"]["items"]) == (3, 3, 2)
+
+
 def test_stats_of_a_conversation_are_of_one_users_share(cli: Cli, table: list[str]) -> None:
     mine, other = table
 

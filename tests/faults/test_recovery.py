@@ -10,18 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer
+from botocore.awsrequest import AWSResponse
 from langchain_core.messages import AIMessage, HumanMessage
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
 from langgraph_dynamo_conv.cli.app import Run
 from langgraph_dynamo_conv.cli.commands.recovery import rekey_user, restore_conversation
 from langgraph_dynamo_conv.cli.options import SharedOptions
-from langgraph_dynamo_conv.errors import ConversationNotFoundError, DynamoConvError
+from langgraph_dynamo_conv.cli.output import Exit
+from langgraph_dynamo_conv.errors import (
+    AccessDeniedError,
+    ConversationNotFoundError,
+    CredentialsError,
+    DynamoConvError,
+    TableNotFoundError,
+)
 from tests.buckets import Wire, new_bucket, s3_client
 from tests.cli.runs import RunWith
 from tests.engines import create_table
 from tests.factories import config, items_of, noise, put
-from tests.faults.failing import THOROUGH, FailingClient, Fault, faults_at
+from tests.faults.failing import THOROUGH, Deliver, FailingClient, Fault, faults_at, refusal, throttled
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -165,6 +173,69 @@ def test_any_request_of_a_rekey_fails_and_again_is_enough(trial: Trial) -> None:
 
         assert whole in between, (number, fault)
         assert items == expected, (number, fault)
+
+
+def fill_three(saver: DynamoDBConversationSaver) -> None:
+    for thread in ("one", "two", "three"):
+        put(saver, 1, {"messages": [("user", thread)]}, at=config(thread, user_id=OLD))
+
+
+def test_a_throttled_request_of_a_rekey_leaves_one_conversation_out_and_is_told_as_it_comes(
+    make_saver: MakeSaver, failing: FailingClient, table_name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saver = make_saver()
+    fill_three(saver)
+    printed: list[str] = []
+
+    def refused_once(request: Any, deliver: Deliver) -> AWSResponse:
+        printed.append(capsys.readouterr().out)
+        return throttled(request, deliver) if len(printed) == 1 else deliver()
+
+    with (
+        closing(RunWith(SharedOptions(table=table_name), {"dynamodb": failing.client})) as run,
+        failing.failing(refused_once, 2, times=None),
+        pytest.raises(typer.Exit) as ended,
+    ):
+        rekey(run)
+
+    assert ended.value.exit_code == Exit.FOUND
+    assert printed[0] == ""
+    assert printed[1].startswith("✗ three: ")
+    assert "throughput" in printed[1]
+    assert capsys.readouterr().out == "conversations: 2 moved, 0 over, 1 failed\n"
+    assert [saver.conversations.count(user) for user in (OLD, NEW)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("AccessDeniedException", AccessDeniedError),
+        ("ExpiredTokenException", CredentialsError),
+        ("ResourceNotFoundException", TableNotFoundError),
+    ],
+)
+def test_a_rekey_ends_at_once_at_what_stops_all_and_says_what_is_done(
+    make_saver: MakeSaver,
+    failing: FailingClient,
+    table_name: str,
+    code: str,
+    error: type[DynamoConvError],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fill_three(make_saver())
+
+    def refused(request: Any, _: Deliver) -> AWSResponse:
+        return refusal(request, code, "User: u is not authorized to perform: dynamodb:GetItem on resource: t")
+
+    with (
+        closing(RunWith(SharedOptions(table=table_name), {"dynamodb": failing.client})) as run,
+        failing.failing(refused, 2, times=None),
+        pytest.raises(error),
+    ):
+        rekey(run)
+
+    assert failing.sent == 2
+    assert capsys.readouterr().out == "conversations: 0 moved, 0 over, 0 failed\n"
 
 
 def test_any_request_of_a_restored_conversation_fails_and_again_is_enough(trial: Trial) -> None:

@@ -403,6 +403,28 @@ class TestDamage:
             make_s3_saver().get_tuple(config())
         assert (caught.value.bucket, caught.value.key) == (bucket.name, key)
 
+    def test_verifying_names_objects_whose_pointers_are_lost(
+        self, make_s3_saver: MakeSaver, bucket: TestBucket, client: DynamoDBClient, table_name: str
+    ) -> None:
+        saver = make_s3_saver(cache_bytes=0)
+        put(saver, 1, {"messages": [HumanMessage(noise(400_000, 1).hex(), id="1")], "document": LARGE})
+        frame = {"items": [noise(10_000, number) for number in range(45)]}
+        put(saver, 2, {"messages": [], "document": LARGE, **frame}, parent=1)
+        saver.put_writes(config(number=1), [("items", noise(5000, number)) for number in range(100, 300)], "task")
+        assert saver.conversations.verify("thread", "demo").ok
+        assert (
+            len(bucket.keys) == 5
+        )  # a message in state and transcript, a value, a checkpoint's frame, a task's writes
+        pointers = [one for one in items_of(client, table_name) if one["user_id"]["S"].endswith("#s3")]
+
+        for pointer in pointers:
+            key: Any = {name: pointer[name] for name in ("conversation_id", "user_id")}
+            client.delete_item(TableName=table_name, Key=key)
+            damage = saver.conversations.verify("thread", "demo").damage
+            client.put_item(TableName=table_name, Item=pointer)
+
+            assert f"thread / {pointer['user_id']['S']}" in {one.key for one in damage}
+
 
 class TestRemoving:
     def fill(self, saver: DynamoDBConversationSaver, thread: str, user: str) -> None:
