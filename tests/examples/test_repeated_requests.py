@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
+from plan_runs import UNANSWERED
 
 from tests.engines import Engine
 from tests.examples.api_events import Context, event
@@ -37,24 +38,29 @@ def echo(messages: Any) -> str:
 
 
 def cut_off(
-    engine: Engine, make_container: MakeContainer, body: dict[str, Any], key: str | None, place: tuple[int, Fault, Any]
+    engine: Engine,
+    make_container: MakeContainer,
+    body: dict[str, Any],
+    key: str | None,
+    place: tuple[int, Fault, Any],
+    later: int = 0,
 ) -> bool:
     """Send a request whose function fails or is killed at one of its requests; whether it came so far."""
     number, fault, times = place
     failing = FailingClient(engine)
     chat = make_container(AnsweringModel(make=echo), client=failing.client)
-    with failing.failing(fault, number, times=times), suppress(Killed):
+    with after_the_leases(chat, later), failing.failing(fault, number, times=times), suppress(Killed):
         chat("POST", "/chat", body=body, headers={"idempotency-key": key} if key else None)
     failing.close()
     return failing.sent >= number
 
 
 @contextmanager
-def after_the_lease(chat: Container) -> Iterator[None]:
-    """Later, when a lease that was left over has ended."""
+def after_the_leases(chat: Container, number: int = 1) -> Iterator[None]:
+    """Later, when so many leases that were left over have ended."""
     leases = chat.service._leases
     now = leases._clock
-    leases._clock = lambda: now() + 60
+    leases._clock = lambda: now() + 60 * number
     yield
     leases._clock = now
 
@@ -85,7 +91,7 @@ def test_a_key_that_is_repeated_gets_one_answer_wherever_the_first_request_ended
         if not cut_off(engine, make_container, body, key, (number, fault, times)):
             break
         ends += 1
-        with after_the_lease(chat):
+        with after_the_leases(chat):
             said = chat.say(**{"text": body.pop("message"), **body, "key": key})
         again = chat.say("question", key=key, **body)
 
@@ -96,6 +102,24 @@ def test_a_key_that_is_repeated_gets_one_answer_wherever_the_first_request_ended
         state = chat.service._graph.get_state({"configurable": {"thread_id": named, "user_id": "alice"}})
         assert len(state.values["messages"]) == 2 * len(before) + 2, number
     assert 10 < ends < MOST_REQUESTS - 2
+
+
+def test_a_key_whose_requests_all_end_early_keeps_its_message_and_gets_one_answer(
+    engine: Engine, make_container: MakeContainer
+) -> None:
+    chat, answers = make_container(AnsweringModel(make=echo)), set()
+    for number in range(1, MOST_REQUESTS):
+        key, body = f"key-{number}", {"message": "question"}
+        if not cut_off(engine, make_container, body, key, (number, killed, None)):
+            break
+        for attempt in (1, 2):
+            cut_off(engine, make_container, body, key, (number, killed, None), attempt)
+        with after_the_leases(chat, 3):
+            said = chat.say("question", key=key)
+
+        assert chat.transcript(said["conversation_id"]) == [("user", "question"), ("assistant", said["answer"])], number
+        answers.add(said["answer"])
+    assert answers == {"answer to question", UNANSWERED}
 
 
 @pytest.mark.parametrize("key", [None, "key"])
@@ -112,7 +136,7 @@ def test_an_edit_that_is_repeated_keeps_all_earlier_turns_wherever_the_first_req
         if not cut_off(engine, make_container, body, name, (number, fault, times)):
             break
         ends += 1
-        with after_the_lease(chat):
+        with after_the_leases(chat):
             made = event("POST", "/chat", body=body, headers={"idempotency-key": name} if name else None)
             status = chat.send(made, Context())[0]
         # Without a key, there is nothing to replace once the transcript shows the new message.
