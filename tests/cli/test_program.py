@@ -266,8 +266,8 @@ def test_no_word_of_a_commands_help_is_broken(command: str, terminal: Cli, monke
     monkeypatch.setenv("COLUMNS", "80")
     shown = terminal(command, "--help").out
 
-    options = [line for line in shown.splitlines() if line.startswith("│")]
-    assert [line for line in options if line.count("<") != line.replace(">=", "").count(">")] == [], "broken choices"
+    options = [re.sub("[<>]=", "", line) for line in shown.splitlines() if line.startswith("│")]
+    assert [line for line in options if line.count("<") != line.count(">")] == [], "broken choices"
     assert [line for line in options if "…" in line] == [], "names that are cut"
 
 
