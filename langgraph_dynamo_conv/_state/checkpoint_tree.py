@@ -21,7 +21,8 @@ _DEPTH = {"channel_values": 2, "versions_seen": 2, "channel_versions": 1, "metad
 """How deep each section is taken apart; what is not named is one leaf."""
 
 _STARTED_BY_NAME = "started_by_name"
-"""A section of our own. LangGraph sees none of it, since nothing else says so of a run that another process began."""
+"""A section of our own, which LangGraph never sees. It tells other processes that a run was started on a checkpoint by
+name; nothing else that is stored does."""
 
 
 def sections_of(checkpoint: Checkpoint, metadata: Mapping[str, Any]) -> dict[str, Any]:

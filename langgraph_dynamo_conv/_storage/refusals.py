@@ -48,7 +48,7 @@ _LIMITS = {
 }
 """Remedies by the last part of DynamoDB's reasons, `<Table or Index><Read or Write><limit>`."""
 
-THROTTLED = "slow down, and repeat it later"
+_THROTTLED = "slow down, and repeat it later"
 
 
 class Denial(NamedTuple):
@@ -129,8 +129,8 @@ def shortage(answer: Mapping[str, Any]) -> Shortage:
     first: Mapping[str, Any] = next(iter(reasons), {})
     reason, resource = first.get("reason"), first.get("resource")
     if reason is None:
-        return Shortage(None, None, THROTTLED)
-    limit = next((text for name, text in _LIMITS.items() if str(reason).endswith(name)), THROTTLED)
+        return Shortage(None, None, _THROTTLED)
+    limit = next((text for name, text in _LIMITS.items() if str(reason).endswith(name)), _THROTTLED)
     is_index = str(reason).startswith("Index")
     what, spread = ("index", "users") if is_index else ("table", "conversations")
     return Shortage(str(reason), resource, limit.format(what=what, spread=spread))

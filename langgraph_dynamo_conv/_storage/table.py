@@ -42,7 +42,6 @@ class Table:
         region_name: Region of the client to be made, or None for the environment's.
         endpoint_url: Endpoint of the client to be made, or None for AWS's.
         consistent: Whether reads of the table are strongly consistent.
-        sleep: Waits so many seconds.
     """
 
     def __init__(
@@ -53,10 +52,8 @@ class Table:
         region_name: str | None = None,
         endpoint_url: str | None = None,
         consistent: bool = True,
-        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.name = name
-        self._sleep = sleep
         make = partial(new_client, "dynamodb", region_name=region_name, endpoint_url=endpoint_url)
         self._client: LazyClient[DynamoDBClient] = LazyClient(client, make)
         self._target = Target(DYNAMODB, name, "the table and its index/*", self._client)
@@ -238,7 +235,7 @@ class Table:
             except BOTO_ERRORS as error:
                 if not meets_writer(error):
                     raise
-            self._sleep(seconds * random.uniform(0.5, 1))
+            time.sleep(seconds * random.uniform(0.5, 1))
         return send(**params)
 
     def _answers(

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.session import get_session
 
 from langgraph_dynamo_conv._format.keys import INDEX
 from langgraph_dynamo_conv._storage.bucket import Bucket
+from langgraph_dynamo_conv._storage.table import Table
 from langgraph_dynamo_conv.cli.diagnosis import actions, retention
 from langgraph_dynamo_conv.cli.diagnosis.description import findings
-from langgraph_dynamo_conv.cli.diagnosis.findings import Finding
+from langgraph_dynamo_conv.cli.diagnosis.findings import Finding, allow
+from langgraph_dynamo_conv.errors import AccessDeniedError
 from langgraph_dynamo_conv.provision import differences, iam_policy, table_definition
 from tests.buckets import TestBucket, Wire, new_bucket, s3_refusal
+from tests.requests_log import RequestLog
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 KEY = "arn:aws:kms:eu-west-1:1:key/k"
 BACKUP = "arn:aws:dynamodb:eu-west-1:1:table/conversations/backup/01"
@@ -264,6 +270,25 @@ def test_an_access_point_is_allowed_by_its_own_arn() -> None:
     policy = iam_policy("arn:aws:dynamodb:eu-west-1:1:table/t", s3_bucket=arn, s3_prefix="p")
 
     assert policy["Statement"][-1]["Resource"] == f"{arn}/object/p/*"
+
+
+@pytest.mark.engine("moto")
+def test_each_setting_of_table_and_bucket_is_asked_for_once(
+    values: TestBucket, client: DynamoDBClient, table_name: str
+) -> None:
+    with RequestLog(client) as log:
+        list(
+            retention.findings(Table(table_name, client=client), Bucket(values.name, client=values.client), described())
+        )
+
+    assert log.operations == ["DescribeTimeToLive", "DescribeContinuousBackups"]
+
+
+def test_what_a_role_may_not_see_of_the_bucket_is_not_said_to_be_in_a_printed_policy() -> None:
+    of_table, of_bucket = (AccessDeniedError("no", action=one) for one in ("dynamodb:DescribeTable", "s3:GetBucketAcl"))
+
+    assert "iam-policy --for setup" in allow(of_table)
+    assert allow(of_bucket) == "allow s3:GetBucketAcl to those who set up, not to agents"
 
 
 @pytest.mark.parametrize("operation", ["PutObject", "GetObject", "DeleteObject"])

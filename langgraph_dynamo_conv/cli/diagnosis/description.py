@@ -89,7 +89,7 @@ def _is_on_demand(described: Mapping[str, Any]) -> bool:
 
 def _capacity(described: Mapping[str, Any]) -> Finding:
     if not _is_on_demand(described):
-        read, write = (described.get("ProvisionedThroughput", {}).get(name) for name in _UNITS)
+        read, write = (described["ProvisionedThroughput"][name] for name in _UNITS)
         capacity = f"provisioned: {read} read and {write} write units a second"
         return Finding("billing", NOTE, capacity, "watch for throttled requests, on the index too; or bill by request")
     most = _most(described)

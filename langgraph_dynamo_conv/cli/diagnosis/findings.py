@@ -46,4 +46,5 @@ def setting(check: str, look: Callable[[], Finding]) -> Finding:
 
 def allow(error: AccessDeniedError) -> str:
     """What to do where whoever sets up may not look at something."""
-    return f"allow {error.action} to those who set up, not to agents: `iam-policy --for setup`"
+    printed = "" if str(error.action).startswith("s3:") else ": `iam-policy --for setup`"
+    return f"allow {error.action} to those who set up, not to agents{printed}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, partial
 from typing import Any
 
 from langgraph_dynamo_conv import provision
@@ -20,19 +20,21 @@ _OLD_IMAGES = ("OLD_IMAGE", "NEW_AND_OLD_IMAGES")
 def findings(table: Table, bucket: Bucket | None, described: Mapping[str, Any]) -> Iterator[Finding]:
     """Time-to-live, point-in-time recovery, and the same of the bucket. Cost: 2 requests; with a bucket, 4."""
     yield setting("expiry", lambda: _expiry(administration.ttl_attribute(table), described))
-    yield setting("recovery", lambda: _recovery(administration.recovery_days(table)))
+    recovery_days = cache(partial(administration.recovery_days, table))
+    yield setting("recovery", lambda: _recovery(recovery_days()))
     if bucket is not None and bucket.name.startswith("arn:"):
         remedy = "run `doctor` with the name of the bucket behind it"
         yield Finding("versions", NOTE, "an access point does not tell what its bucket keeps", remedy)
     elif bucket is not None:
-        yield setting("versions", partial(_versions, bucket, _days_or_most(table)))
-        yield setting("lifecycle", partial(_lifecycle, bucket, _days_or_most(table)))
+        days = _days_or_most(recovery_days)
+        yield setting("versions", partial(_versions, bucket, days))
+        yield setting("lifecycle", partial(_lifecycle, bucket, days))
         yield from _stream(described)
 
 
-def _days_or_most(table: Table) -> int:
+def _days_or_most(recovery_days: Callable[[], int]) -> int:
     try:
-        return administration.recovery_days(table)
+        return recovery_days()
     except DynamoConvError:  # `recovery` has told
         return administration.MOST_RECOVERY_DAYS
 
