@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +19,7 @@ from langgraph_dynamo_conv import DynamoDBConversationSaver
 from tests.conftest import MakeSaver
 from tests.factories import config as config_of
 from tests.factories import put
+from tests.faults.failing import Deliver, FailingClient
 from tests.store.test_concurrency import at_once
 
 if TYPE_CHECKING:
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.engine_matters
 
 RUNS = 4
+_LONG = 30
+"""Seconds that no request of these tests takes."""
+
 HERE = config_of(user_id="alice")
 
 
@@ -208,6 +214,48 @@ config = {"configurable": {"thread_id": thread, "user_id": "alice"}}
 for number in range(5):
     ask(answering(saver), config, f"{name} {number}")
 """
+
+
+@pytest.mark.engine("memory")
+def test_a_turn_after_a_run_whose_row_is_still_to_come_takes_back_no_answer_that_came_between(
+    engine: Engine, make_saver: MakeSaver
+) -> None:
+    """A run reads a state, an answer is stored, the run stores its steps; a turn follows before its row is written."""
+    config, failing = new_config(), FailingClient(engine)
+    answered, followed, has_read, at_row = (threading.Event() for _ in range(4))
+
+    def held(request: Any, deliver: Deliver) -> Any:
+        if b"UpdateExpression" in request.body and b'"user_id": {"S": "alice"}' in request.body:
+            at_row.set()
+            assert followed.wait(_LONG)
+            return deliver()
+        answer = deliver()
+        has_read.set()
+        assert answered.wait(_LONG)
+        return answer
+
+    with ThreadPoolExecutor(1) as pool, failing.failing(held, 1, times=None):
+        beside = answering(make_saver(client=failing.client))
+        started: list[Future[None]] = []
+
+        def meanwhile() -> None:
+            started.append(pool.submit(ask, beside, config, "b"))
+            assert has_read.wait(_LONG)
+
+        try:
+            ask(answering(make_saver(), meanwhile), config, "a")
+            answered.set()
+            assert at_row.wait(_LONG)
+            ask(answering(make_saver()), config, "next")
+        finally:
+            answered.set()
+            followed.set()
+        started[0].result()
+    failing.close()
+
+    words = [text for one in ("a", "b", "next") for text in (one, f"answer to {one}")]
+    assert sorted(shown(make_saver(), config)) == sorted(words)
+    assert_answers_follow(shown(make_saver(), config))
 
 
 def begin_apart(first: DynamoDBConversationSaver, second: DynamoDBConversationSaver) -> None:
