@@ -136,8 +136,10 @@ def end_run(
     answer: AIMessage | None = None,
     said: BaseMessage | None = None,
     begun_at: RunnableConfig | None = None,
-) -> None:
+) -> AIMessage | None:
     """End a run that was stopped, with what had come of it, so that the conversation can go on.
+
+    Gives the message that now is the run's answer; None if there was nothing to end.
 
     Each call without a result gets one that says so: models refuse messages in which a call has none. What tasks have
     stored and no step has taken up is in the state that `get_state` shows, and not in what `update_state` builds on.
@@ -155,14 +157,27 @@ def end_run(
     told = {message.id for message in messages}
     is_lost = said is not None and said.id not in told
     if not is_lost and not was_cut_off(state):
-        return
+        return None
     lost = [said] if said is not None and is_lost else []
     at = (begun_at or config) if is_lost else config
-    results = _results_of_stopped(messages)
-    before = [*_not_taken_up(graph, state, messages), *results] if at == config else []
-    is_whole = answer is not None and messages[-1:] != [] and messages[-1].id == answer.id and not results
-    stopped = answer if answer is not None and answer.id not in told else AIMessage(STOPPED)
-    graph.update_state(at, {"messages": [*before, *lost, *([] if is_whole else [stopped])]}, as_node=ANSWERS)
+    results, unfinished = _results_of_stopped(messages), _not_taken_up(graph, state, messages)
+    before = [*unfinished, *results] if at == config else []
+    whole = None if is_lost or results else _whole_answer(messages, unfinished, answer)
+    stopped = whole or (answer if answer is not None and answer.id not in told else AIMessage(STOPPED))
+    graph.update_state(at, {"messages": [*before, *lost, *([] if whole else [stopped])]}, as_node=ANSWERS)
+    return stopped
+
+
+def _whole_answer(
+    messages: Sequence[BaseMessage], unfinished: Sequence[BaseMessage], answer: AIMessage | None
+) -> AIMessage | None:
+    """The last message, if it is all of a run's answer: that which had begun to come, or one that calls no tools and
+    that a task has stored."""
+    last = messages[-1] if messages else None
+    if not isinstance(last, AIMessage):
+        return None
+    is_given = answer is not None and last.id == answer.id
+    return last if is_given or (last in unfinished and not last.tool_calls) else None
 
 
 def _not_taken_up(

@@ -94,10 +94,12 @@ def close(
     said: BaseMessage | None = None,
     plan: Plan | None = None,
 ) -> AIMessage:
-    """End a run with these words for an answer; `said` is its message, which is stored if it was not yet."""
+    """End a run with these words for an answer, unless the whole of it had come; gives the answer.
+
+    `said` is the run's message, which is stored if it was not yet.
+    """
     answer = AIMessage(words, id=str(uuid.uuid4()))
-    end_run(graph, config, answer, said, plan.config if plan else None)
-    return answer
+    return end_run(graph, config, answer, said, plan.config if plan else None) or answer
 
 
 def run_turn(graph: CompiledStateGraph[Any], config: RunnableConfig, text: str) -> Iterator[BaseMessage]:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import notes
 import pytest
+from assistant import ANSWERS, build_graph, end_run
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from langchain_core.exceptions import ContextOverflowError, ModelRateLimitError, ModelTimeoutError
+from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.memory import InMemorySaver
+from library import FileLibrary
+from offline_model import OfflineFileModel
 from plan_runs import UNANSWERED
 from problems import is_lasting, problem_of
 from run_bounds import STOPPED
@@ -403,3 +410,21 @@ def test_a_stop_that_was_asked_for_holds_for_one_turn(make_container: MakeContai
         assert leases.ask_to_stop(named, "alice") is True
     assert leases.ask_to_stop(named, "alice") is False
     assert "app.py" in chat.say(LISTS, conversation_id=named)["answer"]
+
+
+@pytest.mark.parametrize("has_called", [False, True], ids=["an answer", "a call of a tool"])
+def test_a_run_is_closed_with_the_answer_that_its_task_had_stored(tmp_path: Path, has_called: bool) -> None:
+    saver, config = InMemorySaver(), RunnableConfig(configurable={"thread_id": "t"})
+    graph = build_graph(OfflineFileModel(), FileLibrary(tmp_path), saver)
+    graph.invoke({"messages": [HumanMessage("question", id="q")]}, config, interrupt_before=[ANSWERS])
+    state = graph.get_state(config)
+    calls = [{"name": "search_files", "args": {}, "id": "c"}] * has_called
+    saver.put_writes(state.config, [("messages", [AIMessage("had come", id="a", tool_calls=calls)])], state.tasks[0].id)
+
+    ended = end_run(graph, config, AIMessage("could not be answered", id="other"))
+
+    ids = [message.id for message in graph.get_state(config).values["messages"] if message.type != "tool"]
+    assert ids == (["q", "a", "other"] if has_called else ["q", "a"])
+    assert ended is not None
+    assert ended.id == ids[-1]
+    assert end_run(graph, config) is None
