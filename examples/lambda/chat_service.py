@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache, partial
@@ -33,6 +34,7 @@ from turn_lease import TurnLeases
 from turn_plans import Plan, plan_answers, plan_message
 
 from langgraph_dynamo_conv import DynamoDBConversationSaver
+from langgraph_dynamo_conv.errors import ConversationNotFoundError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -170,12 +172,13 @@ class ChatService:
             if plan.inputs:
                 count()
             said: Sequence[BaseMessage] = self._played(plan, config)
-            summary = self.pages.summary(turn.user_id, place[0])
             if plan.is_repeated:
                 has_run = plan.inputs or plan.gives_up
                 messages = self._graph.get_state(config).values["messages"] if has_run else plan.messages
                 said = _answer_to(asked, messages)
-                summary = self._mended(summary, config)
+                summary = self._mended(config)
+            else:
+                summary = self.pages.summary(turn.user_id, place[0])
         return _reply(summary, said, repeated=plan.is_repeated)
 
     def resume(self, user_id: str, conversation_id: str, answers: dict[str, Any], seconds: float) -> Reply:
@@ -257,12 +260,15 @@ class ChatService:
             self._graph, config, plan, Bounds(self._steps, self.time.run_ends_at, is_stopped, self.time.clock)
         )
 
-    def _mended(self, summary: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
-        """Let the row have the answer, if the function died between the state and the row."""
-        if summary["status"] in ("idle", "waiting"):
-            return summary
+    def _mended(self, config: RunnableConfig) -> dict[str, Any]:
+        """The conversation; its row gets the answer first if the function died before that, or before there was one."""
+        place = config["configurable"]["user_id"], config["configurable"]["thread_id"]
+        with suppress(ConversationNotFoundError):
+            summary = self.pages.summary(*place)
+            if summary["status"] in ("idle", "waiting"):
+                return summary
         self._graph.update_state(config, {"messages": []}, as_node=ANSWERS)
-        return self.pages.summary(config["configurable"]["user_id"], summary["conversation_id"])
+        return self.pages.summary(*place)
 
 
 def _config_of(conversation_id: str, user_id: str) -> RunnableConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from plan_runs import UNANSWERED
@@ -13,6 +13,9 @@ from tests.engines import Engine
 from tests.examples.api_events import Context, event
 from tests.examples.containers import ONE, AnsweringModel, Container, MakeContainer
 from tests.faults.failing import Deliver, FailingClient, Fault, unsent
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 MOST_REQUESTS = 60
 """More than a turn sends."""
@@ -120,6 +123,20 @@ def test_a_key_whose_requests_all_end_early_keeps_its_message_and_gets_one_answe
         assert chat.transcript(said["conversation_id"]) == [("user", "question"), ("assistant", said["answer"])], number
         answers.add(said["answer"])
     assert answers == {"answer to question", UNANSWERED}
+
+
+def test_a_key_whose_function_was_killed_before_its_conversations_row_was_written_is_answered(
+    make_container: MakeContainer, client: DynamoDBClient, table_name: str
+) -> None:
+    said = make_container(AnsweringModel(make=echo)).say("question", key="key")
+    named = said["conversation_id"]
+    client.delete_item(TableName=table_name, Key={"conversation_id": {"S": named}, "user_id": {"S": "alice"}})
+    chat = make_container(AnsweringModel(make=echo))
+
+    assert chat.say("question", key="key")["answer"] == said["answer"]
+    assert chat.transcript(named) == turns("question")
+    chat.say("more", conversation_id=named)
+    assert chat.transcript(named) == turns("question", "more")
 
 
 @pytest.mark.parametrize("key", [None, "key"])
